@@ -1,0 +1,71 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN ?= $(VENV)/bin
+BENCH_VENV ?= .venv-bench
+BENCHMARKS ?= first_fit training time_to_quality transform
+PYTEST_FLAGS ?= -n 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+INSTALL = -m pip install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench dist clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed ## install isthmus in .venv and show what it does
+	@$(BIN)/isthmus demo
+
+test: $(VENV)/.installed-dev ## install what developers need in .venv and run every check
+	@$(MAKE) --no-print-directory check
+
+check: # every check, with the tools in BIN: the one list of them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+bench: $(BENCH_VENV)/.installed ## measure against other libraries, in an environment of their own
+	@for name in $(BENCHMARKS); do \
+		printf '\n== benchmarks/%s.py\n' "$$name"; \
+		$(BENCH_VENV)/bin/python "benchmarks/$$name.py" || exit 1; \
+	done
+
+dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
+	@$(BIN)/python -m build
+
+clean: ## remove the environments and everything that was built
+	rm -rf .venv .venv-bench build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The environments, each with a stamp for what was installed in it. The installation points to src/, so
+# that only new requirements call for another one.
+
+$(VENV)/bin/pip $(BENCH_VENV)/bin/pip:
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "isthmus needs Python 3.11 or later, and there is no $(PYTHON);" \
+			"name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"isthmus needs Python 3.11 or later, and $(PYTHON) is %d.%d; " % sys.version_info[:2] + \
+		"name another: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(@D:/bin=)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing isthmus in $(VENV); the first time takes a minute or two."
+	@$(VENV)/bin/python $(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing isthmus and the developers' tools in $(VENV); the first time takes minutes."
+	@$(VENV)/bin/python $(INSTALL) --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+# PyTorch goes first, so that no other package chooses its version.
+$(BENCH_VENV)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt | $(BENCH_VENV)/bin/pip
+	@echo "Installing isthmus and its peers in $(BENCH_VENV); the first time takes minutes."
+	@$(BENCH_VENV)/bin/python $(INSTALL) "$$(grep '^torch==' benchmarks/requirements.txt)"
+	@$(BENCH_VENV)/bin/python $(INSTALL) --requirement benchmarks/requirements.txt --editable .
+	@touch $@

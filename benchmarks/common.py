@@ -1,0 +1,304 @@
+"""What the benchmarks share: data, paired timing, tables, and the machine they ran on.
+
+``python benchmarks/common.py`` prints the machine as markdown, to stand above pasted results.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+LIBRARIES = (
+    "isthmus",
+    "jax",
+    "equinox",
+    "optax",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "skorch",
+    "pythae",
+)
+
+PAUSE = 0.2
+"""Seconds between two runs: idle threads of one library spin for a while before they sleep."""
+
+CONSOLE = Console(width=None if Console().is_terminal else 110, highlight=False)
+
+# The options that every script has.
+
+quick_option = click.option("--quick", is_flag=True, help="Tiny sizes: shows that it runs, no more.")
+json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the results here too.",
+)
+mnist_option = click.option(
+    "--mnist",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="MNIST",
+    help="t10k-images-idx3-ubyte.gz, the 10 000 MNIST test images; also read from $MNIST.",
+)
+
+
+def rounds_option(default: int) -> Callable[[Any], Any]:
+    """``--rounds``: how many times every contestant runs."""
+    return click.option("--rounds", type=click.IntRange(1), default=default, show_default=True)
+
+
+# Data: rows in [0, 1], float32.
+
+
+def digits() -> np.ndarray:
+    """The 1 797 digits of scikit-learn: (1797, 64)."""
+    from sklearn.datasets import load_digits
+
+    return (load_digits().data / 16).astype(np.float32)
+
+
+def read_mnist(path: Path) -> np.ndarray:
+    """Images of an idx3 file, gzipped: (n, 784)."""
+    data = gzip.decompress(path.read_bytes())
+    magic, n, height, width = np.frombuffer(data, ">i4", 4)
+    if magic != 2051:
+        raise click.ClickException(f"{path} is not an idx3 file of images: its first number is {magic}")
+    return (np.frombuffer(data, np.uint8, offset=16).reshape(n, height * width) / 255).astype(np.float32)
+
+
+def generated_images(n: int) -> np.ndarray:
+    """Smooth functions of five hidden variables, with the shape and range of MNIST: (n, 784)."""
+    rng = np.random.default_rng(0)
+    hidden = rng.standard_normal((n, 5)) @ rng.standard_normal((5, 64))
+    signal = np.tanh(hidden) @ rng.standard_normal((64, 784)) / 8
+    return (1 / (1 + np.exp(-signal))).astype(np.float32)
+
+
+def images(mnist: Path | None, n: int = 10_000) -> tuple[np.ndarray, str]:
+    """MNIST if there is a file of it, else generated rows of the same shape; and what they are."""
+    if mnist is None:
+        return generated_images(n), f"{n} × 784 generated rows (no --mnist)"
+    rows = read_mnist(mnist)[:n]
+    return rows, f"{len(rows)} MNIST images"
+
+
+@contextmanager
+def flat_data_allowed() -> Iterator[None]:
+    """A fit that wins nothing over PCA does not warn inside ``with``."""
+    from isthmus import NoImprovementWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoImprovementWarning)
+        yield
+
+
+# Paired timing.
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something to time: ``run`` is called once a round and does ``work``, rows or operations."""
+
+    name: str
+    run: Callable[[], object]
+    work: float = 1.0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of every contestant in every round."""
+
+    seconds: dict[str, list[float]]
+    work: dict[str, float]
+
+    def median(self, name: str) -> float:
+        """Median seconds of a contestant."""
+        return float(np.median(self.seconds[name]))
+
+    def rate(self, name: str) -> float:
+        """Median work per second of a contestant."""
+        return self.work[name] / self.median(name)
+
+    def ratios(self, name: str, peer: str) -> np.ndarray:
+        """Rate of ``name`` over the rate of ``peer``, round by round."""
+        rates = {key: self.work[key] / np.array(self.seconds[key]) for key in (name, peer)}
+        return np.asarray(rates[name] / rates[peer])
+
+
+def run_paired(contestants: Sequence[Contestant], rounds: int, warm_up: bool = True) -> Timings:
+    """Run every contestant once a round, in a rotated order; a round that does not count goes first."""
+    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for round_ in range(-1 if warm_up else 0, rounds):
+        shift = round_ % len(contestants)
+        for contestant in (*contestants[shift:], *contestants[:shift]):
+            gc.collect()
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            contestant.run()
+            elapsed = time.perf_counter() - start
+            if round_ >= 0:
+                seconds[contestant.name].append(elapsed)
+    return Timings(seconds, {contestant.name: contestant.work for contestant in contestants})
+
+
+# What is printed.
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A bound on a figure."""
+
+    bound: float
+    at_least: bool = True
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.bound:.2f}"
+
+    def judge(self, figure: float) -> str:
+        """The aim, and whether ``figure`` meets it."""
+        met = figure >= self.bound if self.at_least else figure <= self.bound
+        return f"{self}  {'met' if met else 'missed'}"
+
+
+@dataclass
+class Report:
+    """Prints tables as they come and keeps them for ``--json``."""
+
+    claim: str
+    quick: bool
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        CONSOLE.print(self.claim, style="bold")
+        print(machine_markdown(), flush=True)
+        if self.quick:
+            CONSOLE.print("--quick: these figures mean nothing.", style="yellow")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table: the first column is text, the others are figures."""
+        table = Table(title=title, title_justify="left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="left" if index == 0 else "right")
+        for row in rows:
+            table.add_row(*row)
+        CONSOLE.print(table)
+
+    def race(
+        self,
+        title: str,
+        timings: Timings,
+        ours: str,
+        aims: dict[str, Aim | None],
+        unit: str = "rows/s",
+        scale: float = 1.0,
+    ) -> None:
+        """Every contestant's median seconds and rate; our rate over that of each peer in ``aims``."""
+        rows = []
+        for name in timings.seconds:
+            row = [name, f"{timings.median(name):.3f}", f"{timings.rate(name) / scale:,.0f}"]
+            if name in aims:
+                ratios, aim = timings.ratios(ours, name), aims[name]
+                median = float(np.median(ratios))
+                row += [f"{median:.2f}", f"{ratios.min():.2f} to {ratios.max():.2f}"]
+                row += [self.judge(aim, median)]
+            else:
+                row += [""] * 3
+            rows.append(row)
+        self.table(title, ("", "seconds", unit, f"{ours} / it", "range", "aim"), rows)
+        self.results[title] = {
+            "seconds": timings.seconds,
+            "work": timings.work,
+            "ratios": {name: timings.ratios(ours, name).tolist() for name in aims},
+            "aims": {name: str(aim) for name, aim in aims.items() if aim},
+        }
+
+    def judge(self, aim: Aim | None, figure: float) -> str:
+        """The aim, and whether ``figure`` meets it, unless the figure means nothing."""
+        if aim is None:
+            return "–"
+        return str(aim) if self.quick else aim.judge(figure)
+
+    def write(self, path: Path | None) -> None:
+        """Write claim, machine and results as JSON, if there is a path."""
+        if path is None:
+            return
+        content = {
+            "claim": self.claim,
+            "quick": self.quick,
+            "machine": machine(),
+            "results": self.results,
+        }
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# The machine.
+
+
+def machine() -> dict[str, str]:
+    """What ran the benchmark: processor, cores, memory, system, Python, libraries, load."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    return {
+        "Processor": _processor(),
+        "Cores": str(cores),
+        "Memory": _memory(),
+        "System": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "Libraries": ", ".join(f"{name} {found}" for name in LIBRARIES if (found := _version(name))),
+        "Load before the run": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
+    }
+
+
+def machine_markdown() -> str:
+    """The machine as a markdown list."""
+    return "\n".join(f"- {name}: {value}" for name, value in machine().items())
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        if library != "isthmus":
+            return None
+        import isthmus
+
+        return isthmus.__version__
+
+
+def _processor() -> str:
+    return _first_line("/proc/cpuinfo", "model name") or platform.processor() or "unknown"
+
+
+def _memory() -> str:
+    total = _first_line("/proc/meminfo", "MemTotal")
+    return f"{int(total.split()[0]) / 2**20:.0f} GiB" if total else "unknown"
+
+
+def _first_line(path: str, name: str) -> str | None:
+    """The value of the first line ``name: value`` of a file under /proc, if there is one."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
+
+
+if __name__ == "__main__":
+    print(machine_markdown())

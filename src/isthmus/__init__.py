@@ -1,0 +1,66 @@
+"""isthmus: a few coordinates of high-dimensional data, and the function that gives them.
+
+Explicit, differentiable, invertible: ``Autoencoder().fit(X)`` is a scikit-learn transformer whose map
+applies to new rows, decodes back to data, and has a Jacobian. Names load when they are used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from isthmus.applying import reconstruction_error as reconstruction_error
+    from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
+    from isthmus.diagnostics.geometry import jacobian as jacobian
+    from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.estimators.autoencoder import NoImprovementWarning as NoImprovementWarning
+    from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
+    from isthmus.losses import Absolute as Absolute
+    from isthmus.losses import CrossEntropy as CrossEntropy
+    from isthmus.losses import Huber as Huber
+    from isthmus.losses import Squared as Squared
+    from isthmus.persistence import ModelFileError as ModelFileError
+    from isthmus.persistence import load as load
+    from isthmus.persistence import save as save
+    from isthmus.training import DivergenceError as DivergenceError
+
+_ROOMS = {
+    "applying": ("reconstruction_error",),
+    "diagnostics.geometry": ("decoder_jacobian", "jacobian"),
+    "estimators.autoencoder": ("Autoencoder", "NoImprovementWarning"),
+    "estimators.linear": ("LinearAutoencoder",),
+    "losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
+    "persistence": ("ModelFileError", "load", "save"),
+    "training": ("DivergenceError",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Absolute",
+    "Autoencoder",
+    "CrossEntropy",
+    "DivergenceError",
+    "Huber",
+    "LinearAutoencoder",
+    "ModelFileError",
+    "NoImprovementWarning",
+    "Squared",
+    "decoder_jacobian",
+    "jacobian",
+    "load",
+    "reconstruction_error",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""scikit-learn estimators. Each owns a network; none of them is one."""

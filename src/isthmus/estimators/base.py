@@ -1,0 +1,131 @@
+"""What every map has in common: apply, invert, score, and the two pure functions."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.applying import map_rows, reconstruction_error, widest_layer
+from isthmus.checks import check_coordinates, check_rows
+from isthmus.networks import DataMap
+from isthmus.scaling import Scaling
+
+
+class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """An explicit, differentiable, invertible map R^D → R^d, as a scikit-learn transformer.
+
+    A fitted map has ``network_`` (raw data in, coordinates out), ``history_`` and
+    ``n_features_in_``. ``encode`` and ``decode`` are pure and JAX-traceable; everything else in the
+    library is built on these two.
+    """
+
+    network_: DataMap
+    scaling_: Scaling
+    n_features_in_: int
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the map from rows (n, D)."""
+
+    @property
+    def n_components_(self) -> int:
+        """Number of coordinates d of the fitted map."""
+        return int(self.network_.frame.origin.shape[0])
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    @property
+    def encode(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... d"]]:
+        """The pure function z = f(x) in raw units: traceable, differentiable, and itself a pytree.
+
+        Computes in the precision of JAX, float32 unless the caller enabled 64 bits. ``transform`` is
+        the same function for arrays and tables of any size.
+        """
+        check_is_fitted(self)
+        return self.network_.encode
+
+    @property
+    def decode(self) -> Callable[[Float[Array, "... d"]], Float[Array, "... D"]]:
+        """The pure function x̂(z) in raw units: traceable, differentiable, and itself a pytree."""
+        check_is_fitted(self)
+        return self.network_.decode
+
+    def transform(self, X: Any) -> Float[np.ndarray, "n d"]:
+        """Coordinates z of rows: (n, D) → (n, d), float32.
+
+        Row-wise: each row's coordinates depend on that row alone. Reads the rows in blocks, so the
+        extra memory does not grow with n. Raises NotFittedError before ``fit``, and ValueError for
+        NaN, infinity, text, or another number of features than ``fit`` saw.
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        out = np.empty((rows.shape[0], self._n_features_out), np.float32)
+        if rows.dtype == np.float64:
+            return map_rows(
+                lambda block: _encode_centred(self.network_, block),
+                rows,
+                out,
+                before=lambda block: (block - self.scaling_.center).astype(np.float32),
+                widest=widest_layer(self.network_),
+            )
+        return map_rows(
+            lambda block: _encode(self.network_, block),
+            rows,
+            out,
+            widest=widest_layer(self.network_),
+        )
+
+    def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
+        """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
+
+        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
+        columns than the map has coordinates.
+        """
+        check_is_fitted(self)
+        coordinates = check_coordinates(Z, self._n_features_out)
+        out = np.empty((len(coordinates), self.n_features_in_))
+        return map_rows(
+            lambda block: _decode_centred(self.network_, block),
+            coordinates,
+            out,
+            after=lambda block: block + self.scaling_.center,
+            widest=widest_layer(self.network_),
+        )
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """−mean ‖x − x̂‖² over the rows of X, in the data's squared units: the higher the better.
+
+        The same for every loss, so that a grid search may compare losses.
+        """
+        return -float(np.mean(reconstruction_error(self, X)))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+@eqx.filter_jit
+def _encode(network: DataMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
+    return network.encode(x)
+
+
+@eqx.filter_jit
+def _encode_centred(network: DataMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
+    return network.encode_centred(x)
+
+
+@eqx.filter_jit
+def _decode_centred(network: DataMap, z: Float[Array, "n d"]) -> Float[Array, "n D"]:
+    return network.decode_centred(z)

@@ -1,0 +1,272 @@
+"""The linear auto-encoder, which is PCA.
+
+With equal forward and backward weights, x̂ = WᵀW x on centred data, the mean squared error is
+Tr C − Tr(W C Wᵀ) for orthonormal rows of W; its minimum is the sum of the left-out eigenvalues of C,
+taken by the leading eigenvectors, and it is zero iff rank C ≤ d (lecture notes, "Linear
+auto-encoder"; Baldi & Hornik 1989, "Neural networks and principal component analysis").
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.checks import check_choice, check_coordinates, check_integer, check_real, check_rows
+from isthmus.estimators.base import BaseMap
+from isthmus.losses import Squared
+from isthmus.moments import PrincipalAxes, moments, principal_axes
+from isthmus.networks import (
+    Affine,
+    DataMap,
+    EncoderDecoder,
+    Frame,
+    MirrorShifts,
+    PathAndCorrection,
+    single,
+    zeros,
+)
+from isthmus.scaling import ScaledRows, Scaling
+from isthmus.solvers import Solver, constant, warm_up_cosine
+from isthmus.sources import ArraySource, row_blocks
+from isthmus.training import train
+
+TOLERANCE = 1e-3
+"""Largest ‖C Wᵀ − Wᵀ(W C Wᵀ)‖/λ₁ with which a trained W passes for an invariant subspace."""
+
+
+@dataclass(frozen=True)
+class TiedReconstruction:
+    """½‖u − WᵀW u‖² on centred rows u."""
+
+    def __call__(
+        self, network: EncoderDecoder, batch: Float[Array, "n D"], key: Array
+    ) -> Float[Array, " n"]:
+        return Squared()(batch, network.decode(network.encode(batch)))
+
+
+class LinearAutoencoder(BaseMap):
+    """PCA, as the auto-encoder that it is: one matrix W, used in both directions.
+
+    z = W (x − x̄), x̂ = Wᵀz + x̄ with W of shape (d, D). Computes in float64 and equals
+    ``sklearn.decomposition.PCA`` up to the signs, which are fixed: the entry of largest absolute
+    value of each component is positive.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default 2
+        Coordinates d, at most min(n, D); 2 because a map is to be looked at. A fraction 0 < f < 1 keeps
+        as many as explain that share of the variance. ``None`` keeps all min(n, D).
+    solver : {"exact", "gradient_descent", "adam"}, default "exact"
+        ``"exact"``: eigenvectors of the one-pass covariance; above 2 000 features *and* rows, the
+        leading singular vectors by ARPACK. The other two train W from Gaussian weights with full
+        batches, and arrive at the same subspace: for learning how auto-encoders work, not for speed.
+    max_epochs : int, default 5000
+        Steps of a trained W. Steps needed grow with λ₁/(λ_d − λ_{d+1}).
+    random_state : int, RandomState or None, default None
+        Of the initial weights of a trained W.
+
+    Attributes
+    ----------
+    components_ : (d, D) orthonormal rows (a trained W: nearly), in the order of variance.
+    mean_ : (D,)
+    explained_variance_, explained_variance_ratio_ : (d,) eigenvalues λ of the covariance (divisor
+        n − 1), in squared data units, and their share of its trace.
+    noise_variance_ : float, mean of the left-out min(n, D) − d eigenvalues.
+    n_components_ : int, d.
+    history_ : dict, of a trained W: "epoch", "train_loss", "learning_rate", "seconds", … per epoch.
+    network_ : the same map as an Equinox module in float32.
+
+    Raises
+    ------
+    ValueError
+        For NaN, infinity, text, fewer than two rows, or n_components > min(n, D).
+
+    Notes
+    -----
+    The mean of ``isthmus.reconstruction_error`` over the training rows is the sum of the left-out
+    eigenvalues, times (n − 1)/n.
+
+    References
+    ----------
+    Baldi & Hornik 1989, "Neural networks and principal component analysis: learning from examples
+    without local minima", Neural Networks 2:53-58.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.LinearAutoencoder(n_components=0.95).fit(X)
+    >>> model.transform(X).shape
+    (150, 2)
+    >>> model.explained_variance_ratio_.round(3)
+    array([0.925, 0.053])
+    """
+
+    components_: Float[np.ndarray, "d D"]
+    mean_: Float[np.ndarray, " D"]
+    explained_variance_: Float[np.ndarray, " d"]
+    explained_variance_ratio_: Float[np.ndarray, " d"]
+    noise_variance_: float
+
+    def __init__(
+        self,
+        n_components: float | None = 2,
+        *,
+        solver: str = "exact",
+        max_epochs: int = 5000,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn W from rows (n, D); ``y`` is ignored."""
+        rows = check_rows(self, X, reset=True, min_rows=2)
+        check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
+        check_integer("max_epochs", self.max_epochs, 1)
+        if self.solver == "exact":
+            self._adopt_axes(self._exact_axes(rows), rows.shape)
+        else:
+            self._train(rows)
+        return self
+
+    def transform(self, X: Any) -> Float[np.ndarray, "n d"]:
+        """Scores z = W (x − x̄): (n, D) → (n, d), in the data's units; float32 stays float32.
+
+        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or another
+        number of features than ``fit`` saw.
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        dtype = np.float32 if rows.dtype == np.float32 else np.float64
+        out = np.empty((rows.shape[0], self.n_components_), dtype)
+        for where, block in row_blocks(rows):
+            out[where] = (block - self.mean_) @ self.components_.T
+        return out
+
+    def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
+        """x̂ = Wᵀz + x̄: (n, d) → (n, D), in the data's units, float64.
+
+        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
+        columns than the map has coordinates.
+        """
+        check_is_fitted(self)
+        coordinates = check_coordinates(Z, self.n_components_)
+        rows: Float[np.ndarray, "n D"] = coordinates @ self.components_ + self.mean_
+        return rows
+
+    def _exact_axes(self, rows: Any) -> PrincipalAxes:
+        most = min(rows.shape)
+        if self.n_components is None or isinstance(self.n_components, Integral):
+            return principal_axes(rows, _checked_count(self.n_components, rows.shape))
+        fraction = check_real("n_components", self.n_components, 0.0, 1.0)
+        axes = principal_axes(rows)
+        if axes.total_variance == 0:
+            return axes.leading(1)
+        share = np.cumsum(axes.variances) / axes.total_variance
+        return axes.leading(min(most, int(np.searchsorted(share, fraction, side="right")) + 1))
+
+    def _train(self, rows: Any) -> None:
+        """Minimise ½‖u − WᵀW u‖² over W, then turn W within its subspace to the principal axes."""
+        if isinstance(self.n_components, float):
+            raise ValueError(
+                f"n_components={self.n_components!r}: a fraction of the variance needs all "
+                "eigenvalues; use solver='exact', or a number of components"
+            )
+        (n, D), d = rows.shape, _checked_count(self.n_components, rows.shape)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        found = moments(rows)
+        largest = principal_axes(rows, 1).variances[0]
+        unit = float(np.sqrt(largest)) if largest > 0 else 1.0
+        scaling = Scaling(found.mean, np.full(D, unit), unit)
+        gaussian = rng.standard_normal((d, D)) / np.sqrt(D)
+        result = train(
+            TiedReconstruction(),
+            _tied_pair(gaussian),
+            ArraySource(ScaledRows(rows, scaling), np.arange(n)),
+            solver=LINEAR_SOLVERS[self.solver],
+            learning_rate=LINEAR_SOLVERS[self.solver].peak,
+            batch_size=n,
+            max_epochs=self.max_epochs,
+            rng=rng,
+            verbose=self.verbose,
+        )
+        trained = np.asarray(result.network.encoder.path.weight, np.float64)
+        self._warn_if_not_converged(trained, found.covariance / unit**2)
+        variances, rotation = np.linalg.eigh(trained @ found.covariance @ trained.T)
+        components = rotation[:, ::-1].T @ trained
+        total = float(np.trace(found.covariance))
+        axes = PrincipalAxes.of(found.mean, components, variances[::-1], total)
+        self.history_ = result.history
+        self._adopt_axes(axes, rows.shape)
+
+    def _warn_if_not_converged(
+        self, weight: Float[np.ndarray, "d D"], covariance: Float[np.ndarray, "D D"]
+    ) -> None:
+        image = covariance @ weight.T
+        residual = float(np.linalg.norm(image - weight.T @ (weight @ image)))
+        if residual > TOLERANCE:
+            warnings.warn(
+                f"W is not yet the leading subspace: ‖C Wᵀ − Wᵀ(W C Wᵀ)‖/λ₁ = {residual:.2g} after "
+                f"{self.max_epochs} epochs, where {TOLERANCE:g} will do. Raise max_epochs, or use "
+                "solver='exact'",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _adopt_axes(self, axes: PrincipalAxes, shape: tuple[int, int]) -> None:
+        d, D = len(axes.variances), shape[1]
+        left_out = min(shape) - d
+        remainder = max(0.0, axes.total_variance - float(axes.variances.sum()))
+        self.mean_, self.components_ = axes.mean, axes.components
+        self.explained_variance_ = axes.variances
+        self.explained_variance_ratio_ = axes.variances / (axes.total_variance or 1.0)
+        self.noise_variance_ = remainder / left_out if left_out else 0.0
+        self.scaling_ = Scaling(axes.mean, np.ones(D), 1.0)
+        frame = Frame(single(np.eye(d)), single(np.eye(d)), zeros(d))
+        pair = _tied_pair(axes.components)
+        self.network_ = DataMap(pair, frame, single(axes.mean), single(np.ones(D)), Squared())
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+LINEAR_SOLVERS = {
+    "gradient_descent": Solver(optax.identity(), constant, peak=0.25),
+    "adam": Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=3e-2),
+}
+"""In units where λ₁ = 1 the loss has curvature at most 4, so that a rate of 1/4 is half the limit."""
+
+
+def _tied_pair(weight: Float[np.ndarray, "d D"]) -> EncoderDecoder:
+    encoder = PathAndCorrection(Affine(single(weight), None), None, None)
+    return EncoderDecoder(encoder, MirrorShifts(None, (), None))
+
+
+def _checked_count(n_components: Any, shape: tuple[int, int]) -> int:
+    n, D = shape
+    if n_components is None:
+        return min(n, D)
+    count = check_integer("n_components", n_components, 1, "Use None to keep all")
+    if count > min(n, D):
+        raise ValueError(
+            f"n_components={count} must be at most min(n, D), the rank that data with "
+            f"n_samples={n} and n_features={D} can have: use at most {min(n, D)}"
+        )
+    return count

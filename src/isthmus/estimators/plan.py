@@ -1,0 +1,213 @@
+"""What a user asked for → the sizes and numbers of one training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.checks import check_choice, check_integer, check_real
+from isthmus.losses import LOSSES, CrossEntropy, Loss
+from isthmus.moments import ColumnStatistics
+from isthmus.networks import ACTIVATIONS, Activation, Architecture, EncoderDecoder, PCAPath
+from isthmus.scaling import SCALINGS, Scaling
+from isthmus.solvers import Solver, as_solver
+
+BATCH_SIZE = 128
+LEAST_UPDATES = 3000
+"""Updates that a small data set is given, whatever its number of rows."""
+
+MIN_EPOCHS, MAX_EPOCHS = 40, 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Checked parameters of an auto-encoder with every default filled in."""
+
+    architecture: Architecture
+    starts_at_pca: bool
+    loss: Loss
+    scaling: str | None
+    input_noise: float
+    solver: Solver
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+    validation_fraction: float
+
+    @classmethod
+    def of(cls, model: Any, n_rows: int, n_features: int, *, continues: bool = False) -> Plan:
+        """The plan of ``model``'s parameters for rows (n, D); raises ValueError or TypeError.
+
+        ``continues``: the model has its coordinates already, so fewer rows than these may come.
+        """
+        architecture = _architecture(model, n_rows, n_features, continues)
+        check_choice("skip", model.skip, ("pca", None))
+        check_choice("scaling", model.scaling, SCALINGS)
+        loss = _loss(model.loss)
+        if isinstance(loss, CrossEntropy) and model.scaling == "standard":
+            raise ValueError(
+                "scaling='standard' leaves [0, 1], where loss='cross_entropy' is defined: use "
+                "scaling='range', or scaling=None for data in [0, 1]"
+            )
+        solver = as_solver(model.solver)
+        batch_size = n_rows if solver.full_batch else BATCH_SIZE
+        if model.batch_size is not None:
+            batch_size = check_integer("batch_size", model.batch_size, 1)
+        max_epochs = _automatic_epochs(n_rows, batch_size)
+        if model.max_epochs is not None:
+            max_epochs = check_integer("max_epochs", model.max_epochs, 1)
+        patience = max(10, max_epochs // 5)
+        if model.patience is not None:
+            patience = check_integer("patience", model.patience, 1)
+        return cls(
+            architecture=architecture,
+            starts_at_pca=model.skip == "pca",
+            loss=loss,
+            scaling=model.scaling,
+            input_noise=check_real("input_noise", model.input_noise, 0.0, closed=True),
+            solver=solver,
+            learning_rate=_learning_rate(model, solver),
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            patience=patience,
+            validation_fraction=check_real(
+                "validation_fraction", model.validation_fraction, 0.0, 1.0, closed=True
+            ),
+        )
+
+    def for_one_pass(self) -> Plan:
+        """One epoch at a steady rate, for ``partial_fit``."""
+        solver = self.solver.steady()
+        default = self.learning_rate == self.solver.peak
+        return replace(
+            self,
+            solver=solver,
+            learning_rate=solver.peak if default else self.learning_rate,
+            batch_size=BATCH_SIZE if solver.full_batch else self.batch_size,
+            max_epochs=1,
+            patience=1,
+        )
+
+    def example_pair(self) -> EncoderDecoder:
+        """A pair with the sizes and switches planned for, to compare others with."""
+        D, d = self.architecture.n_features, self.architecture.n_components
+        path = PCAPath(np.zeros(D), np.zeros((d, D)), np.ones(d)) if self.starts_at_pca else None
+        return self.architecture.initialise(np.random.default_rng(0), path)
+
+    def fit_scaling(self, columns: ColumnStatistics) -> Scaling:
+        """The scaling of the data, or an error where the loss is not defined on them."""
+        if not isinstance(self.loss, CrossEntropy) or self.scaling == "range":
+            return Scaling.fit(self.scaling, columns)
+        low, high = float(columns.low.min()), float(columns.high.max())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"loss='cross_entropy' needs data in [0, 1], and these go from {low:g} to {high:g}: "
+                "use scaling='range', or divide the data by their largest possible value"
+            )
+        return Scaling.none(len(columns.mean))
+
+
+def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> Architecture:
+    n_components = check_integer("n_components", model.n_components, 1)
+    most = n_features if continues else min(n_rows, n_features)
+    if n_components > most:
+        raise ValueError(
+            f"n_components={n_components} is more than the data can tell apart: they have "
+            f"n_samples={n_rows} and n_features={n_features}. Use at most {most}"
+        )
+    widths = _widths("widths", model.widths)
+    if model.decoder_widths is None:
+        decoder_widths = widths[::-1]
+    else:
+        decoder_widths = _widths("decoder_widths", model.decoder_widths)
+    if model.tied and decoder_widths != widths[::-1]:
+        raise ValueError(
+            f"tied=True uses each weight in both directions, so the decoder mirrors the encoder: "
+            f"decoder_widths={decoder_widths!r} must be None or {widths[::-1]!r}"
+        )
+    activations, decoder_activations = _activations(
+        model.activation, len(widths), len(decoder_widths), model.tied
+    )
+    return Architecture(
+        n_features,
+        n_components,
+        widths,
+        decoder_widths,
+        activations,
+        decoder_activations,
+        skip_links=bool(model.skip_links),
+        tied=bool(model.tied),
+    )
+
+
+def _widths(name: str, widths: Any) -> tuple[int, ...]:
+    if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
+        raise ValueError(f"{name}={widths!r}: expected a sequence of layer widths, such as (512, 256)")
+    return tuple(check_integer(f"{name}[{i}]", width, 1) for i, width in enumerate(widths))
+
+
+def _activations(
+    activation: Any, n_encoder: int, n_decoder: int, tied: bool
+) -> tuple[tuple[Activation, ...], tuple[Activation, ...]]:
+    """One activation per hidden layer of each direction."""
+    if isinstance(activation, str) or callable(activation):
+        one = _activation(activation)
+        return (one,) * n_encoder, (one,) * n_decoder
+    if not isinstance(activation, Sequence):
+        raise TypeError(
+            f"activation={activation!r}: expected one of {', '.join(map(repr, ACTIVATIONS))}, a "
+            "function of JAX arrays, or a sequence of these, one per hidden layer"
+        )
+    each = tuple(map(_activation, activation))
+    if len(each) == n_encoder and (tied or n_encoder == n_decoder):
+        return each, each[::-1]
+    if len(each) == n_encoder + n_decoder and not tied:
+        return each[:n_encoder], each[n_encoder:]
+    raise ValueError(
+        f"activation has {len(each)} entries for {n_encoder} hidden layers of the encoder and "
+        f"{n_decoder} of the decoder: give one for all, or one per hidden layer; the encoder's alone "
+        "serve a mirrored decoder"
+    )
+
+
+def _activation(activation: Any) -> Activation:
+    if isinstance(activation, str):
+        check_choice("activation", activation, ACTIVATIONS)
+        return ACTIVATIONS[activation]
+    if not callable(activation):
+        raise TypeError(f"activation={activation!r} is neither a name nor a function")
+    function: Activation = activation
+    return function
+
+
+def _loss(loss: Any) -> Loss:
+    if isinstance(loss, str):
+        check_choice("loss", loss, LOSSES)
+        return LOSSES[loss]
+    if not (callable(loss) and hasattr(loss, "mean")):
+        raise TypeError(
+            f"loss={loss!r}: expected one of {', '.join(map(repr, LOSSES))}, or an object such as "
+            "isthmus.Huber(delta=0.5)"
+        )
+    checked: Loss = loss
+    return checked
+
+
+def _learning_rate(model: Any, solver: Solver) -> float:
+    if model.learning_rate is None:
+        return solver.peak
+    if solver.has_own_rate:
+        raise ValueError(
+            f"learning_rate={model.learning_rate!r} was given with an Optax transformation, which "
+            "has a rate of its own: set learning_rate=None and the rate in the transformation"
+        )
+    return check_real("learning_rate", model.learning_rate, 0.0)
+
+
+def _automatic_epochs(n_rows: int, batch_size: int) -> int:
+    steps_per_epoch = max(1, n_rows // batch_size)
+    return int(np.clip(LEAST_UPDATES // steps_per_epoch, MIN_EPOCHS, MAX_EPOCHS))

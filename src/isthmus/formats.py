@@ -1,0 +1,288 @@
+"""Kinds of data files: what each looks like, and how it is read and written.
+
+Arrow reads and writes everything with named columns, NumPy the plain arrays. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet
+import scipy.sparse
+
+LEAST_BLOCK = 2**20
+"""Bytes of a CSV file that Arrow parses at a time; a row must fit."""
+
+
+class TableError(ValueError):
+    """A data file is not what its ending says, or not a table of numbers."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds: an Arrow table, or an array or CSR matrix (n, D).
+
+    ``names`` is None where columns only have positions. ``note`` is what the user should know about
+    how the file was read.
+    """
+
+    rows: Any
+    names: tuple[str, ...] | None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file. ``signatures`` are the first bytes, any of which it must have, if any."""
+
+    name: str
+    signatures: tuple[bytes, ...]
+    read: Callable[[Path, bool | None], Content]
+    write: Callable[[Any, Sequence[str], Mapping[str, Any], BinaryIO], None]
+    has_names: bool
+
+
+def _open(path: Path) -> Any:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Content:
+    with _open(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        line = next((line for line in text if line.strip()), "")
+        if not line:
+            raise TableError(f"{path} is an empty file: it has blank lines only")
+        delimiter = delimiter or _delimiter(line)
+        records = csv.reader(itertools.chain([line], text), delimiter=delimiter)
+        first, second = next(records), next(records, [])
+    named = _looks_like_names(first) if header is None else header
+    row_bytes = max(sum(len(cell.encode()) + 4 for cell in row) for row in (first, second))
+    try:
+        rows = pyarrow.csv.read_csv(
+            str(path),
+            read_options=pyarrow.csv.ReadOptions(
+                block_size=max(LEAST_BLOCK, 8 * row_bytes), autogenerate_column_names=not named
+            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        )
+    except pa.ArrowInvalid as error:
+        if "Expected" not in str(error):
+            raise
+        raise TableError(_ragged(path, delimiter)) from error
+    names = tuple(name.strip() for name in rows.column_names) if named else None
+    return Content(rows, names, _note_on(names, header))
+
+
+def _delimiter(line: str) -> str:
+    """The most frequent of comma, semicolon and tab outside quotes; a comma if there is none."""
+    bare = re.sub(r'"[^"]*"', "", line)
+    return max(",;\t", key=bare.count)
+
+
+def _looks_like_names(cells: Sequence[str]) -> bool:
+    """Whether a first line is a header: not all numbers, or the numbers 0, 1, 2, … of a data frame."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if not filled or not all(map(_is_number, filled)):
+        return True
+    return len(cells) > 2 and filled == [str(number) for number in range(len(filled))]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _note_on(names: tuple[str, ...] | None, header: bool | None) -> str | None:
+    if names is None and header is None:
+        return "the first line holds numbers, so columns have no names; --header takes it as names"
+    if names and "" in names:
+        position = names.index("")
+        return f"column {position} has no name; if it numbers the rows, use --drop {position}"
+    return None
+
+
+def _ragged(path: Path, delimiter: str) -> str:
+    """Which line of a text file is the first with another number of cells."""
+    with _open(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        records = csv.reader(text, delimiter=delimiter)
+        width = 0
+        for record in filter(None, records):
+            width = width or len(record)
+            if len(record) != width:
+                return (
+                    f"{path}: line {records.line_num} has {len(record)} cells, and the first line has "
+                    f"{width}. Every line needs as many, separated by {delimiter!r}; a cell that holds "
+                    "the separator needs quotes"
+                )
+    return f"{path}: lines differ in their number of cells, separated by {delimiter!r}"
+
+
+def _read_parquet(path: Path, header: bool | None) -> Content:
+    with pyarrow.parquet.ParquetFile(path, memory_map=True) as file:
+        return _from_arrow(path, file.read())
+
+
+def _read_feather(path: Path, header: bool | None) -> Content:
+    return _from_arrow(path, pyarrow.feather.read_table(path, memory_map=True))
+
+
+def _from_arrow(path: Path, rows: Any) -> Content:
+    # A data frame's unnamed row index is stored under such a name, and is no data.
+    indices = [name for name in rows.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    rows = rows.drop_columns(indices)
+    return Content(rows, tuple(rows.column_names))
+
+
+def _read_npy(path: Path, header: bool | None) -> Content:
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0}
+        shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(file)
+    _check_dtype(path, dtype)
+    if 0 in shape:
+        return _from_array(path, np.empty(shape, dtype))
+    return _from_array(path, np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _read_npz(path: Path, header: bool | None) -> Content:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        names = list(arrays.files)
+        if {"format", "shape", "data"} <= set(names):
+            return _from_sparse(path)
+        chosen = names if len(names) == 1 else [name for name in ("X", "data") if name in names][:1]
+        if not chosen:
+            raise TableError(
+                f"{path} holds {len(names)} arrays ({', '.join(names)}), none of them called X or "
+                "data: save the rows as numpy.savez(path, X=rows)"
+            )
+        try:
+            array = arrays[chosen[0]]
+        except ValueError as error:
+            raise TableError(
+                f"{path}: the array {chosen[0]} cannot be read ({error}); Python objects are never "
+                "unpickled, so save it as numbers"
+            ) from error
+    _check_dtype(path, array.dtype)
+    return _from_array(path, array)
+
+
+def _from_sparse(path: Path) -> Content:
+    matrix: Any = scipy.sparse.csr_array(scipy.sparse.load_npz(path))
+    # Indices out of range would read memory that is not the matrix's.
+    matrix.check_format(full_check=True)
+    _check_dtype(path, matrix.dtype)
+    return Content(matrix, None)
+
+
+def _check_dtype(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.kind in "biuf":
+        return
+    advice = {
+        "c": "complex numbers: save real ones, for example numpy.hstack([X.real, X.imag])",
+        "O": "Python objects, which are never unpickled: save them as numbers, X.astype(float)",
+        "V": "records with several fields: save one plain array, or a CSV or Parquet file",
+        "M": "dates, not numbers: save numbers, such as days since a start",
+        "m": "durations, not numbers: divide by a unit, such as numpy.timedelta64(1, 's')",
+    }
+    raise TableError(f"{path} holds {advice.get(dtype.kind, 'text, not numbers')} (dtype {dtype})")
+
+
+def _from_array(path: Path, array: Any) -> Content:
+    if array.ndim < 2:
+        raise TableError(
+            f"{path} has shape {array.shape}, and rows × columns are expected: save "
+            "X.reshape(-1, 1) if it is one column, X.reshape(1, -1) if it is one row"
+        )
+    if array.ndim == 2:
+        return Content(array, None)
+    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
+    note = f"shape {array.shape} is read as {flat.shape[0]} rows of {flat.shape[1]} numbers"
+    return Content(flat, None, note)
+
+
+def _arrow_table(rows: Any, names: Sequence[str], kept: Mapping[str, Any]) -> Any:
+    columns = {name: pa.array(rows[:, j]) for j, name in enumerate(names)}
+    return pa.table({**kept, **columns})
+
+
+def _write_text(
+    rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO, delimiter: str
+) -> None:
+    options = pyarrow.csv.WriteOptions(delimiter=delimiter)
+    pyarrow.csv.write_csv(_arrow_table(rows, names, kept), sink, options)
+
+
+def _write_compressed(
+    rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO, delimiter: str
+) -> None:
+    with pa.CompressedOutputStream(sink, "gzip") as compressed:
+        _write_text(rows, names, kept, compressed, delimiter)
+
+
+def _write_parquet(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+    pyarrow.parquet.write_table(_arrow_table(rows, names, kept), sink)
+
+
+def _write_feather(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+    pyarrow.feather.write_feather(_arrow_table(rows, names, kept), sink)
+
+
+def _write_npy(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+    np.save(sink, rows, allow_pickle=False)
+
+
+def _write_npz(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+    np.savez(sink, X=rows)
+
+
+def _text_format(
+    name: str, delimiter: str, read_with: str | None, signatures: tuple[bytes, ...]
+) -> Format:
+    write = partial(_write_compressed if signatures else _write_text, delimiter=delimiter)
+    return Format(name, signatures, partial(_read_text, delimiter=read_with), write, has_names=True)
+
+
+ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
+CSV = _text_format("CSV", ",", None, ())
+TSV = _text_format("TSV", "\t", "\t", ())
+PARQUET = Format("Parquet", (b"PAR1",), _read_parquet, _write_parquet, has_names=True)
+FEATHER = Format("Feather", (b"ARROW1", b"FEA1"), _read_feather, _write_feather, has_names=True)
+FORMATS: dict[str, Format] = {
+    ".csv": CSV,
+    ".csv.gz": _text_format("CSV", ",", None, (GZIP,)),
+    ".tsv": TSV,
+    ".tsv.gz": _text_format("TSV", "\t", "\t", (GZIP,)),
+    ".tab": TSV,
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+    ".feather": FEATHER,
+    ".arrow": FEATHER,
+    ".npy": Format("NPY", (b"\x93NUMPY",), _read_npy, _write_npy, has_names=False),
+    ".npz": Format("NPZ", (ZIP,), _read_npz, _write_npz, has_names=False),
+}
+SIGNATURES: dict[bytes, str] = {
+    b"PAR1": "Parquet",
+    b"ARROW1": "Feather (Arrow)",
+    b"\x93NUMPY": "a NumPy array (NPY)",
+    ZIP: "a ZIP archive (NPZ, or an .xlsx workbook)",
+    GZIP: "gzip-compressed data",
+    b"\x89HDF": "HDF5",
+    b"\xff\xfe": "UTF-16 text, where UTF-8 is needed",
+    b"\xfe\xff": "UTF-16 text, where UTF-8 is needed",
+    b"%PDF": "a PDF document",
+}

@@ -1,0 +1,79 @@
+"""Scaling inside the model: raw data in, raw data out.
+
+A network sees u = (x − center)/scale. How center and scale follow from the data is the user's
+choice; whichever it is, a column without spread gets scale 1 and stays where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from isthmus.moments import ColumnStatistics
+from isthmus.sources import dense
+
+LEAST_SPREAD = 1e-30
+"""Data that vary less are constant to a network in single precision, whose least number is 1e-38."""
+
+SCALINGS = (None, "standard", "range")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """center (D,), scale (D,) in float64, and ``unit``: the length of a scaled unit in coordinates.
+
+    ``None`` divides all features by one number, so geometry, and PCA, are those of the raw data:
+    coordinates are measured in the data's own unit. ``"standard"`` gives each feature mean 0 and
+    variance 1, ``"range"`` maps each to [0, 1]; coordinates are then in these units.
+    """
+
+    center: Float[np.ndarray, " D"]
+    scale: Float[np.ndarray, " D"]
+    unit: float
+
+    @classmethod
+    def fit(cls, kind: str | None, columns: ColumnStatistics) -> Scaling:
+        if kind == "standard":
+            return cls(columns.mean, _positive(np.sqrt(columns.variance), columns), 1.0)
+        if kind == "range":
+            return cls(columns.low, _positive(columns.high - columns.low, columns), 1.0)
+        common = float(np.sqrt(np.mean(columns.variance)))
+        common = common if common > LEAST_SPREAD else 1.0
+        return cls(columns.mean, np.full_like(columns.mean, common), common)
+
+    @classmethod
+    def none(cls, n_features: int) -> Scaling:
+        """u = x: for losses that need the data's own interval, such as cross-entropy."""
+        return cls(np.zeros(n_features), np.ones(n_features), 1.0)
+
+    def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "n D"]:
+        """Scaled rows in float32; centred in float64 first, where large offsets would cancel."""
+        return np.asarray((rows - self.center) / self.scale, np.float32)
+
+
+def _positive(spread: np.ndarray, columns: ColumnStatistics) -> np.ndarray:
+    # A constant column's spread is rounding error, which must not be blown up to one.
+    size = np.maximum(np.abs(columns.low), np.abs(columns.high))
+    return np.where(spread > np.maximum(1e-12 * size, LEAST_SPREAD), spread, 1.0)
+
+
+@dataclass(frozen=True)
+class ScaledRows:
+    """Rows seen through a scaling: nothing is computed before it is indexed."""
+
+    rows: Any
+    scaling: Scaling
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, D = self.rows.shape
+        return n, D
+
+    def __getitem__(self, index: Any) -> Float[np.ndarray, "n D"]:
+        return self.scaling(dense(self.rows[index]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)

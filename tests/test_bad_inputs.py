@@ -1,0 +1,396 @@
+"""Every bad input at both doors: what came, what was expected, what to do.
+
+One list, ``INPUTS``; docs/bad_inputs.md is the same list in words, and a test holds the two together.
+"""
+
+import datetime
+import gzip
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import safetensors.numpy
+from click.testing import CliRunner
+from sklearn.exceptions import NotFittedError
+
+import isthmus
+from isthmus import cli, tables
+from isthmus.formats import TableError
+
+ROWS = np.random.default_rng(0).standard_normal((40, 4))
+NAMES = ["a", "b", "c", "d"]
+PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A folder to put files in, and a map of ``ROWS`` to two coordinates, in memory and on disk."""
+
+    folder: Path
+    model: Any
+    saved: Path
+
+    def csv(self, rows: Any = ROWS, names: Any = NAMES) -> Path:
+        path = self.folder / "data.csv"
+        pd.DataFrame(rows, columns=names).to_csv(path, index=False, header=names is not None)
+        return path
+
+    def npy(self, array: Any) -> Path:
+        path = self.folder / "data.npy"
+        np.save(path, np.asarray(array), allow_pickle=True)
+        return path
+
+    def parquet(self, **columns: Any) -> Path:
+        path = self.folder / "data.parquet"
+        pyarrow.parquet.write_table(pa.table(columns), path)
+        return path
+
+    def file(self, name: str, content: bytes | str) -> Path:
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def altered(self, change: Callable[[bytes], bytes]) -> Path:
+        """The saved map with its bytes changed."""
+        return self.file("changed.isthmus", change(self.saved.read_bytes()))
+
+    def headed(self, header: str) -> Path:
+        """A model file with this header and no weights."""
+        content = safetensors.numpy.save({}, {"isthmus": header, "sha256": ""})
+        return self.file("changed.isthmus", content)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    model = isthmus.LinearAutoencoder(2).fit(pd.DataFrame(ROWS, columns=NAMES))
+    path = tmp_path_factory.mktemp("model") / "map.isthmus"
+    isthmus.save(model, path)
+    return model, path
+
+
+@pytest.fixture
+def desk(tmp_path, fitted):
+    return Desk(tmp_path, *fitted)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One bad input: what Python raises and says, and what the command line exits with and says.
+
+    ``error`` None and ``code`` 0 mean that this door lets it in.
+    """
+
+    name: str
+    python: Callable[[Desk], Any]
+    error: type[Exception] | None
+    says: str
+    command: Callable[[Desk], list[Any]]
+    code: int
+    prints: str
+
+
+def fit(X):
+    return isthmus.LinearAutoencoder(2).fit(X)
+
+
+def tiny(**parameters):
+    """A fit of a tiny auto-encoder, for its parameters."""
+    given = {"widths": (4,), "max_epochs": 2, "random_state": 0, **parameters}
+    return isthmus.Autoencoder(**given).fit(ROWS)
+
+
+def fit_command(desk, data, *options):
+    return ["fit", data, "--method", "linear", *options, "-o", desk.folder / "out.isthmus"]
+
+
+def tiny_command(desk, *options):
+    given = ["--widths", "4", "--max-epochs", "2", "--seed", "0", *options]
+    return ["fit", desk.csv(), *given, "-o", desk.folder / "out.isthmus"]
+
+
+def data(name, X, error, says, make, prints, code=1):
+    """Rows that ``fit`` is given, and a file of them that ``make`` writes."""
+    return Input(
+        name, lambda desk: fit(X), error, says,
+        lambda desk: fit_command(desk, make(desk)), code, prints,
+    )  # fmt: skip
+
+
+def cell(name, value, error, says, prints, dtype=float):
+    """A bad value in row 3 of column 2, called c in the file."""
+    rows = ROWS.astype(dtype)
+    rows[3, 2] = value
+    return data(name, rows, error, says, lambda desk: desk.csv(rows), prints)
+
+
+def array(name, X, error, says, prints, code=1):
+    """A bad array, handed over or saved as NPY."""
+    return data(name, X, error, says, lambda desk: desk.npy(X), prints, code)
+
+
+def parameter(name, given, says, options, code=1, prints=None):
+    """A bad parameter, and the same as an option."""
+    return Input(
+        name, lambda desk: tiny(**given), ValueError, says,
+        lambda desk: tiny_command(desk, *options), code, prints or says,
+    )  # fmt: skip
+
+
+def model_file(name, make, says):
+    """A bad model file."""
+    return Input(
+        name, lambda desk: isthmus.load(make(desk)), isthmus.ModelFileError, says,
+        lambda desk: ["info", make(desk)], 1, says,
+    )  # fmt: skip
+
+
+def data_file(name, make, says, code=1):
+    """A bad data file; the Python door to files is ``isthmus.tables.read``."""
+    return Input(
+        name, lambda desk: tables.read(make(desk)), TableError, says,
+        lambda desk: fit_command(desk, make(desk)), code, says,
+    )  # fmt: skip
+
+
+def folder_for_data(desk):
+    path = desk.folder / "data.csv"
+    path.mkdir()
+    return path
+
+
+def archive(desk):
+    np.savez(desk.folder / "data.npz", train=ROWS, test=ROWS)
+    return desk.folder / "data.npz"
+
+
+def flip_last(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+DAY = datetime.date(2020, 1, 1)
+CONSTANT, REPEATED = np.ones((40, 4)), np.repeat(ROWS[:3], 10, axis=0)
+OTHER_NAMES = ["a", "b", "x", "y"]
+
+# A table, which the formatter would make three times as long; d is the desk.
+# fmt: off
+VALUES = [
+    cell("NaN", np.nan, ValueError, "NaN: column 2 in row 3 .*SimpleImputer",
+         "NaN: column 'c' in row 3"),
+    cell("infinity", -np.inf, ValueError, r"infinity \(inf\): column 2 in row 3",
+         r"infinity \(inf\): column 'c' in row 3"),
+    cell("a number beyond single precision", 1e300, ValueError,
+         r"1e\+300, beyond ±1e\+37.*column 2 in row 3.*Divide", r"1e\+300, beyond.*column 'c' in row 3"),
+    data("an integer beyond any float", [[10**400, 1], [2, 3], [4, 5]], ValueError,
+         r"an integer beyond ±1e\+37: column 0, row 0 .* Divide",
+         lambda d: d.file("data.csv", f"a,b\n{10**400},1\n2,3\n4,5\n"),
+         r"infinity \(inf\): column 'a' in row 0"),
+    cell("text", "high", ValueError, "text: column 2, row 3 is 'high'.*drop the column, or encode it",
+         "column 'c' holds text: row 3 is 'high'.*--drop c.*--columns", dtype=object),
+    data("numbers with a decimal comma", pd.DataFrame({"a": ["1,5", "2,5"], "b": [1, 2]}), ValueError,
+         "text: column 'a', row 0 is '1,5'", lambda d: d.file("data.csv", "a;b\n1,5;2\n2,5;3\n"),
+         "row 0 is '1,5'.*need a decimal point, not a comma"),
+    data("dates", pd.DataFrame({"a": [1.0, 2.0], "day": pd.date_range("2020", periods=2)}), TypeError,
+         "dates or durations, not numbers: column 'day', row 0.*days since a start",
+         lambda d: d.parquet(a=[1, 2], day=[DAY, DAY]), "column 'day' holds dates .*--drop day"),
+    array("durations", np.zeros((4, 2), "timedelta64[s]"), TypeError,
+          "dates or durations.*turn them into numbers", "durations.*divide by a unit"),
+    array("complex numbers", ROWS + 1j, ValueError,
+          "Complex data not supported.*np.hstack", "complex numbers: save real ones.*hstack"),
+    array("Python objects", np.array([[{}, 1], [2, 3]], object), TypeError,
+          "not a number: column 0, row 0", "Python objects, which are never unpickled.*astype"),
+    array("records", np.zeros(5, [("a", float), ("b", float)]), TypeError,
+          "records .* stack their fields", "records with several fields.*one plain array"),
+    data("lists in a column", pd.DataFrame({"a": [1, 2], "v": [[1, 2], [3, 4]]}), ValueError,
+         r"X holds what is not a number: column 'v', row 0 is \[1, 2\]",
+         lambda d: d.parquet(a=[1, 2], v=[[1, 2], [3, 4]]),
+         "column 'v' holds values of type list.*--drop v"),
+]
+SHAPES = [
+    array("one dimension", ROWS[0], ValueError, r"shape \(4,\).*reshape", r"shape \(4,\).*reshape"),
+    array("three dimensions", ROWS.reshape(40, 2, 2), ValueError,
+          r"shape \(40, 2, 2\): flatten each row", "read as 40 rows of 4 numbers", code=0),
+    data("rows of unequal length", [[1, 2], [3]], ValueError,
+         "inhomogeneous shape.*Every row needs as many numbers",
+         lambda d: d.file("data.csv", "a,b\n1,2\n3\n"),
+         "line 3 has 1 cells, and the first line has 2.*needs as many"),
+    data("no rows", ROWS[:0], ValueError, r"0 sample\(s\).*minimum of 2 is required.*Pass more rows",
+         lambda d: d.csv(ROWS[:0]), "has no rows, only 4 columns"),
+    data("one row", ROWS[:1], ValueError, r"1 sample\(s\).*minimum of 2 is required.*Pass more rows",
+         lambda d: d.csv(ROWS[:1]), r"1 sample\(s\).*minimum of 2"),
+    array("no columns", ROWS[:, :0], ValueError, r"0 feature\(s\).*one column", "has no columns"),
+    data("nothing", None, TypeError, r"X is None: pass rows of numbers, shape \(n, D\)",
+         lambda d: d.file("data.csv", ""), "is an empty file"),
+    data("a path or a folder for rows", Path("data.csv"), TypeError, "X is a .*Path.*read a file first",
+         folder_for_data, "data.csv: (Is a directory|Permission denied)"),
+    data("repeated column names", pd.DataFrame(ROWS, columns=list("aabc")), ValueError,
+         "unique column names.*'a' 2 times", lambda d: d.csv(names=list("aabc")),
+         "column names repeat: 'a'"),
+    data("constant columns", CONSTANT, None, "", lambda d: d.csv(CONSTANT), "saved", code=0),
+    data("repeated rows", REPEATED, None, "", lambda d: d.csv(REPEATED), "saved", code=0),
+]
+APPLYING = [
+    Input("another number of columns", lambda d: fit(ROWS).transform(ROWS[:, :3]), ValueError,
+          "X has 3 features, but LinearAutoencoder is expecting 4.*Pass the columns that fit saw",
+          lambda d: ["transform", d.saved, d.npy(ROWS[:, :3])], 1,
+          "X has 3 features, but LinearAutoencoder is expecting 4"),
+    Input("columns that the map needs and the data lack",
+          lambda d: d.model.transform(pd.DataFrame(ROWS, columns=OTHER_NAMES)), ValueError,
+          "seen at fit time, yet now missing:\n- c\n- d",
+          lambda d: ["transform", d.saved, d.csv(names=OTHER_NAMES)], 1,
+          "lacks 2 of the 4 columns that the model needs: 'c', 'd'. It has 4 columns: a, b, x, y"),
+    Input("a map that was not fitted", lambda d: isthmus.LinearAutoencoder().transform(ROWS),
+          NotFittedError, "not fitted yet. Call 'fit'",
+          lambda d: ["transform", d.folder / "missing.isthmus", d.csv()], 1,
+          "No such file or directory.*missing.isthmus"),
+    Input("another number of coordinates", lambda d: d.model.inverse_transform(ROWS), ValueError,
+          "Z has 4 columns, but the model has 2 coordinates; pass what transform returns",
+          lambda d: ["inverse", d.saved, d.csv()], 1,
+          "Z has 4 columns, but the model has 2 coordinates"),
+    Input("coordinates that are NaN", lambda d: d.model.inverse_transform([[0, 1], [np.nan, 1]]),
+          ValueError, "Z contains NaN: coordinate 0 in row 1",
+          lambda d: ["inverse", d.saved, d.npy([[0, 1], [np.nan, 1]])], 1,
+          "Z contains NaN: coordinate 0 in row 1"),
+    Input("coordinates that are text", lambda d: d.model.inverse_transform([["0", "1"], ["left", "1"]]),
+          ValueError, "Z holds text: column 0, row 1 is 'left'",
+          lambda d: ["inverse", d.saved, d.file("data.csv", "a,b\n0,1\nleft,1\n")], 1,
+          "column 'a' holds text: row 1 is 'left'"),
+]
+PARAMETERS = [
+    parameter("more coordinates than the data have", {"n_components": 5},
+              "n_components=5 is more than the data can tell apart.*Use at most 4", ["-d", 5]),
+    parameter("no coordinates", {"n_components": 0}, "n_components=0: expected an integer", ["-d", 0]),
+    parameter("coordinates that are no number", {"n_components": "two"}, "n_components='two': expected",
+              ["-d", "two"], 2, "'two' is not a number"),
+    parameter("a negative width", {"widths": (4, -8)}, r"widths\[1\]=-8: expected",
+              ["--widths", "4,-8"]),
+    parameter("widths that are no list of numbers", {"widths": "wide"}, r"such as \(512, 256\)",
+              ["--widths", "wide"], 2, "as in 512,256"),
+    parameter("an unknown activation", {"activation": "step"},
+              "activation='step' is not known; use one of 'tanh'", ["--activation", "step"]),
+    parameter("another number of activations than layers", {"activation": ["tanh", "relu", "cos"]},
+              "activation has 3 entries for 1 hidden layers", ["--activation", "tanh,relu,cos"]),
+    parameter("an unknown loss", {"loss": "cubed"}, "loss='cubed' is not known; use one of 'squared'",
+              ["--loss", "cubed"], 2, "'cubed' is not one of 'squared'"),
+    parameter("an unknown scaling", {"scaling": "log"}, "scaling='log' is not known; use one of None",
+              ["--scaling", "log"], 2, "'log' is not one of 'standard'"),
+    parameter("an unknown skip", {"skip": "ica"}, "skip='ica' is not known; use one of 'pca', None",
+              ["--skip", "ica"], 2, "'ica' is not one of 'pca', 'none'"),
+    parameter("cross-entropy of data outside [0, 1]", {"loss": "cross_entropy"},
+              r"needs data in \[0, 1\].*use scaling='range'", ["--loss", "cross_entropy"]),
+    parameter("cross-entropy with standard scaling", {"loss": "cross_entropy", "scaling": "standard"},
+              "use scaling='range'", ["--loss", "cross_entropy", "--scaling", "standard"]),
+    parameter("a negative learning rate", {"learning_rate": -1.0},
+              "learning_rate=-1.0: expected a number", ["--learning-rate", -1]),
+    Input("a learning rate that is far too high", lambda d: tiny(learning_rate=1e30),
+          isthmus.DivergenceError, "NaN or infinite in epoch 1.*try a tenth of it",
+          lambda d: tiny_command(d, "--learning-rate", 1e30), 1, "epoch 1.*try a tenth of it"),
+    parameter("an empty batch", {"batch_size": 0}, "batch_size=0: expected", ["--batch-size", 0]),
+    parameter("no epochs", {"max_epochs": 0}, "max_epochs=0: expected", ["--max-epochs", 0]),
+    parameter("no patience", {"patience": 0}, "patience=0: expected", ["--patience", 0]),
+    parameter("all rows held out", {"validation_fraction": 1.0},
+              r"validation_fraction=1.0: expected a number in \[0, 1\)", ["--validation-fraction", 1]),
+    parameter("a negative seed", {"random_state": -1}, "Seed must be between 0 and", ["--seed", -1]),
+    Input("an unknown parameter", lambda d: isthmus.Autoencoder(depth=3), TypeError,
+          "unexpected keyword argument 'depth'", lambda d: tiny_command(d, "--depth", 3), 2,
+          "No such option.*--depth"),
+]
+MODEL_FILES = [
+    Input("a model file that is not there", lambda d: isthmus.load(d.folder / "missing.isthmus"),
+          FileNotFoundError, "missing.isthmus", lambda d: ["info", d.folder / "missing.isthmus"], 1,
+          "No such file or directory.*missing.isthmus"),
+    model_file("an empty model file", lambda d: d.file("m.isthmus", ""), "an empty file.*isthmus.save"),
+    model_file("a folder for a model file", lambda d: d.folder, "is a folder, not a model"),
+    model_file("a truncated model file", lambda d: d.altered(lambda content: content[:-20]),
+               "is truncated.*copy it again"),
+    model_file("an altered model file", lambda d: d.altered(flip_last),
+               "was altered after it was saved.*Copy it again"),
+    model_file("a foreign file for a model", lambda d: d.csv(), "is not an isthmus model"),
+    model_file("safetensors of something else",
+               lambda d: d.file("m.safetensors", safetensors.numpy.save({"w": ROWS})),
+               "is a safetensors file, but not an isthmus model"),
+    model_file("a model of a newer schema",
+               lambda d: d.headed(json.dumps({"schema": 999, "isthmus": "99.0"})),
+               "has schema 999, written by isthmus 99.0.*Upgrade isthmus"),
+    model_file("an unreadable header", lambda d: d.headed("{"), "header is not readable"),
+    model_file("a header that asks for absurd sizes",
+               lambda d: d.file("m.isthmus", (2**62).to_bytes(8, "little") + b"{}"),
+               "is not an isthmus model, or is truncated"),
+    Input("a folder to save in that is not there",
+          lambda d: isthmus.save(d.model, d.folder / "nowhere" / "map.isthmus"),
+          FileNotFoundError, "map.isthmus",
+          lambda d: ["fit", d.csv(), "-o", d.folder / "nowhere" / "map.isthmus"], 2,
+          "there is no folder .*nowhere; create it first"),
+]
+DATA_FILES = [
+    Input("a data file that is not there", lambda d: tables.read(d.folder / "missing.csv"),
+          FileNotFoundError, "missing.csv", lambda d: fit_command(d, d.folder / "missing.csv"), 1,
+          "missing.csv: No such file or directory"),
+    data_file("an unknown ending", lambda d: d.file("data.xlsx", "PK"),
+              "the ending is none of .csv", code=2),
+    data_file("the content of another ending",
+              lambda d: d.parquet(a=[1, 2]).rename(d.folder / "data.csv"),
+              "should be CSV by its ending, but holds Parquet: give it the ending"),
+    data_file("text that is not UTF-8", lambda d: d.file("data.csv", "a,é\n1,2\n".encode("latin-1")),
+              "is not UTF-8 text.*save it as UTF-8"),
+    data_file("a truncated Parquet file",
+              lambda d: d.file("data.parquet", d.parquet(a=[1, 2]).read_bytes()[:-20]),
+              "cannot be read as Parquet; it is truncated or damaged"),
+    data_file("a truncated NPY file", lambda d: d.file("data.npy", d.npy(ROWS).read_bytes()[:-8]),
+              "cannot be read as NPY; it is truncated or damaged"),
+    data_file("a truncated compressed file",
+              lambda d: d.file("data.csv.gz", gzip.compress(d.csv().read_bytes())[:-30]),
+              "cannot be read as CSV; it is truncated or damaged"),
+    data_file("an archive of several arrays", archive,
+              r"2 arrays \(train, test\), none of them called X"),
+]
+# fmt: on
+
+INPUTS = [*VALUES, *SHAPES, *APPLYING, *PARAMETERS, *MODEL_FILES, *DATA_FILES]
+
+
+@pytest.mark.parametrize("item", INPUTS, ids=lambda item: item.name)
+def test_the_python_door(desk, item):
+    if item.error is None:
+        model = item.python(desk)
+        decoded = model.inverse_transform(model.transform(np.ones((1, 4))))
+        assert np.isfinite(decoded).all()
+        return
+    with pytest.raises(item.error) as caught:
+        item.python(desk)
+    assert re.search(item.says, str(caught.value), re.DOTALL)
+
+
+@pytest.mark.parametrize("item", INPUTS, ids=lambda item: item.name)
+def test_the_command_line_door(desk, item):
+    arguments = list(map(str, item.command(desk)))
+    result = CliRunner().invoke(cli.main, arguments, prog_name="isthmus")
+    assert result.exit_code == item.code, result.output
+    assert re.search(item.prints, " ".join(result.output.split()))
+    if item.code == 0:
+        return
+    assert result.stdout == ""
+    assert not (desk.folder / "out.isthmus").exists()
+    if item.code == 1:
+        errors = [
+            line for line in result.stderr.splitlines() if not line.startswith(("note: ", "warning: "))
+        ]
+        assert len(errors) == 1
+        assert errors[0].startswith("isthmus: error: ")
+
+
+def test_the_page_lists_the_same():
+    """Each row of the page: a name, what Python raises, and what the command line exits with."""
+    rows = re.findall(
+        r"^\| ([^|`*]+?) \| (?:`(\w+)`|works)[^|]* \| (\d)\b[^|]* \|$", PAGE.read_text(), re.M
+    )
+    listed = [(name, error, int(code)) for name, error, code in rows]
+    tested = [(item.name, item.error.__name__ if item.error else "", item.code) for item in INPUTS]
+    assert listed == tested

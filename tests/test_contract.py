@@ -1,0 +1,164 @@
+"""The contract with scikit-learn: its own checks on every estimator, and the places where one is used."""
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import isthmus
+
+# The checks fit tens of rows of noise, on which nothing beats PCA, as the warning rightly says. A
+# trained W is given too few epochs by design here: its convergence is test_linear's subject.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        isthmus.Autoencoder(**TINY),
+        isthmus.Autoencoder(max_epochs=1),
+        isthmus.Autoencoder(**TINY, tied=True, skip_links=True, scaling="standard", loss="huber"),
+        isthmus.LinearAutoencoder(),
+        isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
+        isthmus.LinearAutoencoder(solver="gradient_descent", max_epochs=20),
+    ]
+)
+def test_scikit_learn_accepts(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture(params=["Autoencoder", "LinearAutoencoder"])
+def estimator(request):
+    return {
+        "Autoencoder": isthmus.Autoencoder(**TINY),
+        "LinearAutoencoder": isthmus.LinearAutoencoder(),
+    }[request.param]
+
+
+def test_clone_keeps_parameters_and_drops_the_fit(estimator, iris):
+    copy = clone(estimator.fit(iris[0]))
+    assert copy.get_params() == estimator.get_params()
+    assert not hasattr(copy, "network_")
+
+
+def test_init_only_stores(estimator):
+    for name, value in estimator.get_params(deep=False).items():
+        assert getattr(estimator, name) is value
+    assert set(vars(estimator)) == set(estimator.get_params(deep=False))
+
+
+def test_a_pipeline_classifies_flowers_from_two_coordinates(estimator, iris):
+    X, y = iris
+    pipeline = make_pipeline(StandardScaler(), estimator, LogisticRegression())
+    # The species are nearly linearly separable in the plane of PCA: 0.9 is far above chance (1/3)
+    # and below what either map reaches.
+    assert pipeline.fit(X, y).score(X, y) > 0.9
+    Z = pipeline[:-1].transform(X)
+    np.testing.assert_array_equal(Z, estimator.transform(pipeline[0].transform(X)))
+
+
+def test_a_grid_search_in_two_processes_prefers_more_coordinates(estimator, iris):
+    X, _ = iris
+    search = GridSearchCV(estimator, {"n_components": [1, 3]}, n_jobs=2, cv=2).fit(X)
+    # The score is minus the unseen-row error, and 3 of 4 axes leave out less than 1 of 4.
+    assert search.best_params_ == {"n_components": 3}
+    scores = search.cv_results_["mean_test_score"]
+    assert scores[0] < scores[1] < 0
+
+
+def test_a_grid_search_may_compare_losses(iris):
+    search = GridSearchCV(
+        isthmus.Autoencoder(**TINY), {"loss": ["squared", "absolute"]}, cv=2, error_score="raise"
+    )
+    scores = search.fit(iris[0]).cv_results_["mean_test_score"]
+    # One yardstick for both: starts are both PCA and 2 epochs of training move them little.
+    assert scores[0] == pytest.approx(scores[1], rel=0.1)
+
+
+def test_feature_names_out_count_the_coordinates(estimator, iris):
+    names = estimator.fit(iris[0]).get_feature_names_out()
+    prefix = type(estimator).__name__.lower()
+    assert names.tolist() == [f"{prefix}0", f"{prefix}1"]
+
+
+def test_set_output_gives_named_columns_of_the_same_numbers(estimator, iris):
+    X, _ = iris
+    names = ["a", "b", "c", "d"]
+    frames = {"pandas": pd.DataFrame(X, columns=names), "polars": pl.DataFrame(X, schema=names)}
+    expected = clone(estimator).fit(X).transform(X)
+    for library, frame in frames.items():
+        model = clone(estimator).set_output(transform=library).fit(frame)
+        Z = model.transform(frame)
+        assert type(Z) is type(frame)
+        assert list(Z.columns) == model.get_feature_names_out().tolist()
+        assert model.feature_names_in_.tolist() == names
+        np.testing.assert_array_equal(Z.to_numpy(), expected)
+        # The functions on models are not disturbed by what transform returns.
+        assert isthmus.reconstruction_error(model, frame).shape == (150,)
+        np.testing.assert_allclose(
+            model.inverse_transform(Z), model.inverse_transform(expected), rtol=0, atol=0
+        )
+
+
+def test_set_output_keeps_the_index_of_a_data_frame(estimator, iris):
+    frame = pd.DataFrame(iris[0], index=np.arange(150) * 3)
+    frame.columns = frame.columns.astype(str)
+    Z = estimator.set_output(transform="pandas").fit_transform(frame)
+    assert Z.index.equals(frame.index)
+
+
+def test_columns_in_another_order_are_refused(estimator, iris):
+    frame = pd.DataFrame(iris[0], columns=list("abcd"))
+    estimator.fit(frame)
+    with pytest.raises(ValueError, match="in the same order"):
+        estimator.transform(frame[list("dcba")])
+
+
+def test_joblib_pickles_a_fitted_model(estimator, iris, tmp_path):
+    X, _ = iris
+    estimator.fit(X)
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    again = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(again.transform(X), estimator.transform(X))
+    np.testing.assert_array_equal(isthmus.jacobian(again, X[:3]), isthmus.jacobian(estimator, X[:3]))
+
+
+def test_a_pickled_autoencoder_goes_on_training_like_the_original(iris, tmp_path):
+    X, _ = iris
+    model = isthmus.Autoencoder(**TINY).partial_fit(X)
+    joblib.dump(model, tmp_path / "model.joblib")
+    again = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(
+        again.partial_fit(X).transform(X), model.partial_fit(X).transform(X)
+    )
+
+
+def test_fit_transform_is_fit_then_transform(estimator, iris):
+    X, _ = iris
+    Z = clone(estimator).fit_transform(X)
+    np.testing.assert_array_equal(Z, estimator.fit(X).transform(X))
+
+
+def test_score_is_minus_the_mean_reconstruction_error(estimator, iris):
+    X, _ = iris
+    estimator.fit(X)
+    gap = X - estimator.inverse_transform(estimator.transform(X))
+    # The same float64 sums in another order.
+    assert estimator.score(X) == pytest.approx(-np.mean(np.sum(gap**2, axis=1)), rel=1e-12)
