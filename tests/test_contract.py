@@ -1,4 +1,4 @@
-"""The contract with scikit-learn: its own checks on every estimator, and the places where one is used."""
+"""The contract with scikit-learn: its own checks on every estimator, and the places of its use."""
 
 import joblib
 import numpy as np
@@ -145,9 +145,7 @@ def test_a_pickled_autoencoder_goes_on_training_like_the_original(iris, tmp_path
     model = isthmus.Autoencoder(**TINY).partial_fit(X)
     joblib.dump(model, tmp_path / "model.joblib")
     again = joblib.load(tmp_path / "model.joblib")
-    np.testing.assert_array_equal(
-        again.partial_fit(X).transform(X), model.partial_fit(X).transform(X)
-    )
+    np.testing.assert_array_equal(again.partial_fit(X).transform(X), model.partial_fit(X).transform(X))
 
 
 def test_fit_transform_is_fit_then_transform(estimator, iris):

@@ -85,7 +85,9 @@ def test_narrow_rows_by_the_covariance():
 def with_clear_axes(n, D):
     """Noise and five axes of separate variance: what makes 1e-10 attainable for eigenvectors."""
     scores = RNG.standard_normal((n, 5)) * [16.0, 12.0, 8.0, 5.0, 3.0]
-    return scores @ np.linalg.qr(RNG.standard_normal((D, 5)))[0].T + 0.01 * RNG.standard_normal((n, D)) + 1
+    return (
+        scores @ np.linalg.qr(RNG.standard_normal((D, 5)))[0].T + 0.01 * RNG.standard_normal((n, D)) + 1
+    )
 
 
 def test_wide_rows_by_their_singular_vectors(monkeypatch):

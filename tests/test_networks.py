@@ -1,4 +1,4 @@
-"""Networks: the layer and the chain against NumPy, the start against PCA, gradients against differences."""
+"""Networks: the layer and the chain against NumPy, the start against PCA, gradients checked."""
 
 import itertools
 import pickle
@@ -97,7 +97,9 @@ def test_an_activation_pickles_as_itself(name):
 def test_the_table_of_gains_is_what_quadrature_gives(name):
     # Single precision; where the activation has a kink, quadrature itself is good to 1e-3 only.
     tolerance = 1e-3 if name == "relu" else 1e-6
-    assert GAINS[ACTIVATIONS[name]] == pytest.approx(second_moment_gain(ACTIVATIONS[name]), rel=tolerance)
+    assert GAINS[ACTIVATIONS[name]] == pytest.approx(
+        second_moment_gain(ACTIVATIONS[name]), rel=tolerance
+    )
 
 
 def test_gains_have_their_closed_forms():
@@ -127,9 +129,11 @@ def test_the_second_moment_is_kept_from_layer_to_layer(name, skip_links):
     moments = []
     previous = None
     for layer in chain.encoder.correction.layers[:-1]:
-        field = layer(x, previous) if layer.activation is identity else eqx.tree_at(
-            lambda one: one.activation, layer, identity
-        )(x, previous)
+        field = (
+            layer(x, previous)
+            if layer.activation is identity
+            else eqx.tree_at(lambda one: one.activation, layer, identity)(x, previous)
+        )
         moments.append(np.var(np.asarray(field) + np.asarray(layer.shift)))
         previous, x = x, np.asarray(layer(x, previous))
     assert before.shape == x.shape
@@ -276,7 +280,11 @@ def test_back_propagation_equals_finite_differences(activation, skip, skip_links
         for _ in range(3):
             direction = [rng.standard_normal(leaf.shape) for leaf in leaves]
             ahead, behind = (
-                float(loss(structure.unflatten([w + s * v for w, v in zip(leaves, direction, strict=True)])))
+                float(
+                    loss(
+                        structure.unflatten([w + s * v for w, v in zip(leaves, direction, strict=True)])
+                    )
+                )
                 for s in (step, -step)
             )
             slope = sum(float(jnp.sum(g * v)) for g, v in zip(gradient, direction, strict=True))
@@ -320,20 +328,22 @@ def test_a_frame_and_its_inverse_undo_one_another():
     frame = Frame(*(np.asarray(part, np.float32) for part in (A, np.linalg.inv(A), [1.0, -2.0])))
     z = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
     np.testing.assert_allclose(np.asarray(frame.enter(frame.leave(z))), z, atol=1e-6)
-    np.testing.assert_allclose(
-        np.asarray(frame.enter(z)), (z - [1.0, -2.0]) @ A.T, rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(np.asarray(frame.enter(z)), (z - [1.0, -2.0]) @ A.T, rtol=1e-5, atol=1e-6)
 
 
 def test_a_data_map_takes_raw_rows_to_raw_rows():
     pair = architecture().initialise(np.random.default_rng(0), pca_path())
     unit = np.eye(d, dtype=np.float32)
     center, scale = np.full(D, 3.0, np.float32), np.full(D, 2.0, np.float32)
-    data_map = DataMap(pair, Frame(unit, unit, np.zeros(d, np.float32)), center, scale, LOSSES["squared"])
+    data_map = DataMap(
+        pair, Frame(unit, unit, np.zeros(d, np.float32)), center, scale, LOSSES["squared"]
+    )
     x = DATA.astype(np.float32)
     u = (x - 3.0) / 2.0
     np.testing.assert_allclose(data_map.encode(x), pair.encode(u), atol=1e-6)
-    np.testing.assert_allclose(data_map.decode(pair.encode(u)), 2 * pair.decode(pair.encode(u)) + 3, atol=1e-5)
+    np.testing.assert_allclose(
+        data_map.decode(pair.encode(u)), 2 * pair.decode(pair.encode(u)) + 3, atol=1e-5
+    )
     np.testing.assert_array_equal(data_map.encode_centred(x - center), data_map.encode(x))
 
 

@@ -6,7 +6,15 @@ import optax
 import pytest
 
 from isthmus.networks import Architecture, PCAPath, tanh
-from isthmus.solvers import ADAM, GRADIENT_DESCENT, SOLVERS, WEIGHT_DECAY, as_solver, constant, warm_up_cosine
+from isthmus.solvers import (
+    ADAM,
+    GRADIENT_DESCENT,
+    SOLVERS,
+    WEIGHT_DECAY,
+    as_solver,
+    constant,
+    warm_up_cosine,
+)
 
 
 def curve(rate, n_steps, peak=2.0):
