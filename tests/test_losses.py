@@ -146,7 +146,7 @@ def test_cross_entropy_and_its_gradient_are_finite_for_extreme_outputs(size):
         gradient = np.asarray(jax.grad(lambda a: loss(x, a).sum())(jnp.asarray(outputs)))
         assert np.isfinite(value).all()
         assert np.isfinite(gradient).all()
-        assert (value >= 0).all()
+        assert (value >= -1e-6).all()  # to float32 rounding
 
 
 def test_cross_entropy_of_a_far_wrong_output_grows_linearly():

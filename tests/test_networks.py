@@ -129,21 +129,19 @@ def test_the_second_moment_is_kept_from_layer_to_layer(name, skip_links):
     moments = []
     previous = None
     for layer in chain.encoder.correction.layers[:-1]:
-        field = (
-            layer(x, previous)
-            if layer.activation is identity
-            else eqx.tree_at(lambda one: one.activation, layer, identity)(x, previous)
-        )
+        field = Layer(layer.weight, layer.shift, layer.skip_weight, identity)(x, previous)
         moments.append(np.var(np.asarray(field) + np.asarray(layer.shift)))
         previous, x = x, np.asarray(layer(x, previous))
     assert before.shape == x.shape
-    # 40 000 numbers per layer, of which 20 rows share their weights: about 1/√(20·wide) + the
-    # rows' own spread √(2/20 wide); with links, inputs of either second moment mix. 5 % is 5 sigma.
+    # 40 000 numbers per layer, of which 20 rows share their weights. A layer passes on the mean of
+    # g² over `wide` units, whose relative spread is √(Var g²/wide)/E g²: 1 % where g is bounded, 5 %
+    # for ReLU (E g⁴ = 3/2, E g² = 1/2), less what averaging over the rows takes off it, and it adds
+    # up over two layers. With links, inputs of either second moment mix.
     if skip_links:
         assert np.all(np.array(moments) < 2.5)
         assert np.all(np.array(moments) > 0.35)
     else:
-        np.testing.assert_allclose(moments, 1.0, rtol=0.05)
+        np.testing.assert_allclose(moments, 1.0, rtol=0.15 if name == "relu" else 0.05)
 
 
 def test_a_chain_with_skip_links_is_its_recurrence():

@@ -92,12 +92,12 @@ class CrossEntropy:
 
 
 def _log_soft_clip(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """log s(a) with s(a) = log1p(eᵗ)/k and t = ka + log(1 − e⁻ᵏ) − softplus(k(a − 1)).
+    """log s(a) with s(a) = log1p(eᵗ)/k and t = k + log(1 − e⁻ᵏ) − softplus(k(1 − a)).
 
     log log1p(eᵗ) → t for t → −∞, where the direct form underflows.
     """
     k = SHARPNESS
-    t = k * a + jnp.log1p(-jnp.exp(-k)) - jax.nn.softplus(k * (a - 1.0))
+    t = k + jnp.log1p(-jnp.exp(-k)) - jax.nn.softplus(k * (1.0 - a))
     safe = jnp.maximum(t, -15.0)
     return jnp.where(t < -15.0, t, jnp.log(jax.nn.softplus(safe))) - jnp.log(k)
 

@@ -181,9 +181,11 @@ def _centred_operator(rows: Any, mean: np.ndarray) -> scipy.sparse.linalg.Linear
     """v ↦ (X − 1 x̄ᵀ) v and its transpose, one block of rows at a time."""
 
     def forward(v: np.ndarray) -> np.ndarray:
+        v = v.ravel()  # SciPy may hand over a vector as one column
         return np.asarray(np.concatenate([block @ v for block in _blocks(rows)]) - mean @ v)
 
     def backward(w: np.ndarray) -> np.ndarray:
+        w = w.ravel()
         out, start = -mean * w.sum(), 0
         for block in _blocks(rows):
             out = out + block.T @ w[start : start + len(block)]

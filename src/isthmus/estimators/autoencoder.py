@@ -72,9 +72,9 @@ class Autoencoder(BaseMap):
 
     Encoder and decoder are each ``PCA path + correction``: the path starts at the principal axes, the
     correction is a feed-forward network that starts at zero, so that epoch 0 is PCA. A tenth of the
-    rows is held out to choose the epoch; one replaces PCA only if it is better by more than
-    two standard errors of the comparison. Where nothing beats PCA, the model *is*
-    PCA and ``NoImprovementWarning`` says so.
+    rows is held out to choose the epoch; one replaces PCA only if it is better by more than two
+    standard errors of the comparison. Where nothing beats PCA, the model *is* PCA and
+    ``NoImprovementWarning`` says so.
 
     Coordinates are canonical: uncorrelated, in the order of their variance, with the largest average
     loading ∂x̂/∂z positive, and of a length such that a unit step in z moves x̂ by a unit on average.
