@@ -72,3 +72,11 @@ def test_scaled_rows_are_scaled_when_indexed(kind):
     np.testing.assert_array_equal(view[3:7], scaling(X)[3:7])
     np.testing.assert_array_equal(view[np.array([9, 2])], scaling(X)[[9, 2]])
     np.testing.assert_array_equal(np.asarray(view), scaling(X))
+
+
+@pytest.mark.parametrize("kind", [None, "standard", "range"])
+def test_spread_is_that_of_a_scaled_feature(kind):
+    uniform = np.random.default_rng(1).uniform(size=(4000, 3)) * [1.0, 20.0, 0.1]
+    scaling = Scaling.fit(kind, column_statistics(uniform))
+    spread = np.sqrt(scaling(uniform).var(axis=0).mean())
+    assert scaling.spread == pytest.approx(spread, rel=0.02)

@@ -18,36 +18,43 @@ from isthmus.sources import dense
 LEAST_SPREAD = 1e-30
 """Data that vary less are constant to a network in single precision, whose least number is 1e-38."""
 
+UNIFORM = 12**-0.5
+"""Standard deviation of a uniform variable on [0, 1]."""
+
 SCALINGS = (None, "standard", "range")
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """center (D,), scale (D,) in float64, and ``unit``: the length of a scaled unit in coordinates.
+    """center (D,) and scale (D,) in float64: what the network sees is (x − center)/scale.
 
     ``None`` divides all features by one number, so geometry, and PCA, are those of the raw data:
     coordinates are measured in the data's own unit. ``"standard"`` gives each feature mean 0 and
     variance 1, ``"range"`` maps each to [0, 1]; coordinates are then in these units.
+
+    ``unit`` is the length of a scaled unit in coordinates, ``spread`` the typical standard deviation
+    of a scaled feature.
     """
 
     center: Float[np.ndarray, " D"]
     scale: Float[np.ndarray, " D"]
-    unit: float
+    unit: float = 1.0
+    spread: float = 1.0
 
     @classmethod
     def fit(cls, kind: str | None, columns: ColumnStatistics) -> Scaling:
         if kind == "standard":
-            return cls(columns.mean, _positive(np.sqrt(columns.variance), columns), 1.0)
+            return cls(columns.mean, _positive(np.sqrt(columns.variance), columns))
         if kind == "range":
-            return cls(columns.low, _positive(columns.high - columns.low, columns), 1.0)
+            return cls(columns.low, _positive(columns.high - columns.low, columns), spread=UNIFORM)
         common = float(np.sqrt(np.mean(columns.variance)))
         common = common if common > LEAST_SPREAD else 1.0
-        return cls(columns.mean, np.full_like(columns.mean, common), common)
+        return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
 
     @classmethod
     def none(cls, n_features: int) -> Scaling:
-        """u = x: for losses that need the data's own interval, such as cross-entropy."""
-        return cls(np.zeros(n_features), np.ones(n_features), 1.0)
+        """u = x in [0, 1]: for cross-entropy, which needs the data's own interval."""
+        return cls(np.zeros(n_features), np.ones(n_features), spread=UNIFORM)
 
     def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "n D"]:
         """Scaled rows in float32; centred in float64 first, where large offsets would cancel."""

@@ -107,8 +107,9 @@ class Autoencoder(BaseMap):
         data, as PCA does. "standard": mean 0 and variance 1 for each feature, for columns of different
         units. "range": [0, 1] for each. The model takes and returns raw data in any case.
     input_noise : float, default 0.3
-        Standard deviation of Gaussian noise added to the scaled inputs in training, which keeps the
-        map smooth between the rows. Chosen by held-out error; 0 turns it off.
+        Standard deviation of Gaussian noise added to the inputs in training, in units of a feature's
+        typical spread; it keeps the map smooth between the rows. Chosen by held-out error; 0 turns it
+        off.
     solver : {"adam", "gradient_descent"} or optax.GradientTransformation, default "adam"
         "adam": β₂ = 0.99, 5 % warm-up, then a cosine to 0, decoupled weight decay 0.3.
         "gradient_descent": w ← w − ε ∂L/∂w with all rows in each step, unless ``batch_size`` is given.
@@ -287,7 +288,7 @@ class Autoencoder(BaseMap):
         scaled = ScaledRows(rows, start.scaling)
         try:
             result = train(
-                Reconstruction(plan.loss, plan.input_noise),
+                Reconstruction(plan.loss, plan.input_noise * start.scaling.spread),
                 start.pair,
                 ArraySource(scaled, train_rows),
                 solver=plan.solver,

@@ -236,7 +236,7 @@ class LinearAutoencoder(BaseMap):
         self.explained_variance_ = axes.variances
         self.explained_variance_ratio_ = axes.variances / (axes.total_variance or 1.0)
         self.noise_variance_ = remainder / left_out if left_out else 0.0
-        self.scaling_ = Scaling(axes.mean, np.ones(D), 1.0)
+        self.scaling_ = Scaling(axes.mean, np.ones(D))
         frame = Frame(single(np.eye(d)), single(np.eye(d)), zeros(d))
         pair = _tied_pair(axes.components)
         self.network_ = DataMap(pair, frame, single(axes.mean), single(np.ones(D)), Squared())
