@@ -220,7 +220,7 @@ def rewrite(path, change):
     """A file with another header whose digest is right: only what it says can refuse it."""
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    tensors = safetensors.numpy.load(path.read_bytes())
     header = json.loads(metadata["isthmus"])
     header = change(header, tensors) or header
     text = json.dumps(header)
@@ -314,7 +314,7 @@ def test_ctrl_c_while_saving_leaves_the_earlier_file_whole(saved, monkeypatch):
 def test_a_file_holds_no_pickle_and_its_digest_is_sha256(saved):
     with safetensors.safe_open(saved, "numpy") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    tensors = safetensors.numpy.load(saved.read_bytes())
     assert set(metadata) == {"isthmus", "sha256"}
     header = json.loads(metadata["isthmus"])
     assert header["schema"] == persistence.SCHEMA

@@ -1,0 +1,46 @@
+"""The package as it is imported: quickly, typed, and with all that it promises."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+
+import pytest
+
+import isthmus
+
+
+def loaded_by(statement):
+    program = f"import sys; {statement}; print(*(name.split('.')[0] for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_isthmus_loads_nothing_heavy():
+    assert not loaded_by("import isthmus") & {"jax", "sklearn", "numpy", "scipy", "matplotlib"}
+
+
+def test_fitting_loads_no_plotting_and_no_tables():
+    heavy = {"matplotlib", "pyarrow", "rich", "click", "pandas", "polars"}
+    assert not loaded_by("import isthmus; isthmus.Autoencoder; isthmus.save") & heavy
+
+
+@pytest.mark.parametrize("name", isthmus.__all__)
+def test_every_name_is_there_and_says_what_it_is(name):
+    public = getattr(isthmus, name)
+    assert public.__name__ == name
+    assert public.__doc__
+    assert name in dir(isthmus)
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="has no attribute 'UMAP'"):
+        getattr(isthmus, "UM" + "AP")
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert isthmus.__version__ == version("isthmus")
+
+
+def test_the_package_is_typed():
+    assert files("isthmus").joinpath("py.typed").is_file()

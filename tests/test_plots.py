@@ -1,0 +1,77 @@
+"""Pictures: what is drawn is where the numbers say."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import same_color
+from sklearn.datasets import load_digits
+
+import isthmus
+from isthmus.plots import class_map, decoded_grid
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return isthmus.LinearAutoencoder(2).fit(DIGITS)
+
+
+def test_each_class_has_its_points_colour_and_name(ax):
+    Z = np.random.default_rng(0).standard_normal((60, 2))
+    labels = np.array(["cat", "dog", "owl"])[np.arange(60) % 3]
+    class_map(ax, Z, labels)
+    assert [text.get_text() for text in ax.texts] == ["cat", "dog", "owl"]
+    for text, points in zip(ax.texts, ax.collections, strict=True):
+        of_class = Z[labels == text.get_text()]
+        np.testing.assert_array_equal(points.get_offsets(), of_class)
+        np.testing.assert_allclose(text.get_position(), np.median(of_class, axis=0))
+        assert same_color(text.get_color(), points.get_facecolor()[0][:3])
+    colours = {text.get_color() for text in ax.texts}
+    assert len(colours) == 3
+
+
+def test_a_unit_is_as_long_across_as_up_and_every_point_is_inside(ax):
+    Z = np.random.default_rng(0).standard_normal((60, 2)) * [10.0, 1.0] + [3.0, -2.0]
+    class_map(ax, Z, np.zeros(60))
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert right - left == pytest.approx(high - low)
+    assert ax.get_aspect() == 1.0
+    assert np.all(([left, low] < Z) & ([right, high] > Z))
+
+
+def test_a_tile_shows_what_its_middle_decodes_to(ax, model):
+    Z = model.transform(DIGITS)
+    decoded_grid(ax, model, Z, (8, 8), n_across=9)
+    assert 20 < len(ax.images) <= 81
+    distances = []
+    for image in ax.images:
+        left, right, low, high = image.get_extent()
+        middle = np.array([[(left + right) / 2, (low + high) / 2]])
+        expected = model.inverse_transform(middle).reshape(8, 8)
+        np.testing.assert_allclose(image.get_array(), expected, atol=1e-6 * np.abs(expected).max())
+        distances.append(np.min(np.linalg.norm(Z - middle, axis=1)))
+        # The first row of the image is at the top.
+        assert image.origin == "upper"
+    # Where there are no data nothing was learnt, and nothing is drawn.
+    assert max(distances) < (ax.get_xlim()[1] - ax.get_xlim()[0]) / 9
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 1), (4,)])
+def test_maps_need_two_coordinates(ax, model, shape):
+    with pytest.raises(ValueError, match="shape \\(n, 2\\)"):
+        class_map(ax, np.zeros(shape), np.zeros(4))
+    with pytest.raises(ValueError, match="shape \\(n, 2\\)"):
+        decoded_grid(ax, model, np.zeros(shape), (8, 8))
+
+
+def test_images_must_have_as_many_pixels_as_features(ax, model):
+    with pytest.raises(ValueError, match="has 63 pixels, but the model decodes to 64"):
+        decoded_grid(ax, model, model.transform(DIGITS), (9, 7))
