@@ -375,3 +375,32 @@ def test_a_refused_fit_changes_nothing():
 def test_parameters_that_do_not_fit_are_refused(changes, told):
     with pytest.raises((ValueError, TypeError), match=told):
         Autoencoder(**{**SMALL, **changes}).fit(SADDLE)
+
+
+def test_noise_in_training_lies_between_a_features_spread_and_the_last_axis_kept():
+    # 100 equal features along one axis, which then is 10 times as long as each of them.
+    line = RNG.standard_normal((60, 1)) * np.ones(100) + 1e-3 * RNG.standard_normal((60, 100))
+    options = {**SMALL, "max_epochs": 1, "validation_fraction": 0}
+    for X, d, noise in ((line, 1, 0.9), (NOISE, 1, 0.3), (NOISE, 6, 0.3), (np.ones((9, 3)), 1, 0.3)):
+        # 0.3 · √10 = 0.95, and √√variance ratio of white noise is 1 within 10 %.
+        found = Autoencoder(d, **options).fit(X).input_noise_
+        assert found == pytest.approx(noise, abs=0.051)
+    assert Autoencoder(1, input_noise=0.7, **options).fit(line).input_noise_ == 0.7
+
+
+def test_noise_in_training_is_as_strong_in_every_scaling():
+    """A linear map with noise of variance s² shrinks the axis λ by λ/(λ + s²), if it is free to."""
+    X = RNG.standard_normal((4000, 1)) * [1.0, 1.0]
+    for scaling in (None, "standard"):
+        model = Autoencoder(
+            1,
+            widths=(),
+            scaling=scaling,
+            input_noise=1.0,
+            max_epochs=40,
+            validation_fraction=0,
+            random_state=0,
+        ).fit(X)
+        slope = np.sum(X * model.inverse_transform(model.transform(X))) / np.sum(X**2)
+        # λ = 2 in units in which noise has variance 1 along every direction.
+        assert slope == pytest.approx(2 / 3, rel=0.05)

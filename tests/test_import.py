@@ -20,8 +20,8 @@ def test_importing_isthmus_loads_nothing_heavy():
     assert not loaded_by("import isthmus") & {"jax", "sklearn", "numpy", "scipy", "matplotlib"}
 
 
-def test_fitting_loads_no_plotting_and_no_tables():
-    heavy = {"matplotlib", "pyarrow", "rich", "click", "pandas", "polars"}
+def test_fitting_loads_no_plotting_and_no_command_line():
+    heavy = {"matplotlib", "rich", "click", "polars"}
     assert not loaded_by("import isthmus; isthmus.Autoencoder; isthmus.save") & heavy
 
 

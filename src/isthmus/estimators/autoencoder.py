@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import jax
@@ -23,7 +23,7 @@ from isthmus.checks import check_rows
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.plan import Plan
 from isthmus.losses import Loss
-from isthmus.moments import column_statistics, principal_axes
+from isthmus.moments import PrincipalAxes, column_statistics, principal_axes
 from isthmus.networks import Activation, DataMap, EncoderDecoder, Frame, PCAPath, single
 from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import ArraySource
@@ -31,6 +31,9 @@ from isthmus.training import DivergenceError, TrainingResult, train
 
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
+
+LEAST_NOISE = 0.3
+"""Input noise in units of a feature's spread, where the kept axes are no longer than the features."""
 
 
 class NoImprovementWarning(UserWarning):
@@ -59,12 +62,13 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class _Start:
-    """Where training begins: the scaling, the pair and its frame, and PCA if that is what it is."""
+    """Where training begins: scaling and pair; frame and PCA path if it is PCA; noise for None."""
 
     scaling: Scaling
     pair: EncoderDecoder
     frame: Frame | None
     path: PCAPath | None
+    input_noise: float
 
 
 class Autoencoder(BaseMap):
@@ -106,10 +110,11 @@ class Autoencoder(BaseMap):
         What the network sees. ``None``: one factor for all features, which keeps the geometry of the raw
         data, as PCA does. "standard": mean 0 and variance 1 for each feature, for columns of different
         units. "range": [0, 1] for each. The model takes and returns raw data in any case.
-    input_noise : float, default 0.3
+    input_noise : float or None, default None
         Standard deviation of Gaussian noise added to the inputs in training, in units of a feature's
-        typical spread; it keeps the map smooth between the rows. Chosen by held-out error; 0 turns it
-        off.
+        typical spread; it keeps the map smooth between the rows. 0 turns it off. ``None`` is
+        0.3 √(s_d/s), with s a feature's typical spread and s_d that of the d-th principal axis, but 0.3
+        at least and 1 at most: 0.3 on a swiss roll, 0.8 on images. Chosen by held-out error.
     solver : {"adam", "gradient_descent"} or optax.GradientTransformation, default "adam"
         "adam": β₂ = 0.99, 5 % warm-up, then a cosine to 0, decoupled weight decay 0.3.
         "gradient_descent": w ← w − ε ∂L/∂w with all rows in each step, unless ``batch_size`` is given.
@@ -142,6 +147,8 @@ class Autoencoder(BaseMap):
         "epoch" (0 is the start), "train_loss", "validation_loss", "learning_rate", "seconds".
     best_epoch_ : int
         The epoch that the model is from; 0 is PCA.
+    input_noise_ : float
+        The ``input_noise`` that training used.
     scaling_ : Scaling
         center (D,) and scale (D,) of the features.
     network_ : DataMap
@@ -184,6 +191,7 @@ class Autoencoder(BaseMap):
 
     history_: dict[str, np.ndarray]
     best_epoch_: int
+    input_noise_: float
     validation_loss_: float
     pca_validation_loss_: float
 
@@ -199,7 +207,7 @@ class Autoencoder(BaseMap):
         tied: bool = False,
         loss: str | Loss = "squared",
         scaling: str | None = None,
-        input_noise: float = 0.3,
+        input_noise: float | None = None,
         solver: str | optax.GradientTransformation = "adam",
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -273,7 +281,7 @@ class Autoencoder(BaseMap):
                 "since it was fitted, so training cannot go on from it: set warm_start=False, or "
                 "set them back"
             )
-        return _Start(self.scaling_, pair, self.network_.frame, None)
+        return _Start(self.scaling_, pair, self.network_.frame, None, self.input_noise_)
 
     def _train(
         self,
@@ -286,9 +294,11 @@ class Autoencoder(BaseMap):
         optimiser: Any = None,
     ) -> TrainingResult:
         scaled = ScaledRows(rows, start.scaling)
+        input_noise = start.input_noise if plan.input_noise is None else plan.input_noise
+        start = replace(start, input_noise=input_noise)
         try:
             result = train(
-                Reconstruction(plan.loss, plan.input_noise * start.scaling.spread),
+                Reconstruction(plan.loss, input_noise * start.scaling.spread),
                 start.pair,
                 ArraySource(scaled, train_rows),
                 solver=plan.solver,
@@ -320,6 +330,7 @@ class Autoencoder(BaseMap):
         )
         self.history_ = result.history
         self.best_epoch_ = result.best_epoch
+        self.input_noise_ = start.input_noise
         self._optimiser = result.optimiser
 
     def _warn_of_no_improvement(
@@ -347,15 +358,28 @@ def _at_pca(rows: Any, plan: Plan, rng: np.random.Generator) -> _Start:
     """Scaling and principal axes of all rows, and the pair that starts there if it is to."""
     scaling = plan.fit_scaling(column_statistics(rows))
     if not plan.starts_at_pca and plan.validation_fraction == 0:
-        return _Start(scaling, plan.architecture.initialise(rng, None), None, None)
+        return _Start(scaling, plan.architecture.initialise(rng, None), None, None, LEAST_NOISE)
     axes = principal_axes(ScaledRows(rows, scaling), plan.architecture.n_components)
     scales = np.sqrt(axes.variances)
     least = 1e-3 * scales[0] if scales[0] > 0 else 1.0
     path = PCAPath(axes.mean, axes.components, np.maximum(scales, least))
+    input_noise = _noise_for(axes)
     if not plan.starts_at_pca:
-        return _Start(scaling, plan.architecture.initialise(rng, None), None, path)
+        return _Start(scaling, plan.architecture.initialise(rng, None), None, path, input_noise)
     frame = pca_frame(path, scaling.unit, plan.architecture.tied)
-    return _Start(scaling, plan.architecture.initialise(rng, path), frame, path)
+    return _Start(scaling, plan.architecture.initialise(rng, path), frame, path, input_noise)
+
+
+def _noise_for(axes: PrincipalAxes) -> float:
+    """Noise between a feature's spread and that of the last axis kept: what the map must resolve.
+
+    To one decimal, so that folds of the same data share a compiled program.
+    """
+    typical = axes.total_variance / len(axes.mean)
+    if typical == 0:
+        return LEAST_NOISE
+    noise = LEAST_NOISE * (axes.variances[-1] / typical) ** 0.25
+    return round(float(np.clip(noise, LEAST_NOISE, 1.0)), 1)
 
 
 def _split(

@@ -30,7 +30,7 @@ class Plan:
     starts_at_pca: bool
     loss: Loss
     scaling: str | None
-    input_noise: float
+    input_noise: float | None
     solver: Solver
     learning_rate: float
     batch_size: int
@@ -60,6 +60,9 @@ class Plan:
         max_epochs = _automatic_epochs(n_rows, batch_size)
         if model.max_epochs is not None:
             max_epochs = check_integer("max_epochs", model.max_epochs, 1)
+        input_noise = model.input_noise
+        if input_noise is not None:
+            input_noise = check_real("input_noise", input_noise, 0.0, closed=True)
         patience = max(10, max_epochs // 5)
         if model.patience is not None:
             patience = check_integer("patience", model.patience, 1)
@@ -68,7 +71,7 @@ class Plan:
             starts_at_pca=model.skip == "pca",
             loss=loss,
             scaling=model.scaling,
-            input_noise=check_real("input_noise", model.input_noise, 0.0, closed=True),
+            input_noise=input_noise,
             solver=solver,
             learning_rate=_learning_rate(model, solver),
             batch_size=batch_size,
