@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
-BENCHMARKS ?= first_fit training time_to_quality transform
+BENCHMARKS ?= first_fit training time_to_quality transform quality defaults
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

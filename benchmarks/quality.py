@@ -42,11 +42,15 @@ def errors(train: np.ndarray, test: np.ndarray, d: int, seed: int) -> tuple[floa
     """Mean squared distance ‖x − x̂‖² on test rows of isthmus with its defaults, and of PCA."""
     with flat_data_allowed():
         model = Autoencoder(d, random_state=seed).fit(train)
-    ours = float(np.mean(reconstruction_error(model, test)))
+    return float(np.mean(reconstruction_error(model, test))), pca_error(train, test, d)
+
+
+def pca_error(train: np.ndarray, test: np.ndarray, d: int) -> float:
+    """Mean squared distance ‖x − x̂‖² of scikit-learn's PCA on test rows."""
     exact, unseen = (rows.astype(np.float64) for rows in (train, test))
     pca = PCA(d, svd_solver="full").fit(exact)
     gap = unseen - pca.inverse_transform(pca.transform(unseen))
-    return ours, float(np.mean(np.sum(gap**2, axis=1)))
+    return float(np.mean(np.sum(gap**2, axis=1)))
 
 
 def split(rows: np.ndarray, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
