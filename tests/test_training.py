@@ -248,8 +248,14 @@ def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
     assert losses[best] < losses[0]
     w = target * (1 - 0.95**best)
     advance = 0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1))
-    assert bool(margin_of(advance) > training.LEAST_MARGIN) is wins
+    assert bool(margin_of(advance) > training.least_margin(30)) is wins
     assert result.best_epoch == (best if wins else 0)
+
+
+def test_the_margin_is_students():
+    # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
+    assert training.least_margin(16) == pytest.approx(2.602, abs=1e-3)
+    assert training.least_margin(10**6) == pytest.approx(2.326, abs=1e-3)
 
 
 def test_one_held_out_row_is_no_evidence():

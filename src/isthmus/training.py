@@ -5,8 +5,8 @@ yields blocks; a block goes to the device once and is scanned through, batch by 
 call; where an epoch is short, one call runs several. Held-out rows choose the epoch, with epoch 0,
 the start, in the running.
 
-The choice follows the standard-error rule of Breiman et al. 1984, "Classification and Regression
-Trees": an epoch replaces the start only if it is better by more than the error of the comparison.
+An epoch replaces the start only if it is better by more than the error of the comparison, in the
+spirit of the standard-error rule of Breiman et al. 1984, "Classification and Regression Trees".
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from scipy.special import stdtrit
 
 from isthmus.solvers import Solver
 from isthmus.sources import Source, batch_orders
@@ -34,8 +35,8 @@ MAX_PASSES = 32
 MAX_ORDERS = 2**20
 """Most passes in one call, and most row numbers (4 bytes each) sent with it."""
 
-LEAST_MARGIN = 2.0
-"""Standard errors by which an epoch must beat the start: one wild row alone gives a margin of 1."""
+SIGNIFICANCE = 0.01
+"""One-sided level at which an epoch must beat the start: it is the best of many, so it must be clear."""
 
 HELD_OUT_CHUNK = 2048
 """Held-out rows evaluated at a time: bounds the memory of their activations."""
@@ -141,7 +142,7 @@ def train(
 
     With ``held_out`` rows the result is the network of the epoch with the least held-out loss, and
     training ends after ``patience`` epochs without a better one. That epoch must beat the start by
-    more than two standard errors of the paired differences over the held-out rows; otherwise the
+    more than chance, by Student's paired test over the held-out rows at the level of 1 %; otherwise the
     result is the start itself, epoch 0. Without held-out rows it is the last epoch's network.
 
     Raises DivergenceError when a loss is NaN or infinite. A KeyboardInterrupt ends training with a
@@ -202,7 +203,7 @@ def train(
                 "the model holds the best weights so far",
                 stacklevel=2,
             )
-    start_stays = rows is not None and not float(state.best_margin) > LEAST_MARGIN
+    start_stays = held_out is not None and not float(state.best_margin) > least_margin(len(held_out))
     result = TrainingResult(
         network=network if start_stays else eqx.combine(jax.device_get(state.best_weights), static),
         optimiser=state.optimiser,
@@ -213,6 +214,11 @@ def train(
     if stopped == "diverged":
         raise DivergenceError(_divergence_message(recorder.epoch, learning_rate, result), result)
     return result
+
+
+def least_margin(n_held_out: int) -> float:
+    """Standard errors by which the mean of paired differences must exceed zero; NaN for one row."""
+    return float(stdtrit(n_held_out - 1, 1 - SIGNIFICANCE))
 
 
 def _rounds(source: Source, rng: np.random.Generator) -> Iterator[Iterator[tuple[Array, int, bool]]]:

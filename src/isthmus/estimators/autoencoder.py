@@ -76,8 +76,8 @@ class Autoencoder(BaseMap):
 
     Encoder and decoder are each ``PCA path + correction``: the path starts at the principal axes, the
     correction is a feed-forward network that starts at zero, so that epoch 0 is PCA. A tenth of the
-    rows is held out to choose the epoch; one replaces PCA only if it is better by more than two
-    standard errors of the comparison. Where nothing beats PCA, the model *is* PCA and
+    rows is held out to choose the epoch; one replaces PCA only if it is better by more than chance
+    (Student's paired test at 1 %). Where nothing beats PCA, the model *is* PCA and
     ``NoImprovementWarning`` says so.
 
     Coordinates are canonical: uncorrelated, in the order of their variance, with the largest average
@@ -124,7 +124,7 @@ class Autoencoder(BaseMap):
     batch_size : int or None, default None
         ``None`` is 128: half of it is slower per row, twice it takes more epochs.
     max_epochs : int or None, default None
-        ``None`` gives about 3 000 updates, but 40 epochs at least and 400 at most.
+        ``None`` gives about 4 000 updates, but 40 epochs at least and 400 at most.
     validation_fraction : float, default 0.1
         Share of the rows held out; at least 20 rows, but a third of all at most. 0 holds out none: then
         nothing is chosen, and the last epoch is the result.
@@ -343,7 +343,7 @@ class Autoencoder(BaseMap):
         warnings.warn(
             f"the network won nothing over PCA, so {now}: on {len(held_out_rows)} held-out rows the "
             f"least loss was {least:.4g}, PCA's is {self.pca_validation_loss_:.4g}, and a difference "
-            "counts if it exceeds two of its standard errors. More rows may change that; so may other "
+            "counts if chance gives it in less than 1 % of cases. More rows may change that; so may other "
             "n_components. If not, these data are flat, and LinearAutoencoder is the simpler model",
             NoImprovementWarning,
             stacklevel=3,

@@ -16,7 +16,7 @@ from isthmus.scaling import SCALINGS, Scaling
 from isthmus.solvers import Solver, as_solver
 
 BATCH_SIZE = 128
-LEAST_UPDATES = 3000
+LEAST_UPDATES = 4000
 """Updates that a small data set is given, whatever its number of rows."""
 
 MIN_EPOCHS, MAX_EPOCHS = 40, 400
