@@ -40,7 +40,7 @@ LIBRARIES = (
 PAUSE = 0.2
 """Seconds between two runs: idle threads of one library spin for a while before they sleep."""
 
-CONSOLE = Console(width=None if Console().is_terminal else 110, highlight=False)
+CONSOLE = Console(width=None if Console().is_terminal else 130, highlight=False)
 
 # The options that every script has.
 

@@ -343,8 +343,9 @@ class Autoencoder(BaseMap):
         warnings.warn(
             f"the network won nothing over PCA, so {now}: on {len(held_out_rows)} held-out rows the "
             f"least loss was {least:.4g}, PCA's is {self.pca_validation_loss_:.4g}, and a difference "
-            "counts if chance gives it in less than 1 % of cases. More rows may change that; so may other "
-            "n_components. If not, these data are flat, and LinearAutoencoder is the simpler model",
+            "counts if chance gives it in less than 1 % of cases. More rows may change that; so may "
+            "other n_components. If not, these data are flat, and LinearAutoencoder is the simpler "
+            "model",
             NoImprovementWarning,
             stacklevel=3,
         )
