@@ -1,7 +1,7 @@
-"""Claim: no other value of one parameter is better than its default on most of the data.
+"""Claim: the defaults are a good compromise of error on unseen rows, smoothness and time.
 
 Error on unseen rows over PCA's, and seconds per fit, with one parameter at a time away from its
-default.
+default, on eight data sets.
 """
 
 from __future__ import annotations
