@@ -64,7 +64,7 @@ class Desk:
 
     def headed(self, header: str) -> Path:
         """A model file with this header and no weights."""
-        content = safetensors.numpy.save({}, {"isthmus": header, "sha256": ""})
+        content = safetensors.numpy.save({}, {"isthmus": header})
         return self.file("changed.isthmus", content)
 
 

@@ -97,9 +97,10 @@ def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
         "probes": writer.node({"rows": probes, **_probe_outputs(model, probes)}, "probes"),
     }
     text = json.dumps(header, allow_nan=False)
-    metadata = {HEADER: text, DIGEST: _digest(text, writer.tensors)}
+    tensors = writer.tensors | {DIGEST: _digest(text, writer.tensors)}
     with replacing(Path(path)) as temporary:
-        temporary.write_bytes(safetensors.numpy.save(writer.tensors, metadata))
+        # One entry of metadata only: safetensors writes several in random order.
+        temporary.write_bytes(safetensors.numpy.save(tensors, {HEADER: text}))
 
 
 def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any]] | None = None) -> Any:
@@ -245,7 +246,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"{path} is not an isthmus model, or is truncated ({error}); copy it again from its "
             "source, or save the model again"
         ) from error
-    if metadata.get(DIGEST) != _digest(metadata[HEADER], tensors):
+    digest = tensors.pop(DIGEST, None)
+    if not np.array_equal(digest, _digest(metadata[HEADER], tensors)):
         raise ModelFileError(
             f"{path} was altered after it was saved: its SHA-256 digest does not match. Copy it again "
             "from its source, or save the model again"
@@ -270,13 +272,14 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     return checked
 
 
-def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> str:
+def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 of the header and of every array: 32 bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _probe_rows(model: BaseMap) -> np.ndarray:
