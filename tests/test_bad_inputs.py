@@ -184,6 +184,9 @@ OTHER_NAMES = ["a", "b", "x", "y"]
 VALUES = [
     cell("NaN", np.nan, ValueError, "NaN: column 2 in row 3 .*SimpleImputer",
          "NaN: column 'c' in row 3"),
+    data("masked entries", np.ma.masked_greater(ROWS, ROWS.max() - 1e-9), ValueError,
+         "1 masked entries.*below the mask.*SimpleImputer",
+         lambda d: d.file("data.csv", "a,b,c\n1,2,3\n4,,6\n7,8,10\n"), "NaN: column 'b' in row 1"),
     cell("infinity", -np.inf, ValueError, r"infinity \(inf\): column 2 in row 3",
          r"infinity \(inf\): column 'c' in row 3"),
     cell("a number beyond single precision", 1e300, ValueError,

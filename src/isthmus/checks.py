@@ -141,6 +141,12 @@ def _explained(X: Any, what: str, convert: Callable[[], Any]) -> Any:
     """What ``convert`` makes of X, or its error with the value at fault and what to do about it."""
     if (text := _not_rows(X, what)) is not None:
         raise TypeError(text)
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{what} has {np.count_nonzero(np.ma.getmask(X))} masked entries, and NumPy would take the numbers below "
+            "the mask. Drop these rows, or fill them: X.filled(numpy.nan) for "
+            "sklearn.impute.SimpleImputer"
+        )
     try:
         return convert()
     except (ValueError, TypeError, OverflowError) as error:
