@@ -143,8 +143,8 @@ def _explained(X: Any, what: str, convert: Callable[[], Any]) -> Any:
         raise TypeError(text)
     if np.ma.is_masked(X):
         raise ValueError(
-            f"{what} has {np.count_nonzero(np.ma.getmask(X))} masked entries, and NumPy would take the numbers below "
-            "the mask. Drop these rows, or fill them: X.filled(numpy.nan) for "
+            f"{what} has {np.count_nonzero(np.ma.getmask(X))} masked entries, and NumPy would take the "
+            "numbers below the mask. Drop these rows, or fill them: X.filled(numpy.nan) for "
             "sklearn.impute.SimpleImputer"
         )
     try:
