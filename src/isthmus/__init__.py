@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from isthmus import noise as noise
     from isthmus.applying import reconstruction_error as reconstruction_error
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
     from isthmus.diagnostics.geometry import jacobian as jacobian
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
-    from isthmus.estimators.autoencoder import NoImprovementWarning as NoImprovementWarning
+    from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
+    from isthmus.estimators.denoising import denoise as denoise
+    from isthmus.estimators.denoising import score_function as score_function
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
+    from isthmus.estimators.trained import NoImprovementWarning as NoImprovementWarning
     from isthmus.losses import Absolute as Absolute
     from isthmus.losses import CrossEntropy as CrossEntropy
     from isthmus.losses import Huber as Huber
@@ -28,18 +32,24 @@ if TYPE_CHECKING:
 _ROOMS = {
     "applying": ("reconstruction_error",),
     "diagnostics.geometry": ("decoder_jacobian", "jacobian"),
-    "estimators.autoencoder": ("Autoencoder", "NoImprovementWarning"),
+    "estimators.autoencoder": ("Autoencoder",),
+    "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
     "estimators.linear": ("LinearAutoencoder",),
+    "estimators.trained": ("NoImprovementWarning",),
     "losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "persistence": ("ModelFileError", "load", "save"),
     "training": ("DivergenceError",),
 }
+_OPEN_ROOMS = ("noise",)
+"""Rooms that users enter: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
+
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Absolute",
     "Autoencoder",
     "CrossEntropy",
+    "DenoisingAutoencoder",
     "DivergenceError",
     "Huber",
     "LinearAutoencoder",
@@ -47,14 +57,18 @@ __all__ = [
     "NoImprovementWarning",
     "Squared",
     "decoder_jacobian",
+    "denoise",
     "jacobian",
     "load",
     "reconstruction_error",
     "save",
+    "score_function",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _OPEN_ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _ROOM_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
@@ -63,4 +77,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_OPEN_ROOMS, "__version__"]

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.losses import Loss
+from isthmus.moments import PrincipalAxes
 
 Activation = Callable[[Array], Array]
 
@@ -195,6 +196,13 @@ class PCAPath:
     mean: Float[np.ndarray, " D"]
     components: Float[np.ndarray, "d D"]
     scales: Float[np.ndarray, " d"]
+
+    @classmethod
+    def of(cls, axes: PrincipalAxes) -> PCAPath:
+        """The path along these axes; one without variance is not divided by zero."""
+        scales = np.sqrt(axes.variances)
+        least = 1e-3 * scales[0] if scales[0] > 0 else 1.0
+        return cls(axes.mean, axes.components, np.maximum(scales, least))
 
     def encoder(self) -> Affine:
         weight = self.components / self.scales[:, None]  # (d, D)

@@ -24,9 +24,10 @@ import safetensors.numpy
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus import losses, networks, scaling
+from isthmus import losses, networks, noise, scaling
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.files import replacing
 
@@ -36,7 +37,9 @@ N_PROBES = 4
 PROBE_TOLERANCE = 1e-4
 """Largest change of a probe's output, relative to the largest output: other machines round by 1e-6."""
 
-ESTIMATORS: dict[str, type[BaseMap]] = {cls.__name__: cls for cls in (Autoencoder, LinearAutoencoder)}
+ESTIMATORS: dict[str, type[BaseMap]] = {
+    cls.__name__: cls for cls in (Autoencoder, DenoisingAutoencoder, LinearAutoencoder)
+}
 CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
@@ -45,7 +48,14 @@ CLASSES: dict[str, type] = {
         *(losses.Squared, losses.Absolute, losses.Huber, losses.CrossEntropy),
         scaling.Scaling,
     )
+} | {
+    f"noise.{cls.__name__}": cls
+    for cls in (
+        *(noise.Gaussian, noise.Masking, noise.SaltAndPepper),
+        *(noise.Neighbours, noise.ImageJitter, noise.Compose),
+    )
 }
+NAMES = {cls: name for name, cls in CLASSES.items()}
 
 
 class ModelFileError(ValueError):
@@ -106,7 +116,7 @@ def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any]] | None = None) -> Any:
     """Read a map that ``save`` wrote, and check that it still gives the numbers it gave.
 
-    ``custom`` gives the activations and losses of your own that the model was built with, by the
+    ``custom`` gives the activations, losses and noises of your own that the model was built with, by the
     names that the error without them lists. Raises FileNotFoundError, and ModelFileError for a file
     that is empty, truncated, altered, of another format or of a newer isthmus, and for a map whose
     probe rows no longer give the outputs that they gave when it was saved.
@@ -155,12 +165,12 @@ class _Writer:
             return self._array(np.asarray(value), name)
         if isinstance(value, Mapping):
             return {"dict": {key: self.node(item, f"{name}.{key}") for key, item in value.items()}}
-        if type(value).__name__ in CLASSES and is_dataclass(value):
+        if type(value) in NAMES and is_dataclass(value):
             parts = {
                 part.name: self.node(getattr(value, part.name), f"{name}.{part.name}")
                 for part in fields(value)
             }
-            return {"class": type(value).__name__, "fields": parts}
+            return {"class": NAMES[type(value)], "fields": parts}
         if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
             items = [self.node(item, f"{name}.{index}") for index, item in enumerate(value)]
             return {type(value).__name__: items}

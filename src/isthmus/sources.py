@@ -81,6 +81,22 @@ class ArraySource:
         return block, len(part)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Rows with a few numbers more on their right, joined when they are indexed."""
+
+    rows: Any
+    aside: Float[np.ndarray, "n a"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, D = self.rows.shape
+        return n, D + self.aside.shape[1]
+
+    def __getitem__(self, index: Any) -> Float[np.ndarray, "n D+a"]:
+        return np.concatenate([self.rows[index], self.aside[index]], axis=1, dtype=np.float32)
+
+
 def take_rows(rows: Any, part: Int[np.ndarray, " n"]) -> Any:
     """``rows[part]``, as a view where the part is one contiguous run."""
     if len(part) and part[-1] - part[0] == len(part) - 1 and bool(np.all(np.diff(part) == 1)):

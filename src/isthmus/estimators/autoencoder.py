@@ -7,71 +7,25 @@ with PCA itself, epoch 0, in the running.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
 
-import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
-from sklearn.utils import check_random_state
 
-from isthmus.canonical import canonical_frame, pca_frame
-from isthmus.checks import check_rows
-from isthmus.estimators.base import BaseMap
-from isthmus.estimators.plan import Plan
+from isthmus.checks import check_real
+from isthmus.estimators.plan import as_loss, check_loss, scaling_for
+from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap
 from isthmus.losses import Loss
-from isthmus.moments import PrincipalAxes, column_statistics, principal_axes
-from isthmus.networks import Activation, DataMap, EncoderDecoder, Frame, PCAPath, single
-from isthmus.scaling import ScaledRows, Scaling
-from isthmus.sources import ArraySource
-from isthmus.training import DivergenceError, TrainingResult, train
-
-LEAST_HELD_OUT = 20
-"""Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
+from isthmus.moments import ColumnStatistics, PrincipalAxes
+from isthmus.networks import Activation
+from isthmus.noise import RowsOfTraining, white
+from isthmus.scaling import Scaling
 
 LEAST_NOISE = 0.3
 """Input noise in units of a feature's spread, where the kept axes are no longer than the features."""
 
 
-class NoImprovementWarning(UserWarning):
-    """Training found no map that beats PCA on held-out rows."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """loss(u, decode(encode(u + ε))) on scaled rows u, ε ~ N(0, input_noise²) per feature.
-
-    A little noise at the input is a penalty on the slope of the map (Bishop 1995, "Training with
-    noise is equivalent to Tikhonov regularization"); held-out rows are judged without it.
-    """
-
-    loss: Loss
-    input_noise: float = 0.0
-
-    def __call__(
-        self, network: EncoderDecoder, batch: Float[Array, "n D"], key: Array
-    ) -> Float[Array, " n"]:
-        inputs = batch
-        if self.input_noise:
-            inputs = batch + self.input_noise * jax.random.normal(key, batch.shape)
-        return self.loss(batch, network.decode(network.encode(inputs)))
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where training begins: scaling and pair; frame and PCA path if it is PCA; noise for None."""
-
-    scaling: Scaling
-    pair: EncoderDecoder
-    frame: Frame | None
-    path: PCAPath | None
-    input_noise: float
-
-
-class Autoencoder(BaseMap):
+class Autoencoder(TrainedMap):
     """An explicit, differentiable, invertible map to a few coordinates, never worse than PCA.
 
     Encoder and decoder are each ``PCA path + correction``: the path starts at the principal axes, the
@@ -189,11 +143,7 @@ class Autoencoder(BaseMap):
     True
     """
 
-    history_: dict[str, np.ndarray]
-    best_epoch_: int
     input_noise_: float
-    validation_loss_: float
-    pca_validation_loss_: float
 
     def __init__(
         self,
@@ -238,178 +188,36 @@ class Autoencoder(BaseMap):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored."""
-        continues = self.warm_start and hasattr(self, "network_")
-        rows = check_rows(self, X, reset=not continues, min_rows=2)
-        plan = Plan.of(self, *rows.shape)
-        rng = _generator(self.random_state)
-        split_rng, weights_rng, batches_rng = rng.spawn(3)
-        start = self._as_it_is(plan) if continues else _at_pca(rows, plan, weights_rng)
-        train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
-        held_out = ScaledRows(rows, start.scaling)[held_out_rows] if len(held_out_rows) else None
-        result = self._train(rows, train_rows, plan, start, batches_rng, held_out)
-        self.validation_loss_ = float(result.history["validation_loss"][result.best_epoch])
-        if not continues:
-            self.pca_validation_loss_ = _pca_loss(plan, start, result, held_out)
-        if result.stopped != "interrupted":
-            self._warn_of_no_improvement(held_out_rows, result)
-        return self
+    def _check_parameters(self) -> None:
+        check_loss(as_loss(self.loss), self.scaling)
+        if self.input_noise is not None:
+            check_real("input_noise", self.input_noise, 0.0, closed=True)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
+    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
+        return scaling_for(as_loss(self.loss), self.scaling, columns)
 
-        The first call sets the scaling and the PCA path from its rows. Adam keeps its moments from
-        call to call, at a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are
-        held out, so nothing chooses an epoch: watch the error on rows of your own. Calls with equal
-        numbers of rows share one compiled program. Raises what ``fit`` raises.
-        """
-        continues = hasattr(self, "network_")
-        rows = check_rows(self, X, reset=not continues, min_rows=1 if continues else 2)
-        plan = Plan.of(self, *rows.shape, continues=continues).for_one_pass()
-        rng = _generator(self.random_state)
-        start = self._as_it_is(plan) if continues else _at_pca(rows, plan, rng)
-        optimiser = getattr(self, "_optimiser", None)
-        self._train(rows, np.arange(rows.shape[0]), plan, start, rng, None, optimiser)
-        return self
-
-    def _as_it_is(self, plan: Plan) -> _Start:
-        pair = self.network_.pair
-        if _shapes(plan.example_pair()) != _shapes(pair):
-            raise ValueError(
-                "the network's parameters (n_components, widths, activation, skip, tied, …) changed "
-                "since it was fitted, so training cannot go on from it: set warm_start=False, or "
-                "set them back"
-            )
-        return _Start(self.scaling_, pair, self.network_.frame, None, self.input_noise_)
-
-    def _train(
-        self,
-        rows: Any,
-        train_rows: Int[np.ndarray, " m"],
-        plan: Plan,
-        start: _Start,
-        rng: np.random.Generator,
-        held_out: Float[np.ndarray, "k D"] | None,
-        optimiser: Any = None,
-    ) -> TrainingResult:
-        scaled = ScaledRows(rows, start.scaling)
-        input_noise = start.input_noise if plan.input_noise is None else plan.input_noise
-        start = replace(start, input_noise=input_noise)
-        try:
-            result = train(
-                Reconstruction(plan.loss, input_noise * start.scaling.spread),
-                start.pair,
-                ArraySource(scaled, train_rows),
-                solver=plan.solver,
-                learning_rate=plan.learning_rate,
-                batch_size=plan.batch_size,
-                max_epochs=plan.max_epochs,
-                rng=rng,
-                held_out=held_out,
-                held_out_objective=Reconstruction(plan.loss),
-                patience=plan.patience,
-                optimiser=optimiser,
-                verbose=self.verbose,
-            )
-        except DivergenceError as error:
-            self._adopt(error.result, scaled, plan, start)
-            raise
-        self._adopt(result, scaled, plan, start)
-        return result
-
-    def _adopt(self, result: TrainingResult, scaled: ScaledRows, plan: Plan, start: _Start) -> None:
-        """Take over what training found: nothing of an earlier fit changes before this."""
-        scaling = start.scaling
-        frame = start.frame
-        if frame is None or result.best_epoch > 0:
-            frame = canonical_frame(result.network, scaled, scaling.unit)
-        self.scaling_ = scaling
-        self.network_ = DataMap(
-            result.network, frame, single(scaling.center), single(scaling.scale), plan.loss
-        )
-        self.history_ = result.history
-        self.best_epoch_ = result.best_epoch
-        self.input_noise_ = start.input_noise
-        self._optimiser = result.optimiser
-
-    def _warn_of_no_improvement(
-        self, held_out_rows: Int[np.ndarray, " k"], result: TrainingResult
-    ) -> None:
-        if self.validation_loss_ < self.pca_validation_loss_ or not len(held_out_rows):
-            return
-        least = float(np.min(result.history["validation_loss"]))
-        now = "the model is PCA" if self.skip == "pca" else "the model is worse than PCA"
-        warnings.warn(
-            f"the network won nothing over PCA, so {now}: on {len(held_out_rows)} held-out rows the "
-            f"least loss was {least:.4g}, PCA's is {self.pca_validation_loss_:.4g}, and a difference "
-            "counts if chance gives it in less than 1 % of cases. More rows may change that; so may "
-            "other n_components. If not, these data are flat, and LinearAutoencoder is the simpler "
-            "model",
-            NoImprovementWarning,
-            stacklevel=3,
+    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        """A little noise at the input is a penalty on the slope of the map (Bishop 1995, "Training with
+        noise is equivalent to Tikhonov regularization"); held-out rows are judged without it."""
+        loss, noise = as_loss(self.loss), self.input_noise
+        if noise is None:
+            noise = self.input_noise_ if start.is_fitted else _noise_for(start.axes)
+        corruption = white(noise * data.scaling.spread) if noise else None
+        return Task(
+            Reconstruction(loss, corruption), Reconstruction(loss), fitted={"input_noise_": noise}
         )
 
-
-def _generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
-    return np.random.default_rng(check_random_state(random_state).randint(2**31))
-
-
-def _at_pca(rows: Any, plan: Plan, rng: np.random.Generator) -> _Start:
-    """Scaling and principal axes of all rows, and the pair that starts there if it is to."""
-    scaling = plan.fit_scaling(column_statistics(rows))
-    if not plan.starts_at_pca and plan.validation_fraction == 0:
-        return _Start(scaling, plan.architecture.initialise(rng, None), None, None, LEAST_NOISE)
-    axes = principal_axes(ScaledRows(rows, scaling), plan.architecture.n_components)
-    scales = np.sqrt(axes.variances)
-    least = 1e-3 * scales[0] if scales[0] > 0 else 1.0
-    path = PCAPath(axes.mean, axes.components, np.maximum(scales, least))
-    input_noise = _noise_for(axes)
-    if not plan.starts_at_pca:
-        return _Start(scaling, plan.architecture.initialise(rng, None), None, path, input_noise)
-    frame = pca_frame(path, scaling.unit, plan.architecture.tied)
-    return _Start(scaling, plan.architecture.initialise(rng, path), frame, path, input_noise)
+    def _output_loss(self) -> Loss:
+        return as_loss(self.loss)
 
 
-def _noise_for(axes: PrincipalAxes) -> float:
+def _noise_for(axes: PrincipalAxes | None) -> float:
     """Noise between a feature's spread and that of the last axis kept: what the map must resolve.
 
     To one decimal, so that folds of the same data share a compiled program.
     """
-    typical = axes.total_variance / len(axes.mean)
-    if typical == 0:
+    typical = 0.0 if axes is None else axes.total_variance / len(axes.mean)
+    if axes is None or typical == 0:
         return LEAST_NOISE
     noise = LEAST_NOISE * (axes.variances[-1] / typical) ** 0.25
     return round(float(np.clip(noise, LEAST_NOISE, 1.0)), 1)
-
-
-def _split(
-    n_rows: int, fraction: float, rng: np.random.Generator
-) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
-    """Numbers of the training rows and of the held-out rows, each in ascending order."""
-    if fraction == 0:
-        return np.arange(n_rows), np.arange(0)
-    wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
-    order = rng.permutation(n_rows)
-    n_held_out = max(1, min(wanted, n_rows // 3))
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
-def _pca_loss(
-    plan: Plan,
-    start: _Start,
-    result: TrainingResult,
-    held_out: Float[np.ndarray, "k D"] | None,
-) -> float:
-    """PCA's mean loss on the held-out rows: that of epoch 0 where training started there."""
-    if held_out is None or start.path is None:
-        return float("nan")
-    if plan.starts_at_pca:
-        return float(result.history["validation_loss"][0])
-    losses = Reconstruction(plan.loss)(start.path.pair(), single(held_out), jax.random.key(0))
-    return float(np.mean(losses))
-
-
-def _shapes(pair: EncoderDecoder) -> Any:
-    leaves, structure = jax.tree.flatten(pair)
-    return structure, [leaf.shape for leaf in leaves]

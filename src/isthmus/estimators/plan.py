@@ -24,13 +24,11 @@ MIN_EPOCHS, MAX_EPOCHS = 40, 400
 
 @dataclass(frozen=True)
 class Plan:
-    """Checked parameters of an auto-encoder with every default filled in."""
+    """Checked parameters that all trained maps share, with every default filled in."""
 
     architecture: Architecture
     starts_at_pca: bool
-    loss: Loss
     scaling: str | None
-    input_noise: float | None
     solver: Solver
     learning_rate: float
     batch_size: int
@@ -47,12 +45,6 @@ class Plan:
         architecture = _architecture(model, n_rows, n_features, continues)
         check_choice("skip", model.skip, ("pca", None))
         check_choice("scaling", model.scaling, SCALINGS)
-        loss = _loss(model.loss)
-        if isinstance(loss, CrossEntropy) and model.scaling == "standard":
-            raise ValueError(
-                "scaling='standard' leaves [0, 1], where loss='cross_entropy' is defined: use "
-                "scaling='range', or scaling=None for data in [0, 1]"
-            )
         solver = as_solver(model.solver)
         batch_size = n_rows if solver.full_batch else BATCH_SIZE
         if model.batch_size is not None:
@@ -60,18 +52,13 @@ class Plan:
         max_epochs = _automatic_epochs(n_rows, batch_size)
         if model.max_epochs is not None:
             max_epochs = check_integer("max_epochs", model.max_epochs, 1)
-        input_noise = model.input_noise
-        if input_noise is not None:
-            input_noise = check_real("input_noise", input_noise, 0.0, closed=True)
         patience = max(10, max_epochs // 5)
         if model.patience is not None:
             patience = check_integer("patience", model.patience, 1)
         return cls(
             architecture=architecture,
             starts_at_pca=model.skip == "pca",
-            loss=loss,
             scaling=model.scaling,
-            input_noise=input_noise,
             solver=solver,
             learning_rate=_learning_rate(model, solver),
             batch_size=batch_size,
@@ -101,18 +88,6 @@ class Plan:
         path = PCAPath(np.zeros(D), np.zeros((d, D)), np.ones(d)) if self.starts_at_pca else None
         return self.architecture.initialise(np.random.default_rng(0), path)
 
-    def fit_scaling(self, columns: ColumnStatistics) -> Scaling:
-        """The scaling of the data, or an error where the loss is not defined on them."""
-        if not isinstance(self.loss, CrossEntropy) or self.scaling == "range":
-            return Scaling.fit(self.scaling, columns)
-        low, high = float(columns.low.min()), float(columns.high.max())
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"loss='cross_entropy' needs data in [0, 1], and these go from {low:g} to {high:g}: "
-                "use scaling='range', or divide the data by their largest possible value"
-            )
-        return Scaling.none(len(columns.mean))
-
 
 def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> Architecture:
     n_components = check_integer("n_components", model.n_components, 1)
@@ -127,13 +102,14 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> 
         decoder_widths = widths[::-1]
     else:
         decoder_widths = _widths("decoder_widths", model.decoder_widths)
-    if model.tied and decoder_widths != widths[::-1]:
+    tied = bool(getattr(model, "tied", False))
+    if tied and decoder_widths != widths[::-1]:
         raise ValueError(
             f"tied=True uses each weight in both directions, so the decoder mirrors the encoder: "
             f"decoder_widths={decoder_widths!r} must be None or {widths[::-1]!r}"
         )
     activations, decoder_activations = _activations(
-        model.activation, len(widths), len(decoder_widths), model.tied
+        model.activation, len(widths), len(decoder_widths), tied
     )
     return Architecture(
         n_features,
@@ -143,7 +119,7 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> 
         activations,
         decoder_activations,
         skip_links=bool(model.skip_links),
-        tied=bool(model.tied),
+        tied=tied,
     )
 
 
@@ -187,7 +163,8 @@ def _activation(activation: Any) -> Activation:
     return function
 
 
-def _loss(loss: Any) -> Loss:
+def as_loss(loss: Any) -> Loss:
+    """The named loss, or an object that is one."""
     if isinstance(loss, str):
         check_choice("loss", loss, LOSSES)
         return LOSSES[loss]
@@ -198,6 +175,28 @@ def _loss(loss: Any) -> Loss:
         )
     checked: Loss = loss
     return checked
+
+
+def check_loss(loss: Loss, scaling: str | None) -> None:
+    """Raise where the scaling leaves the interval that the loss is defined on."""
+    if isinstance(loss, CrossEntropy) and scaling == "standard":
+        raise ValueError(
+            "scaling='standard' leaves [0, 1], where loss='cross_entropy' is defined: use "
+            "scaling='range', or scaling=None for data in [0, 1]"
+        )
+
+
+def scaling_for(loss: Loss, scaling: str | None, columns: ColumnStatistics) -> Scaling:
+    """The scaling of the data, or an error where the loss is not defined on them."""
+    if not isinstance(loss, CrossEntropy) or scaling == "range":
+        return Scaling.fit(scaling, columns)
+    low, high = float(columns.low.min()), float(columns.high.max())
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss='cross_entropy' needs data in [0, 1], and these go from {low:g} to {high:g}: "
+            "use scaling='range', or divide the data by their largest possible value"
+        )
+    return Scaling.none(len(columns.mean))
 
 
 def _learning_rate(model: Any, solver: Solver) -> float:

@@ -1,0 +1,216 @@
+"""The denoising auto-encoder: a map that restores a row from what noise has left of it.
+
+L = ⟨‖f(x + η) − x‖²⟩ over rows and draws of the noise (lecture notes, "Denoising auto-encoders"; Vincent
+et al. 2010, "Stacked denoising autoencoders", JMLR 11:3371). What noise moves across the data is
+wiped out and what it cannot reach is kept, so that the bottleneck has to follow the data's own
+dimensions. For Gaussian noise the best f is x + σ² ∂ log p/∂x, p the density of noisy rows (Tweedie;
+Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generating distribution").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optax
+from jaxtyping import Float
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.checks import check_integer
+from isthmus.estimators.base import BaseMap
+from isthmus.estimators.plan import as_loss, check_loss, scaling_for
+from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap
+from isthmus.losses import Loss
+from isthmus.moments import ColumnStatistics
+from isthmus.networks import Activation
+from isthmus.noise import Gaussian, Noise, RowsOfTraining, as_noise, bind
+from isthmus.scaling import Scaling
+from isthmus.sources import row_blocks
+
+
+class DenoisingAutoencoder(TrainedMap):
+    """An auto-encoder trained to restore rows from noisy ones, started at PCA and never worse.
+
+    Fresh noise is drawn at every step. An epoch is judged on held-out rows with noise, the same for
+    each; it replaces PCA only if it denoises better by more than chance. ``transform`` and
+    ``inverse_transform`` add no noise.
+
+    Parameters
+    ----------
+    n_components : int, default 2
+        Coordinates d, at most min(n, D). Fewer than the data's intrinsic dimension lose what noise would
+        not; with d = D the map is a full denoiser, and ``score_function`` holds in all directions.
+    noise : noise or callable, default Gaussian(0.3)
+        One of ``isthmus.noise``: ``Gaussian``, ``Masking``, ``SaltAndPepper``, ``Neighbours``,
+        ``ImageJitter``, ``Compose``; or a function ``(x, key) -> x`` of raw rows (n, D) and a JAX random
+        key, JAX-traceable. Choose what leaves a row's meaning as it is.
+    draws : int, default 1
+        Draws of the noise for each row in each step. One, because many steps average as well.
+    widths, decoder_widths, activation, skip, skip_links, tied, loss, scaling, solver, learning_rate, \
+batch_size, max_epochs, validation_fraction, patience, warm_start, random_state, verbose
+        As for ``isthmus.Autoencoder``, with the same defaults for the same reasons.
+
+    Attributes
+    ----------
+    validation_loss_, pca_validation_loss_ : float
+        Mean loss of restoring the noisy held-out rows, of the model and of PCA, in scaled units.
+    noise_scale_ : (D,) array
+        Standard deviation of the noise in each feature, in its own units; only for ``Gaussian`` noise.
+    history_, best_epoch_, scaling_, network_, n_components_, n_features_in_, feature_names_in_
+        As for ``isthmus.Autoencoder``.
+
+    Raises
+    ------
+    ValueError, TypeError, DivergenceError
+        As ``isthmus.Autoencoder``.
+
+    Warns
+    -----
+    NoImprovementWarning
+        If no epoch beat PCA.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = isthmus.DenoisingAutoencoder(
+    ...     10, noise=isthmus.noise.Masking(0.3, value=0.0), widths=(64,), max_epochs=20, random_state=0
+    ... ).fit(X)
+    >>> isthmus.denoise(model, X[:5]).shape
+    (5, 64)
+    >>> model.validation_loss_ < model.pca_validation_loss_
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        noise: Noise | Any = Gaussian(0.3),
+        draws: int = 1,
+        widths: Sequence[int] = (512, 256),
+        decoder_widths: Sequence[int] | None = None,
+        activation: str | Activation | Sequence[str | Activation] = "silu",
+        skip: str | None = "pca",
+        skip_links: bool = False,
+        tied: bool = False,
+        loss: str | Loss = "squared",
+        scaling: str | None = None,
+        solver: str | optax.GradientTransformation = "adam",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        max_epochs: int | None = None,
+        validation_fraction: float = 0.1,
+        patience: int | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.noise = noise
+        self.draws = draws
+        self.widths = widths
+        self.decoder_widths = decoder_widths
+        self.activation = activation
+        self.skip = skip
+        self.skip_links = skip_links
+        self.tied = tied
+        self.loss = loss
+        self.scaling = scaling
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        check_loss(as_loss(self.loss), self.scaling)
+        check_integer("draws", self.draws, 1)
+        as_noise(self.noise)
+
+    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
+        return scaling_for(as_loss(self.loss), self.scaling, columns)
+
+    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        corruption, aside = bind(self.noise, data)
+        fitted = {}
+        if isinstance(self.noise, Gaussian):
+            fitted["noise_scale_"] = self.noise.spread(data) * data.scaling.scale
+        loss = as_loss(self.loss)
+        objective = Reconstruction(loss, corruption, int(self.draws))
+        return Task(objective, Reconstruction(loss, corruption), aside, fitted)
+
+    def _output_loss(self) -> Loss:
+        return as_loss(self.loss)
+
+
+def denoise(model: BaseMap, X: Any) -> Float[np.ndarray, "n D"]:
+    """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
+
+    For a ``DenoisingAutoencoder`` that is the mean of the rows that a noisy one may have come from; for
+    any other map, the reconstruction. Raises what ``model.transform`` raises.
+
+    Examples
+    --------
+    Waves of any frequency and phase, hidden by noise, which has a standard deviation of 0.3:
+
+    >>> import isthmus, numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> frequency, phase = rng.uniform(1, 2, (1000, 1)), rng.uniform(0, 1, (1000, 1))
+    >>> clean = np.sin(frequency * np.linspace(0, 6, 30) + phase)
+    >>> noisy = clean + 0.3 * rng.standard_normal(clean.shape)
+    >>> model = isthmus.DenoisingAutoencoder(2, widths=(32,), max_epochs=50, random_state=0).fit(noisy)
+    >>> left = np.std(isthmus.denoise(model, noisy) - clean)
+    >>> bool(left < 0.15)
+    True
+    """
+    Z = np.asarray(model.transform(X))
+    return model.inverse_transform(Z)
+
+
+def score_function(model: DenoisingAutoencoder, X: Any) -> Float[np.ndarray, "n D"]:
+    """∂ log p(x)/∂x as a denoiser knows it: (n, D) → (n, D), (f(x) − x)/σ², per unit of each feature.
+
+    p is the density of *noisy* rows, the data's smoothed by the noise that the model was trained with.
+    With d < D coordinates it holds along the learnt surface, and across it says how far away the
+    surface is. A feature without spread has no noise, and a score of 0.
+
+    Raises TypeError for a model that was not trained with Gaussian noise, and what ``transform``
+    raises.
+
+    References
+    ----------
+    Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generating distribution",
+    JMLR 15:3563; Efron 2011, "Tweedie's formula and selection bias".
+
+    Examples
+    --------
+    For Gaussian data the score is −(Σ + σ²)⁻¹(x − μ), here −x/(1 + 1):
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((2000, 1))
+    >>> noise = isthmus.noise.Gaussian(1.0)
+    >>> model = isthmus.DenoisingAutoencoder(1, noise=noise, widths=(), random_state=0).fit(X)
+    >>> bool(abs(isthmus.score_function(model, [[1.0]])[0, 0] + 0.5) < 0.05)
+    True
+    """
+    check_is_fitted(model)
+    if not hasattr(model, "noise_scale_"):
+        noise = getattr(model, "noise", None)
+        raise TypeError(
+            f"score_function needs a DenoisingAutoencoder with Gaussian noise, got a "
+            f"{type(model).__name__}" + (f" with {noise!r}" if noise is not None else "")
+        )
+    restored = denoise(model, X)
+    variance = np.square(model.noise_scale_)
+    rows = X.tocsr() if hasattr(X, "tocsr") else X if hasattr(X, "dtype") else np.asarray(X)
+    for where, block in row_blocks(rows):
+        restored[where] -= block
+    score: np.ndarray = np.divide(restored, variance, out=np.zeros_like(restored), where=variance > 0)
+    return score

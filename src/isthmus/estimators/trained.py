@@ -1,0 +1,321 @@
+"""What trained maps share: the start at PCA, the held-out rows, training, and taking over its result."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+from sklearn.utils import check_random_state
+
+from isthmus.canonical import canonical_frame, pca_frame
+from isthmus.checks import check_rows
+from isthmus.estimators.base import BaseMap
+from isthmus.estimators.plan import Plan
+from isthmus.losses import Loss
+from isthmus.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
+from isthmus.networks import Activation, DataMap, Frame, PCAPath, single
+from isthmus.noise import Corruption, RowsOfTraining
+from isthmus.scaling import ScaledRows, Scaling
+from isthmus.sources import ArraySource, Beside
+from isthmus.training import DivergenceError, Objective, TrainingResult, train
+
+LEAST_HELD_OUT = 20
+"""Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
+
+
+class NoImprovementWarning(UserWarning):
+    """Training found no map that beats PCA on held-out rows."""
+
+
+class Reconstruction(eqx.Module):
+    """loss(u, decode(encode(ũ))) on scaled rows u, with ũ the corrupted row, if there is a corruption.
+
+    Rows may carry numbers that the corruption needs on their right. With several ``draws`` the loss is
+    the mean over as many corruptions of each row.
+    """
+
+    loss: Loss = eqx.field(static=True)
+    corruption: Corruption | None = None
+    draws: int = eqx.field(static=True, default=1)
+
+    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+        if self.corruption is None:
+            return self.loss(batch, network.decode(network.encode(batch)))
+        n_features = batch.shape[1] - self.corruption.n_aside
+        u, aside = batch[:, :n_features], batch[:, n_features:]
+        if self.draws == 1:
+            return self._of_one_draw(network, u, aside, key)
+        keys = jax.random.split(key, self.draws)
+        losses: Array = jax.vmap(lambda k: self._of_one_draw(network, u, aside, k))(keys)
+        return losses.mean(axis=0)
+
+    def _of_one_draw(
+        self, network: Any, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
+    ) -> Float[Array, " n"]:
+        assert self.corruption is not None
+        return self.loss(u, network.decode(network.encode(self.corruption(u, aside, key))))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training begins: scaling and network; the frame if it is PCA or fitted before.
+
+    ``path`` and ``axes`` are there where PCA was looked at, ``is_fitted`` where training goes on.
+    """
+
+    scaling: Scaling
+    pair: Any
+    frame: Frame | None = None
+    path: PCAPath | None = None
+    axes: PrincipalAxes | None = None
+    is_fitted: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is minimised, what judges an epoch, and what follows from the data.
+
+    ``aside`` are numbers beside each row that an objective needs, ``fitted`` attributes that the map
+    gets once it is trained.
+    """
+
+    objective: Objective
+    judge: Objective
+    aside: Float[np.ndarray, "n a"] | None = None
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+    def complete(self, rows: ScaledRows) -> ScaledRows | Beside:
+        return rows if self.aside is None else Beside(rows, self.aside)
+
+
+class TrainedMap(BaseMap):
+    """A map that training finds, from PCA on, with held-out rows to choose the epoch.
+
+    A subclass has the parameters that ``Plan`` reads, and says what its task is.
+    """
+
+    YARDSTICK = "PCA"
+
+    history_: dict[str, np.ndarray]
+    best_epoch_: int
+    validation_loss_: float
+    pca_validation_loss_: float
+
+    n_components: int
+    widths: Sequence[int]
+    decoder_widths: Sequence[int] | None
+    activation: str | Activation | Sequence[str | Activation]
+    skip: str | None
+    skip_links: bool
+    scaling: str | None
+    solver: str | optax.GradientTransformation
+    learning_rate: float | None
+    batch_size: int | None
+    max_epochs: int | None
+    validation_fraction: float
+    patience: int | None
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+    verbose: bool
+
+    @abstractmethod
+    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        """Objective and judge; checks the parameters that only they have."""
+
+    @abstractmethod
+    def _output_loss(self) -> Loss:
+        """What says which x̂ an output of the decoder stands for."""
+
+    def _check_parameters(self) -> None:
+        """Raise for parameters that only this map has, before any work."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the map from rows (n, D); ``y`` is ignored."""
+        return self._fit(X)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
+
+        The first call sets the scaling and the PCA path from its rows. Adam keeps its moments from
+        call to call, at a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are
+        held out, so nothing chooses an epoch: watch the error on rows of your own. Calls with equal
+        numbers of rows share one compiled program. Raises what ``fit`` raises.
+        """
+        continues = hasattr(self, "network_")
+        rows = check_rows(self, X, reset=not continues, min_rows=1 if continues else 2)
+        self._check_parameters()
+        plan = Plan.of(self, *rows.shape, continues=continues).for_one_pass()
+        rng = generator(self.random_state)
+        start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, rng)
+        data = RowsOfTraining(ScaledRows(rows, start.scaling), np.arange(rows.shape[0]))
+        optimiser = getattr(self, "_optimiser", None)
+        self._train(data, self._task(data, start), plan, start, rng, optimiser=optimiser)
+        return self
+
+    def _fit(self, X: Any) -> Self:
+        continues = self.warm_start and hasattr(self, "network_")
+        rows = check_rows(self, X, reset=not continues, min_rows=2)
+        self._check_parameters()
+        plan = Plan.of(self, *rows.shape)
+        split_rng, weights_rng, batches_rng = generator(self.random_state).spawn(3)
+        start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, weights_rng)
+        train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
+        data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows)
+        task = self._task(data, start)
+        held_out = task.complete(data.rows)[held_out_rows] if len(held_out_rows) else None
+        result = self._train(data, task, plan, start, batches_rng, held_out)
+        self.validation_loss_ = float(result.history["validation_loss"][result.best_epoch])
+        if not continues:
+            self.pca_validation_loss_ = self._pca_loss(plan, task, start, result, held_out)
+        if result.stopped != "interrupted":
+            self._warn_of_no_improvement(len(held_out_rows), result)
+        return self
+
+    def _as_it_is(self, plan: Plan) -> Start:
+        pair = self.network_.pair
+        if _shapes(self._example_pair(plan)) != _shapes(pair):
+            raise ValueError(
+                "the network's parameters (n_components, widths, activation, skip, tied, …) changed "
+                "since it was fitted, so training cannot go on from it: set warm_start=False, or "
+                "set them back"
+            )
+        return Start(self.scaling_, pair, self.network_.frame, is_fitted=True)
+
+    def _example_pair(self, plan: Plan) -> Any:
+        """A pair with the sizes and switches planned for, to compare others with."""
+        return plan.example_pair()
+
+    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
+        return Scaling.fit(self.scaling, columns)
+
+    def _at_pca(self, rows: Any, plan: Plan, rng: np.random.Generator) -> Start:
+        """Scaling and principal axes of all rows, and the pair that starts there if it is to."""
+        scaling = self._fit_scaling(column_statistics(rows))
+        if not plan.starts_at_pca and plan.validation_fraction == 0:
+            return Start(scaling, plan.architecture.initialise(rng, None))
+        axes = principal_axes(ScaledRows(rows, scaling), plan.architecture.n_components)
+        path = PCAPath.of(axes)
+        if not plan.starts_at_pca:
+            pair = plan.architecture.initialise(rng, None)
+            return Start(scaling, pair, path=path, axes=axes)
+        frame = pca_frame(path, scaling.unit, plan.architecture.tied)
+        return Start(scaling, plan.architecture.initialise(rng, path), frame, path, axes)
+
+    def _train(
+        self,
+        data: RowsOfTraining,
+        task: Task,
+        plan: Plan,
+        start: Start,
+        rng: np.random.Generator,
+        held_out: Float[np.ndarray, "k D+a"] | None = None,
+        optimiser: Any = None,
+    ) -> TrainingResult:
+        try:
+            result = train(
+                task.objective,
+                start.pair,
+                ArraySource(task.complete(data.rows), data.train_rows),
+                solver=plan.solver,
+                learning_rate=plan.learning_rate,
+                batch_size=plan.batch_size,
+                max_epochs=plan.max_epochs,
+                rng=rng,
+                held_out=held_out,
+                held_out_objective=task.judge,
+                patience=plan.patience,
+                optimiser=optimiser,
+                verbose=self.verbose,
+            )
+        except DivergenceError as error:
+            self._adopt(error.result, data.rows, task, start)
+            raise
+        self._adopt(result, data.rows, task, start)
+        return result
+
+    def _adopt(self, result: TrainingResult, rows: ScaledRows, task: Task, start: Start) -> None:
+        """Take over what training found: nothing of an earlier fit changes before this."""
+        scaling, frame = start.scaling, start.frame
+        if frame is None or result.best_epoch > 0:
+            frame = self._frame(result.network, rows)
+        self.scaling_ = scaling
+        self.network_ = self._data_map(result.network, frame, scaling)
+        self.history_ = result.history
+        self.best_epoch_ = result.best_epoch
+        self._optimiser = result.optimiser
+        for name, value in task.fitted.items():
+            setattr(self, name, value)
+
+    def _frame(self, pair: Any, scaled: ScaledRows) -> Frame:
+        return canonical_frame(pair, scaled, scaled.scaling.unit)
+
+    def _data_map(self, pair: Any, frame: Frame, scaling: Scaling) -> DataMap:
+        return DataMap(pair, frame, single(scaling.center), single(scaling.scale), self._output_loss())
+
+    def _pca_loss(
+        self,
+        plan: Plan,
+        task: Task,
+        start: Start,
+        result: TrainingResult,
+        held_out: Float[np.ndarray, "k D+a"] | None,
+    ) -> float:
+        """PCA's mean loss on the held-out rows: that of epoch 0 where training started there."""
+        if held_out is None or start.path is None:
+            return float("nan")
+        if plan.starts_at_pca:
+            return float(result.history["validation_loss"][0])
+        losses = task.judge(self._pca_pair(start), single(held_out), jax.random.key(0))
+        return float(np.mean(losses))
+
+    def _pca_pair(self, start: Start) -> Any:
+        """PCA alone, to judge a network that did not start there."""
+        assert start.path is not None
+        return start.path.pair()
+
+    def _warn_of_no_improvement(self, n_held_out: int, result: TrainingResult) -> None:
+        if self.validation_loss_ < self.pca_validation_loss_ or not n_held_out:
+            return
+        least = float(np.min(result.history["validation_loss"]))
+        now = f"the model is {self.YARDSTICK}"
+        if self.skip != "pca":
+            now = f"the model is worse than {self.YARDSTICK}"
+        warnings.warn(
+            f"the network won nothing over {self.YARDSTICK}, so {now}: on {n_held_out} held-out rows "
+            f"the least loss was {least:.4g}, {self.YARDSTICK}'s is {self.pca_validation_loss_:.4g}, "
+            "and a difference counts if chance gives it in less than 1 % of cases. More rows may change "
+            "that; so may other n_components. If not, these data are flat, and LinearAutoencoder is the "
+            "simpler model",
+            NoImprovementWarning,
+            stacklevel=4,
+        )
+
+
+def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
+    """The generator that a ``random_state`` stands for."""
+    return np.random.default_rng(check_random_state(random_state).randint(2**31))
+
+
+def _split(
+    n_rows: int, fraction: float, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
+    """Numbers of the training rows and of the held-out rows, each in ascending order."""
+    if fraction == 0:
+        return np.arange(n_rows), np.arange(0)
+    wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
+    order = rng.permutation(n_rows)
+    n_held_out = max(1, min(wanted, n_rows // 3))
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
+def _shapes(pair: Any) -> Any:
+    leaves, structure = jax.tree.flatten(pair)
+    return structure, [leaf.shape for leaf in leaves]
