@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
+    from isthmus import priors as priors
     from isthmus.applying import reconstruction_error as reconstruction_error
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
     from isthmus.diagnostics.geometry import jacobian as jacobian
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from isthmus.estimators.denoising import score_function as score_function
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.trained import NoImprovementWarning as NoImprovementWarning
+    from isthmus.estimators.variational import CollapseWarning as CollapseWarning
+    from isthmus.estimators.variational import VariationalAutoencoder as VariationalAutoencoder
+    from isthmus.inference import impute as impute
+    from isthmus.inference import log_likelihood as log_likelihood
+    from isthmus.inference import posterior as posterior
+    from isthmus.inference import sample as sample
+    from isthmus.inference import sample_posterior as sample_posterior
+    from isthmus.inference import sample_prior as sample_prior
     from isthmus.losses import Absolute as Absolute
     from isthmus.losses import CrossEntropy as CrossEntropy
     from isthmus.losses import Huber as Huber
@@ -36,11 +46,16 @@ _ROOMS = {
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
     "estimators.linear": ("LinearAutoencoder",),
     "estimators.trained": ("NoImprovementWarning",),
+    "estimators.variational": ("CollapseWarning", "VariationalAutoencoder"),
+    "inference": (
+        *("impute", "log_likelihood", "posterior"),
+        *("sample", "sample_posterior", "sample_prior"),
+    ),
     "losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "persistence": ("ModelFileError", "load", "save"),
     "training": ("DivergenceError",),
 }
-_OPEN_ROOMS = ("noise",)
+_OPEN_ROOMS = ("likelihoods", "noise", "priors")
 """Rooms that users enter: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -48,6 +63,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "Absolute",
     "Autoencoder",
+    "CollapseWarning",
     "CrossEntropy",
     "DenoisingAutoencoder",
     "DivergenceError",
@@ -56,11 +72,18 @@ __all__ = [
     "ModelFileError",
     "NoImprovementWarning",
     "Squared",
+    "VariationalAutoencoder",
     "decoder_jacobian",
     "denoise",
+    "impute",
     "jacobian",
     "load",
+    "log_likelihood",
+    "posterior",
     "reconstruction_error",
+    "sample",
+    "sample_posterior",
+    "sample_prior",
     "save",
     "score_function",
 ]

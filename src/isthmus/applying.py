@@ -71,8 +71,8 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
 
     For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
-    covariance, times (n − 1)/n. Reads and decodes the rows in blocks. Raises what
-    ``model.transform`` raises.
+    covariance, times (n − 1)/n. Entries that are NaN, where the map takes them, are left out. Reads and
+    decodes the rows in blocks. Raises what ``model.transform`` raises.
 
     Examples
     --------
@@ -88,5 +88,6 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
         gap = block.astype(np.float64) - model.inverse_transform(Z[where])
+        gap[np.isnan(gap)] = 0.0
         errors[where] = np.einsum("ij,ij->i", gap, gap)
     return errors

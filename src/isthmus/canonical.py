@@ -42,6 +42,22 @@ def canonical_frame(pair: EncoderDecoder, rows: Any, unit: float) -> Frame:
     return _frame(matrix * signs[:, None] * unit, inverse * signs / unit, mean)
 
 
+def permuting_frame(pair: Any, rows: Any) -> Frame:
+    """Order and signs of coordinates that have a prior each, so that nothing else is free.
+
+    In the order of the variance of ``pair.encode`` over scaled rows, with the largest average loading
+    positive.
+    """
+    stride = -(-rows.shape[0] // FRAME_ROWS)
+    mean, covariance, _, loadings = (np.asarray(part) for part in _averages(pair, rows[::stride]))
+    d = len(mean)
+    order = np.argsort(-np.diag(covariance), kind="stable")
+    largest = np.argmax(np.abs(loadings), axis=0)
+    signs = np.where(loadings[largest, np.arange(d)] < 0, -1.0, 1.0)
+    matrix = np.eye(d)[order] * signs
+    return _frame(matrix, matrix.T, np.zeros(d))
+
+
 def pca_frame(path: PCAPath, unit: float, tied: bool) -> Frame:
     """The frame of a pair that still is its PCA path: coordinates are the scores."""
     scales = path.unwhitened().scales if tied else path.scales

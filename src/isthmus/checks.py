@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from jaxtyping import Float
+from sklearn.utils import get_tags
 from sklearn.utils.validation import _get_feature_names, check_array, validate_data
 
 from isthmus.sources import row_blocks
@@ -44,6 +45,8 @@ DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a s
 def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any:
     """Rows (n, D) as a numeric array or CSR matrix, finite, with the width the model was fitted on.
 
+    NaN stay where the estimator's tags allow them.
+
     Integers, booleans and float16 stay as they are: they are cast block by block when used. Sets
     ``n_features_in_`` and ``feature_names_in_`` when ``reset``.
     """
@@ -60,7 +63,8 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any
             ensure_min_samples=min_rows,
         ),
     )
-    check_finite(rows, _names(X, rows.shape[1]))
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
     return rows
 
 
@@ -78,14 +82,17 @@ def check_coordinates(Z: Any, n_components: int) -> Float[np.ndarray, "n d"]:
     return np.asarray(coordinates)
 
 
-def check_finite(rows: Any, names: list[str], what: str = "X") -> None:
+def check_finite(rows: Any, names: list[str], what: str = "X", *, allow_nan: bool = False) -> None:
     """Raise a ValueError that says where NaN, infinity or a number beyond ``LARGEST`` stands, if any."""
     values = rows if isinstance(rows, np.ndarray) else rows.data
     if not np.issubdtype(values.dtype, np.floating) or _all_in_range(values):
         return
+    fault = "infinity" if allow_nan else "NaN or infinity"
     for where, block in row_blocks(rows):
         block = block.astype(np.float64)
         bad = ~(np.abs(block) <= LARGEST)
+        if allow_nan:
+            bad &= ~np.isnan(block)
         if not bad.any():
             continue
         row, column = map(int, np.argwhere(bad)[0])
@@ -98,9 +105,34 @@ def check_finite(rows: Any, names: list[str], what: str = "X") -> None:
         kind = "NaN" if np.isnan(value) else "infinity (inf)"
         raise ValueError(
             f"{what} contains {kind}: {place}; {int(bad.any(axis=1).sum())} rows of the first "
-            f"{where.stop} hold NaN or infinity. Drop these rows, or fill them, for example with "
+            f"{where.stop} hold {fault}. Drop these rows, or fill them, for example with "
             "sklearn.impute.SimpleImputer"
         )
+
+
+def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
+    """Standard deviations of the entries of rows (n, D), for each that is known.
+
+    One for all, or one per column, is spread out.
+    """
+    try:
+        spread = np.broadcast_to(np.asarray(errors, dtype=np.float64), rows.shape)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"x_error: expected standard deviations of the shape of X, {rows.shape}, of a row, or one "
+            f"number ({error})"
+        ) from error
+    for where, block in row_blocks(rows):
+        known = ~np.isnan(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
+        bad = known & ~((spread[where] >= 0) & (spread[where] <= LARGEST))
+        if bad.any():
+            row, column = map(int, np.argwhere(bad)[0])
+            raise ValueError(
+                f"x_error is {spread[where][row, column]:g} for column {column} in row "
+                f"{where.start + row}: expected a standard deviation ≥ 0 for each entry of X that "
+                "is known; an entry that is not is NaN in X"
+            )
+    return np.asarray(spread)
 
 
 def check_integer(name: str, value: Any, least: int, advice: str = "") -> int:

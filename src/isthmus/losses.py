@@ -84,22 +84,23 @@ class CrossEntropy:
     """
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return jnp.exp(_log_soft_clip(output))
+        return jnp.exp(log_soft_clip(output))
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
-        log_p, log_q = _log_soft_clip(output), _log_soft_clip(1.0 - output)
+        log_p, log_q = log_soft_clip(output), log_soft_clip(1.0 - output)
         return -jnp.sum(x * log_p + (1.0 - x) * log_q, axis=-1)
 
 
-def _log_soft_clip(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """log s(a) with s(a) = log1p(eᵗ)/k and t = k + log(1 − e⁻ᵏ) − softplus(k(1 − a)).
-
-    log log1p(eᵗ) → t for t → −∞, where the direct form underflows.
-    """
+def log_soft_clip(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    """log s(a) with s(a) = log1p(eᵗ)/k and t = k + log(1 − e⁻ᵏ) − softplus(k(1 − a))."""
     k = SHARPNESS
-    t = k + jnp.log1p(-jnp.exp(-k)) - jax.nn.softplus(k * (1.0 - a))
+    return log_softplus(k + jnp.log1p(-jnp.exp(-k)) - jax.nn.softplus(k * (1.0 - a))) - jnp.log(k)
+
+
+def log_softplus(t: Float[Array, " ..."]) -> Float[Array, " ..."]:
+    """log log1p(eᵗ), which tends to t for t → −∞, where the direct form underflows."""
     safe = jnp.maximum(t, -15.0)
-    return jnp.where(t < -15.0, t, jnp.log(jax.nn.softplus(safe))) - jnp.log(k)
+    return jnp.where(t < -15.0, t, jnp.log(jax.nn.softplus(safe)))
 
 
 LOSSES: dict[str, Loss] = {

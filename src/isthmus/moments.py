@@ -57,9 +57,13 @@ class Moments:
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """Mean, variance (divisor n − 1), least and largest value of each column, in float64."""
+    """Mean, variance (divisor n − 1), least and largest value of each column, in float64.
 
-    n_rows: int
+    ``n_rows`` counts the values of each column: NaN are left out. A column without values has mean and
+    variance 0 and no range, from ∞ to −∞.
+    """
+
+    n_rows: Float[np.ndarray, " D"]
     mean: Float[np.ndarray, " D"]
     variance: Float[np.ndarray, " D"]
     low: Float[np.ndarray, " D"]
@@ -68,22 +72,36 @@ class ColumnStatistics:
     @classmethod
     def of(cls, block: Float[np.ndarray, "n D"]) -> ColumnStatistics:
         mean = column_means(block)
+        if np.isnan(mean).any():
+            return cls._of_present(block)
         scatter = np.sum(np.square(block - mean), axis=0)
         low, high = block.min(axis=0).astype(np.float64), block.max(axis=0).astype(np.float64)
-        return cls(len(block), mean, scatter / max(1, len(block) - 1), low, high)
+        n = np.full(block.shape[1], float(len(block)))
+        return cls(n, mean, scatter / max(1, len(block) - 1), low, high)
+
+    @classmethod
+    def _of_present(cls, block: Float[np.ndarray, "n D"]) -> ColumnStatistics:
+        present = ~np.isnan(block)
+        n = np.sum(present, axis=0).astype(np.float64)
+        mean = np.sum(block, axis=0, where=present, dtype=np.float64) / np.maximum(n, 1)
+        scatter = np.sum(np.square(block - mean), axis=0, where=present)
+        low = np.min(block, axis=0, where=present, initial=np.inf)
+        high = np.max(block, axis=0, where=present, initial=-np.inf)
+        return cls(n, mean, scatter / np.maximum(n - 1, 1), low.astype(float), high.astype(float))
 
     def merge(self, other: ColumnStatistics) -> ColumnStatistics:
         n = self.n_rows + other.n_rows
+        share = other.n_rows / np.maximum(n, 1)
         gap = other.mean - self.mean
         scatter = (
-            self.variance * (self.n_rows - 1)
-            + other.variance * (other.n_rows - 1)
-            + np.square(gap) * (self.n_rows * other.n_rows / n)
+            self.variance * np.maximum(self.n_rows - 1, 0)
+            + other.variance * np.maximum(other.n_rows - 1, 0)
+            + np.square(gap) * (self.n_rows * share)
         )
         return ColumnStatistics(
             n,
-            self.mean + gap * (other.n_rows / n),
-            scatter / (n - 1),
+            self.mean + gap * share,
+            scatter / np.maximum(n - 1, 1),
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
         )

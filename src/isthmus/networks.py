@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -34,6 +34,21 @@ def single(array: np.ndarray) -> Array:
 def zeros(size: int) -> Array:
     """A float32 vector of zeros, as ``single`` gives it."""
     return single(np.zeros(size))
+
+
+class Constant(eqx.Module):
+    """Numbers that belong to a network, and that training leaves as they are."""
+
+    value: Any
+
+
+def trainable(network: Any) -> Any:
+    """True for what training moves: every array of floats that is not in a ``Constant``."""
+    return jax.tree.map(
+        lambda leaf: not isinstance(leaf, Constant) and eqx.is_inexact_array(leaf),
+        network,
+        is_leaf=lambda node: isinstance(node, Constant),
+    )
 
 
 # Functions of our own, because those of JAX do not pickle.
@@ -242,8 +257,8 @@ class Architecture:
         if self.tied:
             return self._tied(rng, path)
         D, d = self.n_features, self.n_components
-        encoder = self._chain(rng, (D, *self.widths, d), self.activations, path is not None)
-        decoder = self._chain(
+        encoder = self.chain(rng, (D, *self.widths, d), self.activations, path is not None)
+        decoder = self.chain(
             rng, (d, *self.decoder_widths, D), self.decoder_activations, path is not None
         )
         if path is None:
@@ -256,7 +271,7 @@ class Architecture:
 
     def _tied(self, rng: np.random.Generator, path: PCAPath | None) -> EncoderDecoder:
         D, d = self.n_features, self.n_components
-        encoder = self._chain(rng, (D, *self.widths, d), self.activations, False)
+        encoder = self.chain(rng, (D, *self.widths, d), self.activations, False)
         shifts = tuple(zeros(width) for width in (*self.widths[::-1], D))
         if path is None:
             return EncoderDecoder(
@@ -268,13 +283,14 @@ class Architecture:
             MirrorShifts(path.decoder().shift, shifts, zeros(D)),
         )
 
-    def _chain(
+    def chain(
         self,
         rng: np.random.Generator,
         sizes: Sequence[int],
         hidden: Sequence[Activation],
         last_is_zero: bool,
     ) -> FeedForward:
+        """Layers of these sizes with Gaussian weights, linear at the end."""
         layers = []
         activations = (*hidden, identity)
         for index, activation in enumerate(activations):
@@ -344,12 +360,12 @@ class Frame(eqx.Module):
 class DataMap(eqx.Module):
     """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
 
-    The loss says which x̂ a raw output of the decoder stands for: its own, for all but cross-entropy.
+    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The loss says which x̂ a raw output of the decoder stands for: its own, for all but cross-entropy.
     ``encode_centred`` and ``decode_centred`` leave the center to the caller, who may subtract and
     add it in float64 where float32 would cancel.
     """
 
-    pair: EncoderDecoder
+    pair: Any
     frame: Frame
     center: Float[Array, " D"]
     scale: Float[Array, " D"]

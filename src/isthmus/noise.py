@@ -30,10 +30,11 @@ from isthmus.sources import row_blocks, take_rows
 
 @dataclass(frozen=True)
 class RowsOfTraining:
-    """What a noise may look at when it is bound: all scaled rows, and which of them are trained on."""
+    """What is trained on: all scaled rows, which of them are not held out, and their known errors."""
 
     rows: ScaledRows
     train_rows: Int[np.ndarray, " m"]
+    errors: Float[np.ndarray, "n D"] | None = None
 
     @property
     def scaling(self) -> Scaling:

@@ -24,11 +24,12 @@ import safetensors.numpy
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus import losses, networks, noise, scaling
+from isthmus import elbo, likelihoods, losses, networks, noise, ppca, priors, scaling
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
+from isthmus.estimators.variational import VariationalAutoencoder
 from isthmus.files import replacing
 
 SCHEMA = 1
@@ -38,22 +39,32 @@ PROBE_TOLERANCE = 1e-4
 """Largest change of a probe's output, relative to the largest output: other machines round by 1e-6."""
 
 ESTIMATORS: dict[str, type[BaseMap]] = {
-    cls.__name__: cls for cls in (Autoencoder, DenoisingAutoencoder, LinearAutoencoder)
+    cls.__name__: cls
+    for cls in (Autoencoder, DenoisingAutoencoder, LinearAutoencoder, VariationalAutoencoder)
 }
 CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *(networks.DataMap, networks.Frame, networks.EncoderDecoder, networks.PathAndCorrection),
         *(networks.FeedForward, networks.Layer, networks.Affine, networks.MirrorShifts),
+        *(networks.Constant, ppca.GaussianFill, elbo.GaussianEncoder, elbo.VariationalPair),
         *(losses.Squared, losses.Absolute, losses.Huber, losses.CrossEntropy),
         scaling.Scaling,
     )
 } | {
-    f"noise.{cls.__name__}": cls
-    for cls in (
-        *(noise.Gaussian, noise.Masking, noise.SaltAndPepper),
-        *(noise.Neighbours, noise.ImageJitter, noise.Compose),
-    )
+    f"{room.__name__.removeprefix('isthmus.')}.{name}": getattr(room, name)
+    for room, names in {
+        likelihoods: (
+            *("Gaussian", "Bernoulli", "Poisson", "NegativeBinomial"),
+            *("GaussianErrors", "Coins", "PoissonCounts", "OverdispersedCounts"),
+        ),
+        noise: (
+            *("Gaussian", "Masking", "SaltAndPepper"),
+            *("Neighbours", "ImageJitter", "Compose"),
+        ),
+        priors: ("StandardNormal", "Uniform", "Mixture", "GaussianMixture", "GivenPrior"),
+    }.items()
+    for name in names
 }
 NAMES = {cls: name for name, cls in CLASSES.items()}
 

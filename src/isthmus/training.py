@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.special import stdtrit
 
+from isthmus.networks import trainable
 from isthmus.solvers import Solver
 from isthmus.sources import Source, batch_orders
 
@@ -43,7 +44,11 @@ HELD_OUT_CHUNK = 2048
 
 
 class Objective(Protocol):
-    """What is minimised: hashable and pure, one loss per row of a batch of scaled rows."""
+    """What is minimised: pure, one loss per row of a batch of scaled rows.
+
+    One that changes in the course of training has a method ``at(progress)`` too, which gives the
+    objective at that share of all steps.
+    """
 
     def __call__(self, network: Any, batch: Float[Array, "n D"], key: Array) -> Float[Array, " n"]: ...
 
@@ -162,7 +167,7 @@ def train(
         patience=np.int32(max_epochs if patience is None else patience),
         seed=np.uint32(rng.integers(2**32)),
     )
-    weights, static = eqx.partition(network, eqx.is_inexact_array)
+    weights, static = eqx.partition(network, trainable(network))
     rows = None if held_out is None else HeldOut.from_rows(held_out)
     static_part = (objective, held_out_objective or objective, solver, static)
     if optimiser is None:
@@ -276,7 +281,8 @@ def _run(
 
     def batch_loss(weights: Any, batch: Array, step: Array) -> Array:
         network = eqx.combine(weights, static)
-        return jnp.mean(objective(network, batch, jax.random.fold_in(key, step)))
+        now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
+        return jnp.mean(now(network, batch, jax.random.fold_in(key, step)))
 
     def train_step(state: _State, order: Int[Array, " batch"]) -> tuple[_State, None]:
         loss, gradient = jax.value_and_grad(batch_loss)(state.weights, block[order], state.step)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from sklearn.utils import check_random_state
 
 from isthmus.canonical import canonical_frame, pca_frame
-from isthmus.checks import check_rows
+from isthmus.checks import check_errors, check_rows
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.plan import Plan
 from isthmus.losses import Loss
@@ -68,13 +68,14 @@ class Reconstruction(eqx.Module):
 class Start:
     """Where training begins: scaling and network; the frame if it is PCA or fitted before.
 
-    ``path`` and ``axes`` are there where PCA was looked at, ``is_fitted`` where training goes on.
+    ``yardstick`` is the pair that must be beaten, where there is one, ``axes`` are those of PCA where it
+    was looked at; ``is_fitted`` says that training goes on.
     """
 
     scaling: Scaling
     pair: Any
     frame: Frame | None = None
-    path: PCAPath | None = None
+    yardstick: Any = None
     axes: PrincipalAxes | None = None
     is_fitted: bool = False
 
@@ -160,15 +161,16 @@ class TrainedMap(BaseMap):
         self._train(data, self._task(data, start), plan, start, rng, optimiser=optimiser)
         return self
 
-    def _fit(self, X: Any) -> Self:
+    def _fit(self, X: Any, errors: Any = None) -> Self:
         continues = self.warm_start and hasattr(self, "network_")
         rows = check_rows(self, X, reset=not continues, min_rows=2)
         self._check_parameters()
+        errors = None if errors is None else check_errors(errors, rows)
         plan = Plan.of(self, *rows.shape)
         split_rng, weights_rng, batches_rng = generator(self.random_state).spawn(3)
         start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, weights_rng)
         train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
-        data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows)
+        data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows, errors)
         task = self._task(data, start)
         held_out = task.complete(data.rows)[held_out_rows] if len(held_out_rows) else None
         result = self._train(data, task, plan, start, batches_rng, held_out)
@@ -205,9 +207,10 @@ class TrainedMap(BaseMap):
         path = PCAPath.of(axes)
         if not plan.starts_at_pca:
             pair = plan.architecture.initialise(rng, None)
-            return Start(scaling, pair, path=path, axes=axes)
+            return Start(scaling, pair, yardstick=path.pair(), axes=axes)
         frame = pca_frame(path, scaling.unit, plan.architecture.tied)
-        return Start(scaling, plan.architecture.initialise(rng, path), frame, path, axes)
+        pair = plan.architecture.initialise(rng, path)
+        return Start(scaling, pair, frame, pair, axes)
 
     def _train(
         self,
@@ -269,17 +272,12 @@ class TrainedMap(BaseMap):
         held_out: Float[np.ndarray, "k D+a"] | None,
     ) -> float:
         """PCA's mean loss on the held-out rows: that of epoch 0 where training started there."""
-        if held_out is None or start.path is None:
+        if held_out is None or start.yardstick is None:
             return float("nan")
         if plan.starts_at_pca:
             return float(result.history["validation_loss"][0])
-        losses = task.judge(self._pca_pair(start), single(held_out), jax.random.key(0))
+        losses = task.judge(start.yardstick, single(held_out), jax.random.key(0))
         return float(np.mean(losses))
-
-    def _pca_pair(self, start: Start) -> Any:
-        """PCA alone, to judge a network that did not start there."""
-        assert start.path is not None
-        return start.path.pair()
 
     def _warn_of_no_improvement(self, n_held_out: int, result: TrainingResult) -> None:
         if self.validation_loss_ < self.pca_validation_loss_ or not n_held_out:

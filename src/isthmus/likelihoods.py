@@ -1,0 +1,335 @@
+"""Likelihoods: how data scatter about what a variational auto-encoder's decoder says.
+
+A likelihood is a small frozen object. Called with what is known about the data it gives a
+*distribution*, an Equinox module with the numbers that training learns, on the decoder's raw output.
+Densities are in the data's own units and in nats, one number per entry, with every constant, so that
+they compare with the literature. The decoder's output is linear in its last layer, and a distribution
+bends it only where it leaves the support; so a linear path still starts as PCA.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float
+
+from isthmus.losses import log_soft_clip, log_softplus
+from isthmus.moments import ColumnStatistics
+from isthmus.networks import Constant, single
+from isthmus.scaling import Scaling
+from isthmus.sources import row_blocks
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+LEAST_VARIANCE = 1e-6
+"""Of learnt errors, in scaled units: a feature that is fitted exactly would have an infinite density."""
+
+MOST_DISPERSION = 1e4
+"""Beyond it a negative binomial is Poisson to all that single precision can tell."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the data when training begins: all that a likelihood may start from.
+
+    ``columns`` are statistics in the data's units, ``left_out`` (D,) is the variance in scaled units
+    that the start does not explain, and ``rows`` are the data, to be looked at in blocks.
+    """
+
+    rows: Any
+    scaling: Scaling
+    columns: ColumnStatistics
+    left_out: Float[np.ndarray, " D"]
+
+
+class Distribution(Protocol):
+    """p(x | z) for the decoder's output at z. Rows u and means are in scaled units, densities in raw.
+
+    ``error`` is a known standard deviation of each entry, in scaled units, or None.
+    """
+
+    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """E[u | z]."""
+
+    def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """Var[u | z]."""
+
+    def log_density(
+        self,
+        u: Float[Array, "... D"],
+        output: Float[Array, "... D"],
+        error: Float[Array, "... D"] | None = None,
+    ) -> Float[Array, "... D"]:
+        """log p(x_j | z), per unit of x_j."""
+
+    def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """A draw of u."""
+
+
+class Likelihood(Protocol):
+    """What a likelihood of your own is: any function that gives a distribution."""
+
+    def __call__(self, known: Known) -> Distribution: ...
+
+
+class GaussianErrors(eqx.Module):
+    """x = x̂(z) + σ ε."""
+
+    units: Constant
+    log_variance: Float[Array, " ..."] | Constant
+    least: float = eqx.field(static=True)
+
+    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return output
+
+    @property
+    def own_variance(self) -> Float[Array, " ..."]:
+        """σ² in scaled units, one for all features or one per feature."""
+        log_variance = self.log_variance
+        if isinstance(log_variance, Constant):
+            log_variance = log_variance.value
+        return self.least + jnp.exp(log_variance)
+
+    def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return jnp.broadcast_to(self.own_variance, output.shape)
+
+    def log_density(
+        self,
+        u: Float[Array, "... D"],
+        output: Float[Array, "... D"],
+        error: Float[Array, "... D"] | None = None,
+    ) -> Float[Array, "... D"]:
+        variance = self.own_variance
+        if error is not None:
+            variance = variance + jnp.square(error)
+        gap = jnp.square(u - output) / variance
+        return -0.5 * (gap + jnp.log(variance) + LOG_2PI) - jnp.log(self.units.value)
+
+    def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return output + jnp.sqrt(self.own_variance) * jax.random.normal(key, output.shape)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """x_j = x̂_j(z) + σ_j ε, ε ~ N(0, 1).
+
+    ``scale="shared"``, the default, learns one σ in scaled units: one in the data's unit, unless
+    ``scaling`` says otherwise. That is probabilistic PCA's, with which training begins. ``"feature"``
+    learns one per feature, as factor analysis does. A number is a fixed σ in the data's units.
+    """
+
+    scale: str | float = "shared"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scale, str):
+            is_known = self.scale in ("shared", "feature")
+        else:
+            is_known = isinstance(self.scale, Real) and 0 < self.scale < np.inf
+        if not is_known or isinstance(self.scale, bool):
+            raise ValueError(
+                f"Gaussian(scale={self.scale!r}): expected 'shared', 'feature' or a positive number, "
+                "the standard deviation in the data's units"
+            )
+
+    def fixed_variance(self, scaling: Scaling) -> float | None:
+        """The mean of σ² in scaled units, if it is fixed."""
+        if isinstance(self.scale, str):
+            return None
+        return float(np.mean(np.square(self.scale / scaling.scale)))
+
+    def __call__(self, known: Known) -> GaussianErrors:
+        units = Constant(single(known.scaling.scale))
+        if not isinstance(self.scale, str):
+            variance = np.square(self.scale / known.scaling.scale)
+            return GaussianErrors(units, Constant(single(np.log(variance))), 0.0)
+        left_out = known.left_out if self.scale == "feature" else np.mean(known.left_out)
+        start = np.log(np.maximum(left_out, LEAST_VARIANCE))
+        return GaussianErrors(units, single(start), LEAST_VARIANCE)
+
+
+class Coins(eqx.Module):
+    """x ∈ {0, 1} with probability p(z) of 1, by ``soft_clip`` of the output."""
+
+    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return jnp.exp(log_soft_clip(output))
+
+    def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return jnp.exp(log_soft_clip(output) + log_soft_clip(1.0 - output))
+
+    def log_density(
+        self,
+        u: Float[Array, "... D"],
+        output: Float[Array, "... D"],
+        error: Float[Array, "... D"] | None = None,
+    ) -> Float[Array, "... D"]:
+        return u * log_soft_clip(output) + (1.0 - u) * log_soft_clip(1.0 - output)
+
+    def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return jax.random.bernoulli(key, self.mean(output)).astype(output.dtype)
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """x_j is 1 with probability p_j(z), else 0.
+
+    Numbers between 0 and 1 are taken as shares of ones, as is usual for grey levels: then
+    x log p + (1 − x) log(1 − p) compares with the literature, but is no density.
+    """
+
+    def __call__(self, known: Known) -> Coins:
+        low, high = float(np.min(known.columns.low)), float(np.max(known.columns.high))
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"likelihood=Bernoulli() needs data in [0, 1], and these go from {low:g} to {high:g}: "
+                "divide them by their largest possible value, or use another likelihood"
+            )
+        return Coins()
+
+
+class _Counts(eqx.Module):
+    """What counts share: a positive rate, the output itself but for a bend of width ``bend`` at zero."""
+
+    center: Constant
+    units: Constant
+    bend: Constant
+
+    def log_rate(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        bend = self.bend.value
+        raw = self.center.value + self.units.value * output
+        return log_softplus(raw / bend) + jnp.log(bend)
+
+    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return self.scaled(jnp.exp(self.log_rate(output)))
+
+    def scaled(self, counts: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        scaled: Array = (counts - self.center.value) / self.units.value
+        return scaled
+
+    def counts(self, u: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        raw: Array = u * self.units.value + self.center.value
+        return raw
+
+
+class PoissonCounts(_Counts):
+    """Counts with the variance of their mean."""
+
+    def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return jnp.exp(self.log_rate(output)) / jnp.square(self.units.value)
+
+    def log_density(
+        self,
+        u: Float[Array, "... D"],
+        output: Float[Array, "... D"],
+        error: Float[Array, "... D"] | None = None,
+    ) -> Float[Array, "... D"]:
+        x, log_rate = self.counts(u), self.log_rate(output)
+        return x * log_rate - jnp.exp(log_rate) - gammaln(x + 1.0)
+
+    def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return self.scaled(jax.random.poisson(key, jnp.exp(self.log_rate(output))))
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """x_j is a count with mean and variance λ_j(z)."""
+
+    def __call__(self, known: Known) -> PoissonCounts:
+        _check_counts(self, known)
+        return PoissonCounts(*_count_units(known))
+
+
+class OverdispersedCounts(_Counts):
+    """Counts with variance λ + λ²/θ, θ = exp(log_dispersion) learnt for each feature."""
+
+    log_dispersion: Float[Array, " D"]
+
+    @property
+    def dispersion(self) -> Float[Array, " D"]:
+        """θ, at most ``MOST_DISPERSION``."""
+        return jnp.exp(jnp.minimum(self.log_dispersion, np.log(MOST_DISPERSION)))
+
+    def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        rate = jnp.exp(self.log_rate(output))
+        return (rate + jnp.square(rate) / self.dispersion) / jnp.square(self.units.value)
+
+    def log_density(
+        self,
+        u: Float[Array, "... D"],
+        output: Float[Array, "... D"],
+        error: Float[Array, "... D"] | None = None,
+    ) -> Float[Array, "... D"]:
+        x, log_rate, theta = self.counts(u), self.log_rate(output), self.dispersion
+        rate = jnp.exp(log_rate)
+        # θ log(θ/(θ + λ)) = −θ log1p(λ/θ), which does not cancel where θ is large.
+        return (
+            gammaln(x + theta)
+            - gammaln(theta)
+            - gammaln(x + 1.0)
+            - theta * jnp.log1p(rate / theta)
+            + x * (log_rate - jnp.log(theta + rate))
+        )
+
+    def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        rates_key, counts_key = jax.random.split(key)
+        theta = self.dispersion
+        rate = jnp.exp(self.log_rate(output))
+        drawn = rate * jax.random.gamma(rates_key, jnp.broadcast_to(theta, rate.shape)) / theta
+        return self.scaled(jax.random.poisson(counts_key, drawn))
+
+
+@dataclass(frozen=True)
+class NegativeBinomial:
+    """x_j is a count with mean λ_j(z) and variance λ_j + λ_j²/θ_j; θ_j is learnt.
+
+    For counts that scatter more than Poisson's, such as those of RNA (Lopez et al. 2018, "Deep
+    generative modeling for single-cell transcriptomics"). θ starts where it explains the variance that
+    PCA leaves.
+    """
+
+    def __call__(self, known: Known) -> OverdispersedCounts:
+        _check_counts(self, known)
+        mean = known.columns.mean
+        left_out = known.left_out * np.square(known.scaling.scale)
+        excess = np.maximum(left_out - mean, 1e-2 * mean + 1e-12)
+        dispersion = np.clip(np.square(mean) / excess, 0.1, 0.1 * MOST_DISPERSION)
+        return OverdispersedCounts(*_count_units(known), single(np.log(dispersion)))
+
+
+BEND = 0.25
+"""Width of a rate's bend at zero, in units of the feature's mean."""
+
+
+def _count_units(known: Known) -> tuple[Constant, Constant, Constant]:
+    mean = known.columns.mean
+    bend = BEND * np.maximum(mean, 1e-3 * max(float(np.mean(mean)), 1e-6))
+    scaling = known.scaling
+    return Constant(single(scaling.center)), Constant(single(scaling.scale)), Constant(single(bend))
+
+
+def _check_counts(likelihood: Any, known: Known) -> None:
+    for where, block in row_blocks(known.rows):
+        present = ~np.isnan(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
+        bad = present & ((block < 0) | (block != np.floor(block)))
+        if bad.any():
+            row, column = map(int, np.argwhere(bad)[0])
+            raise ValueError(
+                f"likelihood={likelihood!r} needs counts 0, 1, 2, …, and column {column} in row "
+                f"{where.start + row} is {block[row, column]:g}: pass counts before any normalisation, "
+                "or use likelihood=isthmus.likelihoods.Gaussian()"
+            )
+
+
+def check_likelihood(likelihood: Any) -> None:
+    """Raise a TypeError for anything that is no likelihood."""
+    if isinstance(likelihood, type) or not callable(likelihood):
+        raise TypeError(
+            f"likelihood={likelihood!r}: expected a likelihood such as isthmus.likelihoods.Gaussian(), "
+            "or a function that gives a distribution of your own"
+        )

@@ -1,0 +1,188 @@
+"""Probabilistic PCA: x = W z + m + σ ε, the linear variational auto-encoder, solved.
+
+For linear maps the evidence lower bound has its maximum here, in closed form for every β (Tipping &
+Bishop 1999, "Probabilistic principal component analysis"; Lucas et al. 2019, arXiv:1911.02469). Rows
+with missing entries are filled with their mean given the others, and the axes found anew until they
+stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from isthmus.moments import PrincipalAxes, principal_axes
+from isthmus.networks import single
+
+LEAST_START_VARIANCE = 1e-4
+"""Of the errors at the start, in scaled units: with less, the first steps would be enormous."""
+
+
+@dataclass(frozen=True)
+class ProbabilisticPCA:
+    """x = W z + m + σ ε, z ~ N(0, 1): where training begins, and its posterior.
+
+    loadings W = U (Λ − βσ²)₊^½ (D, d), and the posterior of z given x is
+    N(Λ⁻¹ (Λ − βσ²)₊^½ Uᵀ (x − m), βσ²/Λ), which for β = 1 is the exact one. Axes with λ ≤ βσ² carry
+    nothing: their loadings are 0, and their posterior is the prior.
+    """
+
+    mean: Float[np.ndarray, " D"]
+    loadings: Float[np.ndarray, "D d"]
+    projection: Float[np.ndarray, "d D"]
+    posterior_variances: Float[np.ndarray, " d"]
+    noise_variance: float
+
+    @classmethod
+    def of(
+        cls, axes: PrincipalAxes, beta: float, noise_variance: float | None = None
+    ) -> ProbabilisticPCA:
+        """The maximum of the bound for these axes, in ``noise_variance`` too unless it is given."""
+        D, variances = len(axes.mean), axes.variances
+        if noise_variance is None:
+            noise_variance = best_noise_variance(variances, axes.total_variance, D, beta)
+        threshold = beta * noise_variance
+        carried = np.sqrt(np.maximum(variances - threshold, 0.0))
+        at_least = np.maximum(variances, threshold)
+        return cls(
+            axes.mean,
+            axes.components.T * carried,
+            axes.components * (carried / at_least)[:, None],
+            threshold / at_least,
+            noise_variance,
+        )
+
+    def left_out(self, columns: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D"]:
+        """Variance of each feature that the loadings leave, given the variances ``columns``."""
+        explained = np.sum(np.square(self.loadings), axis=1)
+        # Sampling may leave less than nothing.
+        least = np.maximum(0.1 * np.minimum(self.noise_variance, columns), LEAST_START_VARIANCE)
+        left_out: np.ndarray = np.maximum(columns - explained, least)
+        return left_out
+
+
+def best_noise_variance(
+    variances: Float[np.ndarray, " d"], total: float, n_features: int, beta: float
+) -> float:
+    """σ² at the maximum of the bound: the mean left-out eigenvalue for β = 1.
+
+    With k coordinates in use, σ² = Σ_{i>k} λᵢ/(D − βk), where k is the largest number of them that all
+    have λ > βσ².
+    """
+    for k in range(len(variances), -1, -1):
+        left_out = total - float(np.sum(variances[:k]))
+        room = n_features - beta * k
+        if room <= 0:
+            continue
+        found = max(left_out / room, LEAST_START_VARIANCE)
+        if k == 0 or variances[k - 1] > beta * found:
+            return found
+    raise AssertionError("k = 0 always fits")
+
+
+class GaussianFill(eqx.Module):
+    """What probabilistic PCA makes of a row with missing entries.
+
+    ``missing(u)`` fills entries with their mean given the others, and says by how much log σ² of each
+    coordinate grows, since less is known. Rows without missing entries come back as they are.
+    """
+
+    mean: Float[Array, " D"]
+    loadings: Float[Array, "D d"]
+    noise_variance: Float[Array, ""]
+
+    def __call__(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
+        d = self.loadings.shape[1]
+
+        def complete(u: Array) -> tuple[Array, Array]:
+            return u, jnp.zeros((*u.shape[:-1], d), u.dtype)
+
+        filled: tuple[Array, Array] = jax.lax.cond(
+            jnp.any(jnp.isnan(u)), lambda u: self._fill(u), complete, u
+        )
+        return filled
+
+    def _fill(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
+        missing = jnp.isnan(u)
+        gap = jnp.where(missing, 0.0, u - self.mean)
+        seen = jnp.where(missing, 0.0, 1.0)
+        eye = self.noise_variance * jnp.eye(self.loadings.shape[1])
+        # σ² × the posterior precision of z, given what was seen: σ² + W_oᵀ W_o.
+        products = self.loadings[:, :, None] * self.loadings[:, None, :]  # (D, d, d)
+        precision = jnp.einsum("...j,jkl->...kl", seen, products) + eye
+        covariance = jnp.linalg.inv(precision)  # (..., d, d)
+        z = jnp.einsum("...kl,...l->...k", covariance, gap @ self.loadings)
+        whole = jnp.diagonal(jnp.linalg.inv(self.loadings.T @ self.loadings + eye))
+        growth = jnp.log(jnp.diagonal(covariance, axis1=-2, axis2=-1) / whole)
+        return jnp.where(missing, self.mean + z @ self.loadings.T, u), growth
+
+    @classmethod
+    def of(cls, ppca: ProbabilisticPCA) -> GaussianFill:
+        return cls(single(ppca.mean), single(ppca.loadings), single(np.asarray(ppca.noise_variance)))
+
+
+FILL_ROWS = 1024
+"""Rows that are filled at a time: each needs a matrix (d, d)."""
+
+MOST_ROUNDS = 30
+LEAST_CHANGE = 1e-3
+"""Rounds end when no axis' variance changes by more than this share."""
+
+
+@dataclass(frozen=True)
+class FilledRows:
+    """Scaled rows whose missing entries are filled when they are indexed."""
+
+    rows: Any
+    fill: GaussianFill
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, D = self.rows.shape
+        return n, D
+
+    def __getitem__(self, index: Any) -> Float[np.ndarray, "n D"]:
+        block = self.rows[index]
+        incomplete = np.flatnonzero(np.isnan(block).any(axis=1))
+        for start in range(0, len(incomplete), FILL_ROWS):
+            part = incomplete[start : start + FILL_ROWS]
+            filled = np.asarray(_fill(self.fill, block[np.resize(part, FILL_ROWS)]))
+            block[part] = filled[: len(part)]
+        return np.asarray(block)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+@eqx.filter_jit
+def _fill(fill: GaussianFill, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
+    return fill(u)[0]
+
+
+def axes_of_incomplete(
+    rows: Any, n_components: int, column_means: Float[np.ndarray, " D"], missing_share: float
+) -> PrincipalAxes:
+    """Principal axes of scaled rows with missing entries, by expectation and maximisation.
+
+    Filled entries lie on the principal plane, so the variance that it leaves out is that of the others.
+    """
+    D = rows.shape[1]
+    none = np.zeros((D, n_components))
+    fill = GaussianFill(single(column_means), single(none), single(np.ones(())))
+    before = np.full(n_components, np.inf)
+    for _ in range(MOST_ROUNDS):
+        axes = principal_axes(FilledRows(rows, fill), n_components)
+        left_out = axes.total_variance - float(np.sum(axes.variances))
+        total = float(np.sum(axes.variances)) + left_out / max(1e-6, 1.0 - missing_share)
+        axes = replace(axes, total_variance=total)
+        fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0))
+        if np.all(np.abs(axes.variances - before) <= LEAST_CHANGE * axes.variances):
+            break
+        before = axes.variances
+    return axes
