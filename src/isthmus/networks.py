@@ -360,7 +360,9 @@ class Frame(eqx.Module):
 class DataMap(eqx.Module):
     """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
 
-    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The loss says which x̂ a raw output of the decoder stands for: its own, for all but cross-entropy.
+    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The loss
+    says which x̂ a raw output of the decoder stands for: its own, for all but cross-entropy.
+
     ``encode_centred`` and ``decode_centred`` leave the center to the caller, who may subtract and
     add it in float64 where float32 would cancel.
     """

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
-from sklearn.neighbors import NearestNeighbors
 
 from isthmus.moments import ColumnStatistics, column_statistics
 from isthmus.networks import single
@@ -217,6 +216,8 @@ def _nearest_others(
 
     In single precision, which counts exactly up to 2²⁴.
     """
+    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
+
     search = NearestNeighbors(n_neighbors=k + 1).fit(reference)
     own = np.full(rows.shape[0], -1)
     own[chosen] = np.arange(len(chosen))

@@ -74,8 +74,9 @@ class VariationalAutoencoder(TrainedMap):
         One of ``isthmus.priors``: ``StandardNormal``, ``Uniform``, ``Mixture``; or an object with
         ``log_density`` and ``sample``.
     likelihood : likelihood, default Gaussian()
-        One of ``isthmus.likelihoods``: ``Gaussian``, ``Bernoulli``, ``Poisson``, ``NegativeBinomial``; or
-        a function that gives a distribution of your own. ``Gaussian()`` learns its standard deviation.
+        One of ``isthmus.likelihoods``: ``Gaussian``, ``Bernoulli``, ``Poisson``, ``NegativeBinomial``;
+        or a function that gives a distribution of your own. ``Gaussian()`` learns its standard
+        deviation.
     beta : float, default 1.0
         Weight of the KL divergence; 1 is the bound itself, more gives fewer, smoother coordinates.
     warm_up : float, default 0.0
@@ -322,9 +323,9 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         idle = np.flatnonzero(~self.active_)
         which = ", ".join(map(str, idle))
         warnings.warn(
-            f"{len(idle)} of {len(self.active_)} coordinates carry nothing: number {which}. The variance of "
-            f"μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's noise. If you "
-            f"need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
+            f"{len(idle)} of {len(self.active_)} coordinates carry nothing: number {which}. The "
+            f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's noise. "
+            f"If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
             f"n_components={max(1, int(self.active_.sum()))} is the same map",
             CollapseWarning,
             stacklevel=3,
