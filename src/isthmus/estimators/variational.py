@@ -324,8 +324,8 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         which = ", ".join(map(str, idle))
         warnings.warn(
             f"{len(idle)} of {len(self.active_)} coordinates carry nothing: number {which}. The "
-            f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's noise. "
-            f"If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
+            f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
+            f"noise. If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
             f"n_components={max(1, int(self.active_.sum()))} is the same map",
             CollapseWarning,
             stacklevel=3,
