@@ -116,15 +116,33 @@ class GaussianFill(eqx.Module):
         # σ² × the posterior precision of z, given what was seen: σ² + W_oᵀ W_o.
         products = self.loadings[:, :, None] * self.loadings[:, None, :]  # (D, d, d)
         precision = jnp.einsum("...j,jkl->...kl", seen, products) + eye
-        covariance = jnp.linalg.inv(precision)  # (..., d, d)
+        covariance = inverse(precision)  # (..., d, d)
         z = jnp.einsum("...kl,...l->...k", covariance, gap @ self.loadings)
-        whole = jnp.diagonal(jnp.linalg.inv(self.loadings.T @ self.loadings + eye))
+        whole = jnp.diagonal(inverse(self.loadings.T @ self.loadings + eye))
         growth = jnp.log(jnp.diagonal(covariance, axis1=-2, axis2=-1) / whole)
         return jnp.where(missing, self.mean + z @ self.loadings.T, u), growth
 
     @classmethod
     def of(cls, ppca: ProbabilisticPCA) -> GaussianFill:
         return cls(single(ppca.mean), single(ppca.loadings), single(np.asarray(ppca.noise_variance)))
+
+
+def inverse(matrices: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
+    """Of positive definite matrices, by the sweep operator (Beaton 1964).
+
+    d steps for all matrices at once, where LAPACK would take them one by one.
+    """
+
+    def sweep(k: Array, swept: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
+        column, row = swept[..., :, k], swept[..., k, :]
+        pivot = row[..., k]
+        rest = swept - column[..., :, None] * (row / pivot[..., None])[..., None, :]
+        rest = rest.at[..., :, k].set(column / pivot[..., None])
+        rest = rest.at[..., k, :].set(row / pivot[..., None])
+        return rest.at[..., k, k].set(-1.0 / pivot)
+
+    swept: Array = jax.lax.fori_loop(0, matrices.shape[-1], sweep, matrices)
+    return -swept
 
 
 FILL_ROWS = 1024

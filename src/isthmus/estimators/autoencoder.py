@@ -14,15 +14,12 @@ import optax
 
 from isthmus.checks import check_real
 from isthmus.estimators.plan import as_loss, check_loss, scaling_for
-from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap
+from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap, input_noise_for
 from isthmus.losses import Loss
-from isthmus.moments import ColumnStatistics, PrincipalAxes
+from isthmus.moments import ColumnStatistics
 from isthmus.networks import Activation
 from isthmus.noise import RowsOfTraining, white
 from isthmus.scaling import Scaling
-
-LEAST_NOISE = 0.3
-"""Input noise in units of a feature's spread, where the kept axes are no longer than the features."""
 
 
 class Autoencoder(TrainedMap):
@@ -201,7 +198,7 @@ class Autoencoder(TrainedMap):
         noise is equivalent to Tikhonov regularization"); held-out rows are judged without it."""
         loss, noise = as_loss(self.loss), self.input_noise
         if noise is None:
-            noise = self.input_noise_ if start.is_fitted else _noise_for(start.axes)
+            noise = self.input_noise_ if start.is_fitted else input_noise_for(start.axes)
         corruption = white(noise * data.scaling.spread) if noise else None
         return Task(
             Reconstruction(loss, corruption), Reconstruction(loss), fitted={"input_noise_": noise}
@@ -209,15 +206,3 @@ class Autoencoder(TrainedMap):
 
     def _output_loss(self) -> Loss:
         return as_loss(self.loss)
-
-
-def _noise_for(axes: PrincipalAxes | None) -> float:
-    """Noise between a feature's spread and that of the last axis kept: what the map must resolve.
-
-    To one decimal, so that folds of the same data share a compiled program.
-    """
-    typical = 0.0 if axes is None else axes.total_variance / len(axes.mean)
-    if axes is None or typical == 0:
-        return LEAST_NOISE
-    noise = LEAST_NOISE * (axes.variances[-1] / typical) ** 0.25
-    return round(float(np.clip(noise, LEAST_NOISE, 1.0)), 1)

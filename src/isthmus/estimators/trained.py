@@ -27,6 +27,9 @@ from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import ArraySource, Beside
 from isthmus.training import DivergenceError, Objective, TrainingResult, train
 
+LEAST_NOISE = 0.3
+"""Input noise in units of a feature's spread, where the kept axes are no longer than the features."""
+
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
 
@@ -300,6 +303,18 @@ class TrainedMap(BaseMap):
 def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
     """The generator that a ``random_state`` stands for."""
     return np.random.default_rng(check_random_state(random_state).randint(2**31))
+
+
+def input_noise_for(axes: PrincipalAxes | None) -> float:
+    """Noise between a feature's spread and that of the last axis kept: what the map must resolve.
+
+    To one decimal, so that folds of the same data share a compiled program.
+    """
+    typical = 0.0 if axes is None else axes.total_variance / len(axes.mean)
+    if axes is None or typical == 0:
+        return LEAST_NOISE
+    noise = LEAST_NOISE * (axes.variances[-1] / typical) ** 0.25
+    return round(float(np.clip(noise, LEAST_NOISE, 1.0)), 1)
 
 
 def _split(

@@ -25,7 +25,7 @@ from isthmus.canonical import permuting_frame
 from isthmus.checks import check_real, check_rows
 from isthmus.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, ppca_pair, start_pair
 from isthmus.estimators.plan import Plan
-from isthmus.estimators.trained import Start, Task, TrainedMap
+from isthmus.estimators.trained import Start, Task, TrainedMap, input_noise_for
 from isthmus.likelihoods import Bernoulli, Gaussian, Known, Likelihood, check_likelihood
 from isthmus.losses import Loss, Squared
 from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
@@ -42,6 +42,9 @@ LEAST_VARIANCE_OF_MEAN = 0.01
 
 MOST_ROWS_LOOKED_AT = 10_000
 """Rows that KL and variance of each coordinate are averaged over, evenly spaced."""
+
+LEFT_OUT = 0.2
+"""Share of the entries that the encoder does not see in training, where some are missing anyway."""
 
 JUDGING_DRAWS = 4
 """Draws per row that an epoch is judged by, and that ``score`` averages over."""
@@ -84,6 +87,10 @@ class VariationalAutoencoder(TrainedMap):
         where every coordinate that is worth its cost is in use; 0.1 to 0.5 may help with ``skip=None``.
     free_bits : float, default 0.0
         Nats of KL that each coordinate has for nothing, so that it is not given up.
+    input_noise : float or None, default None
+        Standard deviation of noise that is added to what the encoder sees in training, in units of a
+        feature's spread. ``None`` chooses it as ``isthmus.Autoencoder`` does. If the data have missing
+        entries, a fifth of the others is left out of what it sees as well, anew in each step.
     widths, decoder_widths, activation, skip, skip_links, scaling, solver, learning_rate, batch_size, \
 max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         As for ``isthmus.Autoencoder``, with the same defaults for the same reasons. With
@@ -97,7 +104,8 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         Mean KL divergence of each coordinate from the prior, in nats: what it carries.
     active_ : (d,) array of bool
         Whether the variance of μ over the rows is above 0.01.
-    history_, best_epoch_, scaling_, network_, n_components_, n_features_in_, feature_names_in_
+    history_, best_epoch_, input_noise_, scaling_, network_, n_components_, n_features_in_, \
+feature_names_in_
         As for ``isthmus.Autoencoder``.
 
     Raises
@@ -128,6 +136,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
 
     YARDSTICK = "probabilistic PCA"
 
+    input_noise_: float
     kl_: Float[np.ndarray, " d"]
     active_: Bool[np.ndarray, " d"]
 
@@ -140,6 +149,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         beta: float = 1.0,
         warm_up: float = 0.0,
         free_bits: float = 0.0,
+        input_noise: float | None = None,
         widths: Sequence[int] = (512, 256),
         decoder_widths: Sequence[int] | None = None,
         activation: str | Activation | Sequence[str | Activation] = "silu",
@@ -162,6 +172,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         self.beta = beta
         self.warm_up = warm_up
         self.free_bits = free_bits
+        self.input_noise = input_noise
         self.widths = widths
         self.decoder_widths = decoder_widths
         self.activation = activation
@@ -208,6 +219,8 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         check_real("beta", self.beta, 0.0)
         check_real("warm_up", self.warm_up, 0.0, 1.0, closed=True)
         check_real("free_bits", self.free_bits, 0.0, closed=True)
+        if self.input_noise is not None:
+            check_real("input_noise", self.input_noise, 0.0, closed=True)
 
     def _at_pca(self, rows: Any, plan: Plan, rng: np.random.Generator) -> Start:
         """Scaling, principal axes of all rows, and the pair that starts at probabilistic PCA."""
@@ -240,7 +253,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
             has_missing=missing_share > 0,
         )
         at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
-        return Start(scaling, pair, yardstick=at_pca)
+        return Start(scaling, pair, yardstick=at_pca, axes=axes)
 
     def _check_columns(self, columns: ColumnStatistics) -> None:
         empty = np.flatnonzero(columns.n_rows == 0)
@@ -267,7 +280,6 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         D, d = plan.architecture.n_features, plan.architecture.n_components
         nothing = ProbabilisticPCA(np.zeros(D), np.zeros((D, d)), np.zeros((d, D)), np.ones(d), 1.0)
         rng = np.random.default_rng(0)
-        inputs = jax.tree.leaves(fitted.encoder.correction)[0].shape[1]
         return start_pair(
             plan.architecture,
             rng,
@@ -276,7 +288,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
             start_prior(self.prior, rng, d),
             fitted.likelihood,
             at_pca=plan.starts_at_pca,
-            has_missing=inputs == 2 * D,
+            has_missing=fitted.encoder.knows_what_is_missing,
         )
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
@@ -290,11 +302,22 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
                 "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
             )
         has_errors = aside is not None
-        objective = NegativeELBO.of(self.beta, self.warm_up, self.free_bits, errors=has_errors)
+        noise = self.input_noise
+        if noise is None:
+            noise = self.input_noise_ if start.is_fitted else input_noise_for(start.axes)
+        objective = NegativeELBO.of(
+            self.beta,
+            self.warm_up,
+            self.free_bits,
+            input_noise=noise * data.scaling.spread,
+            left_out=LEFT_OUT if start.pair.encoder.knows_what_is_missing else 0.0,
+            errors=has_errors,
+        )
         return Task(
             objective,
             NegativeELBO.of(self.beta, draws=JUDGING_DRAWS, errors=has_errors),
             aside,
+            {"input_noise_": noise},
         )
 
     def _output_loss(self) -> Loss:
