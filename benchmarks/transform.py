@@ -46,7 +46,7 @@ class PeakMemory:
     """Peak of the process's own memory in MiB, mapped files not counted, inside ``with``."""
 
     def __enter__(self) -> PeakMemory:
-        self.peak = _own_memory()
+        self.peak = own_memory()
         self._done = threading.Event()
         self._sampler = threading.Thread(target=self._sample)
         self._sampler.start()
@@ -58,10 +58,10 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, _own_memory())
+            self.peak = max(self.peak, own_memory())
 
 
-def _own_memory() -> float:
+def own_memory() -> float:
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -101,7 +101,7 @@ def weigh(report: Report, model: Autoencoder, rows: np.ndarray) -> None:
     Both count from before the first call, which compiles: memory once taken is not given back.
     """
     table, growths = [], {}
-    before = _own_memory()
+    before = own_memory()
     for n in (len(rows) // 10, len(rows)):
         with PeakMemory() as memory:
             model.transform(rows[:n])

@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -189,11 +190,32 @@ MAPS = [
 ] + [{"tied": True}, {"skip_links": True}, {"skip": None}, {"loss": "cross_entropy", "scaling": "range"}]
 
 
+FOUR = WINE[:, [0, 1, 6, 9]]
+
+
 @pytest.mark.parametrize("changes", MAPS, ids=str)
 def test_jacobians_are_finite_differences_and_obey_the_chain_rule(changes):
-    X = WINE[:, [0, 1, 6, 9]]
-    model = fitted(X, max_epochs=10, input_noise=0.0, **changes)
-    rows = X[::19]
+    check_jacobians(fitted(FOUR, max_epochs=10, input_noise=0.0, **changes), FOUR[::19])
+
+
+NOISY_MAPS = {
+    "denoising": isthmus.DenoisingAutoencoder(noise=isthmus.noise.Masking(0.2)),
+    "variational": isthmus.VariationalAutoencoder(
+        likelihood=isthmus.likelihoods.Poisson(), prior=isthmus.priors.Mixture(2), scaling="standard"
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning")
+@pytest.mark.parametrize("name", NOISY_MAPS)
+def test_jacobians_of_denoising_and_variational_maps_are_too(name):
+    """Of the noiseless map: clean rows in, the posterior mean out."""
+    counts = np.rint(FOUR)
+    options = {"widths": (12,), "max_epochs": 10, "validation_fraction": 0, "random_state": 0}
+    check_jacobians(NOISY_MAPS[name].set_params(**options).fit(counts), counts[::19])
+
+
+def check_jacobians(model, rows):
     Z = model.transform(rows)
     J = isthmus.jacobian(model, rows)
     back = isthmus.decoder_jacobian(model, Z)
@@ -207,9 +229,10 @@ def test_jacobians_are_finite_differences_and_obey_the_chain_rule(changes):
             (network.encode, rows, J),
             (network.decode, np.asarray(Z, np.float64), back),
         ):
+            compiled = eqx.filter_jit(function)
             differences = np.stack(
                 [
-                    (np.asarray(function(at + h)) - np.asarray(function(at - h))) / (2 * step)
+                    (np.asarray(compiled(at + h)) - np.asarray(compiled(at - h))) / (2 * step)
                     for h in step * np.eye(at.shape[1])
                 ],
                 axis=-1,

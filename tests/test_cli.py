@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 import isthmus
 from isthmus import cli, losses, networks, scaling, tables, training
 
-COMMANDS = ["fit", "transform", "inverse", "info", "demo"]
+COMMANDS = ["fit", "transform", "inverse", "denoise", "impute", "sample", "info", "demo"]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main(prog_name='isthmus')"]
 
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory, frame):
     folder = tmp_path_factory.mktemp("iris")
     frame.to_csv(folder / "iris.csv", index=False)
     succeed(
-        *("fit", folder / "iris.csv", "--label", "species", "--method", "linear"),
+        *("fit", folder / "iris.csv", "--label", "species", "--model", "linear"),
         *("-o", folder / "iris.isthmus"),
     )
     return folder
@@ -112,7 +112,7 @@ def test_warnings_are_one_line_each(autoencoder):
 
 def test_quiet_prints_nothing(folder, tmp_path):
     result = succeed(
-        *("fit", folder / "iris.csv", "--drop", 4, "--method", "linear", "-d", 1, "-q"),
+        *("fit", folder / "iris.csv", "--drop", 4, "--model", "linear", "-d", 1, "-q"),
         *("-o", tmp_path / "map.isthmus"),
     )
     assert result.output == ""
@@ -121,7 +121,7 @@ def test_quiet_prints_nothing(folder, tmp_path):
 
 def test_a_share_of_the_variance(folder, frame, tmp_path):
     path = tmp_path / "map.isthmus"
-    arguments = ("--method", "linear", "-d", "0.99", "-o", path)
+    arguments = ("--model", "linear", "-d", "0.99", "-o", path)
     succeed("fit", folder / "iris.csv", "--drop", "species", *arguments)
     # scikit-learn's rule for a share: as few components as exceed it.
     assert isthmus.load(path).n_components_ == PCA(0.99).fit(features(frame)).n_components_
@@ -157,7 +157,7 @@ def test_columns_without_names_are_taken_in_order(folder, frame, tmp_path):
     rows = features(frame).to_numpy()
     np.save(tmp_path / "rows.npy", np.column_stack([np.arange(150), rows]))
     succeed(
-        *("fit", tmp_path / "rows.npy", "--label", 0, "--method", "linear"),
+        *("fit", tmp_path / "rows.npy", "--label", 0, "--model", "linear"),
         *("-o", tmp_path / "map.isthmus"),
     )
     result = succeed("transform", tmp_path / "map.isthmus", tmp_path / "rows.npy", "--keep", 0)
@@ -172,7 +172,7 @@ def test_columns_without_names_are_taken_in_order(folder, frame, tmp_path):
 
 def test_a_map_of_full_rank_gives_the_data_back(folder, frame, tmp_path):
     model, points, decoded = (tmp_path / name for name in ("map.isthmus", "z.npy", "x.csv"))
-    arguments = ("--label", "species", "--method", "linear", "-d", 4)
+    arguments = ("--label", "species", "--model", "linear", "-d", 4)
     succeed("fit", folder / "iris.csv", *arguments, "-o", model)
     succeed("transform", model, folder / "iris.csv", "-o", points)
     succeed("inverse", model, points, "-o", decoded)
@@ -277,11 +277,14 @@ def test_traceback_shows_where_an_error_was_raised(folder, tmp_path):
     assert isinstance(result.exception, ValueError)
 
 
-def test_options_of_another_method_are_refused(folder, tmp_path):
-    arguments = ("--method", "linear", "--tied", "--batch-size", 3, "-o", tmp_path / "map.isthmus")
+def test_options_of_another_model_are_refused(folder, tmp_path):
+    arguments = ("--model", "linear", "--tied", "--batch-size", 3, "-o", tmp_path / "map.isthmus")
     result = run("fit", folder / "iris.csv", "--drop", 4, *arguments)
     assert result.exit_code == 2
-    assert "--method linear does not take --tied, --batch-size" in result.stderr
+    assert (
+        "--model linear does not take --tied, --batch-size; --model autoencoder or denoising does"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,9 +313,11 @@ def test_keep_needs_an_output_with_names(folder, tmp_path):
 def test_demo_writes_where_it_is_told(tmp_path, monkeypatch):
     from isthmus import demo
 
-    monkeypatch.setattr(demo, "run", lambda output: output.write_text("drawn"))
+    monkeypatch.setattr(demo, "run", lambda output, model: output.write_text(f"drawn by {model}"))
     succeed("demo", "-o", tmp_path / "picture.svg")
-    assert (tmp_path / "picture.svg").read_text() == "drawn"
+    assert (tmp_path / "picture.svg").read_text() == "drawn by autoencoder"
+    succeed("demo", "--model", "variational", "-o", tmp_path / "picture.svg")
+    assert (tmp_path / "picture.svg").read_text() == "drawn by variational"
 
 
 def test_choices_are_those_of_the_library():
@@ -321,6 +326,11 @@ def test_choices_are_those_of_the_library():
     assert {*options["scaling"].type.choices} == {kind or "none" for kind in scaling.SCALINGS}
     for name in networks.ACTIVATIONS:
         assert name in options["activation"].help
+
+
+def test_commands_come_in_the_order_of_their_use():
+    lines = succeed("-h").stdout.partition("Commands:")[2].splitlines()
+    assert [line.split()[0] for line in lines if line.strip()] == COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,16 +8,20 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
+from isthmus.estimators.variational import evidence_lower_bound
 
 # The checks fit tens of rows of noise, on which nothing beats PCA, as the warning rightly says. A
-# trained W is given too few epochs by design here: its convergence is test_linear's subject.
+# trained W is given too few epochs by design here: its convergence is test_linear's subject. In noise
+# there is nothing for a coordinate to carry.
 pytestmark = [
+    pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
@@ -33,6 +37,10 @@ TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
         isthmus.LinearAutoencoder(solver="gradient_descent", max_epochs=20),
+        isthmus.DenoisingAutoencoder(**TINY),
+        isthmus.DenoisingAutoencoder(**TINY, noise=isthmus.noise.Masking(), tied=True, draws=2),
+        isthmus.VariationalAutoencoder(**TINY),
+        isthmus.VariationalAutoencoder(**TINY, prior=isthmus.priors.Mixture(3), scaling="standard"),
     ]
 )
 def test_scikit_learn_accepts(estimator, check):
@@ -44,12 +52,45 @@ def iris():
     return load_iris(return_X_y=True)
 
 
-@pytest.fixture(params=["Autoencoder", "LinearAutoencoder"])
+ESTIMATORS = {
+    "Autoencoder": isthmus.Autoencoder(**TINY),
+    "DenoisingAutoencoder": isthmus.DenoisingAutoencoder(**TINY),
+    "LinearAutoencoder": isthmus.LinearAutoencoder(),
+    "VariationalAutoencoder": isthmus.VariationalAutoencoder(**TINY),
+}
+
+
+@pytest.fixture(params=ESTIMATORS)
 def estimator(request):
-    return {
-        "Autoencoder": isthmus.Autoencoder(**TINY),
-        "LinearAutoencoder": isthmus.LinearAutoencoder(),
-    }[request.param]
+    return clone(ESTIMATORS[request.param])
+
+
+@pytest.fixture(params=[name for name in ESTIMATORS if name != "VariationalAutoencoder"])
+def reconstructing(request):
+    """Maps whose score is minus the reconstruction error; a variational one's is its bound."""
+    return clone(ESTIMATORS[request.param])
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_missing_entries_are_taken_by_the_map_that_models_them(iris, name):
+    X, model = iris[0].copy(), clone(ESTIMATORS[name])
+    models_them = isinstance(model, isthmus.VariationalAutoencoder)
+    assert get_tags(model).input_tags.allow_nan is models_them
+    model.fit(X)
+    X[::7, 1] = np.nan
+    if not models_them:
+        for refuse in (model.transform, clone(model).fit):
+            with pytest.raises(ValueError, match="X contains NaN: column 1 in row 0"):
+                refuse(X)
+        return
+    complete = ~np.isnan(X).any(axis=1)
+    Z = model.transform(X)
+    assert np.isfinite(Z).all()
+    np.testing.assert_allclose(Z[complete], model.transform(X[complete]), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(clone(model).fit(X).transform(X)).all()
+    X[3, 3] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        model.transform(X)
 
 
 def test_clone_keeps_parameters_and_drops_the_fit(estimator, iris):
@@ -74,9 +115,9 @@ def test_a_pipeline_classifies_flowers_from_two_coordinates(estimator, iris):
     np.testing.assert_array_equal(Z, estimator.transform(pipeline[0].transform(X)))
 
 
-def test_a_grid_search_in_two_processes_prefers_more_coordinates(estimator, iris):
+def test_a_grid_search_in_two_processes_prefers_more_coordinates(reconstructing, iris):
     X, _ = iris
-    search = GridSearchCV(estimator, {"n_components": [1, 3]}, n_jobs=2, cv=2).fit(X)
+    search = GridSearchCV(reconstructing, {"n_components": [1, 3]}, n_jobs=2, cv=2).fit(X)
     # The score is minus the unseen-row error, and 3 of 4 axes leave out less than 1 of 4.
     assert search.best_params_ == {"n_components": 3}
     scores = search.cv_results_["mean_test_score"]
@@ -155,9 +196,20 @@ def test_fit_transform_is_fit_then_transform(estimator, iris):
     np.testing.assert_array_equal(Z, estimator.fit(X).transform(X))
 
 
-def test_score_is_minus_the_mean_reconstruction_error(estimator, iris):
+def test_score_is_minus_the_mean_reconstruction_error(reconstructing, iris):
     X, _ = iris
-    estimator.fit(X)
-    gap = X - estimator.inverse_transform(estimator.transform(X))
+    reconstructing.fit(X)
+    gap = X - reconstructing.inverse_transform(reconstructing.transform(X))
     # The same float64 sums in another order.
-    assert estimator.score(X) == pytest.approx(-np.mean(np.sum(gap**2, axis=1)), rel=1e-12)
+    assert reconstructing.score(X) == pytest.approx(-np.mean(np.sum(gap**2, axis=1)), rel=1e-12)
+
+
+def test_the_score_of_a_variational_map_is_its_mean_bound(iris):
+    X, _ = iris
+    model = isthmus.VariationalAutoencoder(**TINY).fit(X)
+    assert model.score(X) == pytest.approx(evidence_lower_bound(model, X).mean(), rel=1e-12)
+    # A bound in expectation; a pair of ±ε in the plane scatters by about one nat per row.
+    assert model.score(X) < isthmus.log_likelihood(model, X, 500, 0).mean() + 3 / np.sqrt(len(X))
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=KFold(3, shuffle=True, random_state=0))
+    # The flowers' two main directions are worth more nats than they cost.
+    assert search.fit(X).best_params_ == {"n_components": 2}

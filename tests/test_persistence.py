@@ -6,6 +6,8 @@ import struct
 import tracemalloc
 import warnings
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -154,6 +156,217 @@ def test_functions_of_ones_own_are_asked_for_by_name(path):
     assert_same(isthmus.load(path, custom=names), model)
 
 
+# Denoising maps
+
+
+def blur(x, key):
+    return x + 0.1 * jax.random.normal(key, x.shape)
+
+
+NOISES = {
+    "gaussian": isthmus.noise.Gaussian(0.4),
+    "masking": isthmus.noise.Masking(0.2, value=0.0),
+    "masking by means": isthmus.noise.Masking(),
+    "salt and pepper": isthmus.noise.SaltAndPepper(),
+    "neighbours": isthmus.noise.Neighbours(3, reach=0.5),
+    "image": isthmus.noise.ImageJitter((2, 2), elastic=0.0),
+    "composed": isthmus.noise.Compose([isthmus.noise.Neighbours(3), isthmus.noise.Masking()]),
+    "a function": blur,
+    "composed with a function": isthmus.noise.Compose([blur, isthmus.noise.Gaussian()]),
+}
+QUICK = TINY | {"widths": (8,), "max_epochs": 2}
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_a_denoising_map_comes_back_bit_for_bit(path, name):
+    model = isthmus.DenoisingAutoencoder(**QUICK, noise=NOISES[name], tied=name == "masking").fit(X)
+    isthmus.save(model, path)
+    custom = {f"{__name__}.blur": blur} if "function" in name else {}
+    if custom:
+        with pytest.raises(ModelFileError, match=r"blur.*custom="):
+            isthmus.load(path)
+    again = isthmus.load(path, custom=custom)
+    assert type(again) is isthmus.DenoisingAutoencoder
+    assert again.get_params() == model.get_params()
+    assert_same(again, model)
+    np.testing.assert_array_equal(isthmus.denoise(again, X), isthmus.denoise(model, X))
+    if name == "gaussian":
+        found = isthmus.score_function(again, X)
+        np.testing.assert_array_equal(found, isthmus.score_function(model, X))
+    else:
+        assert not hasattr(again, "noise_scale_")
+
+
+# Variational maps
+
+
+class Laplace:
+    """A prior of one's own, with nothing to learn."""
+
+    def log_density(self, z):
+        return jax.scipy.stats.laplace.logpdf(z)
+
+    def sample(self, key, n, d):
+        return jax.random.laplace(key, (n, d))
+
+
+class Moved(eqx.Module):
+    """A prior of one's own that learns where it is."""
+
+    where: jax.Array
+
+    def __init__(self, place):
+        self.where = jnp.full(2, place)
+
+    def log_density(self, z):
+        return jax.scipy.stats.norm.logpdf(z - self.where)
+
+    def sample(self, key, n, d):
+        return self.where + jax.random.normal(key, (n, d))
+
+
+class Wide(eqx.Module):
+    """Errors of one's own: a Student distribution whose width is learnt."""
+
+    log_width: jax.Array
+    freedom: float = eqx.field(static=True)
+
+    def mean(self, output):
+        return output
+
+    def variance(self, output):
+        return jnp.full_like(output, jnp.exp(2 * self.log_width))
+
+    def log_density(self, u, output, error=None):
+        scaled = (u - output) / jnp.exp(self.log_width)
+        return jax.scipy.stats.t.logpdf(scaled, self.freedom) - self.log_width
+
+    def sample(self, key, output):
+        return output + jnp.exp(self.log_width) * jax.random.t(key, self.freedom, output.shape)
+
+
+def wide(known):
+    return Wide(jnp.zeros(()), 4.0)
+
+
+GAPS = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+COUNTS = np.rint(10 * X)
+VARIATIONAL = {
+    "uniform, one scale each": (
+        {"prior": isthmus.priors.Uniform(), "likelihood": isthmus.likelihoods.Gaussian("feature")},
+        X,
+    ),
+    "mixture, counts": (
+        {"prior": isthmus.priors.Mixture(2), "likelihood": isthmus.likelihoods.NegativeBinomial()},
+        COUNTS,
+    ),
+    "counts": ({"likelihood": isthmus.likelihoods.Poisson(), "scaling": "standard"}, COUNTS),
+    "coins": ({"likelihood": isthmus.likelihoods.Bernoulli()}, (X.mean(axis=0) < X).astype(float)),
+    "missing values": ({"beta": 0.5, "warm_up": 0.2}, GAPS),
+    "own prior": ({"prior": Laplace(), "likelihood": isthmus.likelihoods.Gaussian(0.3)}, X),
+    "own modules": ({"prior": Moved(1.0), "likelihood": wide}, X),
+}
+OWN = {
+    "own prior": {f"{__name__}.Laplace": VARIATIONAL["own prior"][0]["prior"]},
+    "own modules": {f"{__name__}.{one.__qualname__}": one for one in (Moved, Wide, wide)},
+}
+
+
+def answers(model, rows):
+    """What a variational map can be asked: rows as many as a block has, so that little is compiled."""
+    holes = np.where(np.arange(4) == 1, np.nan, rows[:60])
+    return {
+        "transform": model.transform(rows[:60]),
+        "inverse": model.inverse_transform(model.transform(rows[:60])),
+        "mean": isthmus.posterior(model, holes).mean,
+        "std": isthmus.posterior(model, holes).std,
+        "sample": isthmus.sample(model, 60, random_state=1),
+        "likelihood": isthmus.log_likelihood(model, holes, 3, random_state=1),
+        "kl": model.kl_,
+        "active": model.active_,
+    }
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning")
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_a_variational_map_comes_back_bit_for_bit(path, name):
+    options, rows = VARIATIONAL[name]
+    model = isthmus.VariationalAutoencoder(**QUICK, **options, validation_fraction=0).fit(rows)
+    isthmus.save(model, path)
+    if name in OWN:
+        with pytest.raises(ModelFileError, match=r"custom="):
+            isthmus.load(path)
+    again = isthmus.load(path, custom=OWN.get(name))
+    assert type(again) is isthmus.VariationalAutoencoder
+    if "modules" not in name:
+        assert again.get_params() == model.get_params()
+    expected = answers(model, rows)
+    for question, found in answers(again, rows).items():
+        np.testing.assert_array_equal(found, expected[question], err_msg=question)
+    shapes = [
+        [np.shape(leaf) for leaf in jax.tree.leaves(one.network_, is_leaf=eqx.is_array)]
+        for one in (model, again)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning")
+def test_a_loaded_variational_map_goes_on_training(path):
+    options = QUICK | {"prior": isthmus.priors.Mixture(2), "warm_start": True}
+    model = isthmus.VariationalAutoencoder(**options).fit(X)
+    isthmus.save(model, path)
+    again = isthmus.load(path)
+    before = again.score(X)
+    assert again.fit(X).partial_fit(X).score(X) > before - 1
+
+
+@pytest.fixture(scope="module")
+def variational():
+    options = QUICK | {"prior": Moved(0.5), "validation_fraction": 0}
+    return isthmus.VariationalAutoencoder(**options).fit(X)
+
+
+def test_what_a_prior_has_learnt_is_in_the_file(path, variational):
+    learnt = np.asarray(variational.network_.pair.prior.where)
+    assert not np.array_equal(learnt, [0.5, 0.5])
+    isthmus.save(variational, path)
+    again = isthmus.load(path, custom={f"{__name__}.Moved": Moved})
+    np.testing.assert_array_equal(again.network_.pair.prior.where, learnt)
+    for wrong in (Moved(0.5), Laplace, Wide):
+        with pytest.raises(ModelFileError, match="expected the class with the fields where"):
+            isthmus.load(path, custom={f"{__name__}.Moved": wrong})
+
+
+@pytest.mark.parametrize(
+    ("which", "output"),
+    [
+        ("network_.pair.prior.where", "density"),
+        ("network_.pair.likelihood.log_variance", "density"),
+        ("network_.pair.encoder.log_var", "posterior"),
+        ("network_.pair.decoder.path.weight", "inverse_transform"),
+    ],
+)
+def test_every_part_of_a_variational_map_is_probed(path, variational, which, output):
+    isthmus.save(variational, path)
+    rewrite(
+        path,
+        lambda header, tensors: tensors.update({which: np.asarray(tensors[which] + np.float32(0.1))}),
+    )
+    with pytest.raises(ModelFileError, match=f"{output} of the probe rows changed"):
+        isthmus.load(path, custom={f"{__name__}.Moved": Moved})
+
+
+def test_a_variational_map_with_a_changed_byte_is_refused(path, variational):
+    isthmus.save(variational, path)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(len(whole) // 2, len(whole), size=20):
+        altered = bytearray(whole)
+        altered[place] ^= 1
+        path.write_bytes(altered)
+        with pytest.raises(ModelFileError, match=r"altered|not readable|not an isthmus model"):
+            isthmus.load(path, custom={f"{__name__}.Moved": Moved})
+
+
 # Files that are refused
 
 
@@ -247,6 +460,7 @@ def test_a_newer_schema_is_refused(saved):
         lambda header, tensors: header["fitted"].update(network_={"class": "Popen", "fields": {}}),
         lambda header, tensors: header["fitted"].update(network_={"tensor": "nowhere"}),
         lambda header, tensors: header["fitted"].update(network_=3),
+        lambda header, tensors: header["probes"]["dict"].pop("transform") and None,
         lambda header, tensors: header.update(schema="one"),
         lambda header, tensors: [header],
         lambda header, tensors: tensors.update({key: a * np.nan for key, a in tensors.items()}),

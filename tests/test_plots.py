@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
+from matplotlib.transforms import Affine2D
 from sklearn.datasets import load_digits
 
 import isthmus
-from isthmus.plots import class_map, decoded_grid
+from isthmus.plots import class_map, decoded_grid, image_grid, posterior_map
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 
@@ -75,3 +76,59 @@ def test_maps_need_two_coordinates(ax, model, shape):
 def test_images_must_have_as_many_pixels_as_features(ax, model):
     with pytest.raises(ValueError, match="has 63 pixels, but the model decodes to 64"):
         decoded_grid(ax, model, model.transform(DIGITS), (9, 7))
+
+
+def test_an_ellipse_reaches_one_standard_deviation_from_the_mean(ax):
+    rng = np.random.default_rng(0)
+    mean, std = rng.standard_normal((40, 2)), rng.uniform(0.1, 0.5, (40, 2))
+    labels = np.arange(40) % 2
+    posterior_map(ax, mean, std, labels)
+    for text, ellipses in zip(ax.texts, ax.collections, strict=True):
+        chosen = labels == int(text.get_text())
+        np.testing.assert_array_equal(ellipses.get_offsets(), mean[chosen])
+        assert same_color(text.get_color(), ellipses.get_facecolor()[0][:3])
+        ax.figure.canvas.draw()
+        to_pixels = ellipses.get_transform()
+        origin = ax.transData.transform([0.0, 0.0])
+        (circle,) = ellipses.get_paths()
+        for stretch, deviation in zip(ellipses.get_transforms(), std[chosen], strict=True):
+            outline = to_pixels.transform_path(circle.transformed(Affine2D(stretch))).get_extents()
+            np.testing.assert_allclose(outline.size / 2, ax.transData.transform(deviation) - origin)
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert np.all([left, low] < mean - std)
+    assert np.all(mean + std < [right, high])
+
+
+def test_posterior_needs_a_standard_deviation_for_each_mean(ax):
+    with pytest.raises(ValueError, match=r"std of shape \(4,\) for a mean of shape \(4, 2\)"):
+        posterior_map(ax, np.zeros((4, 2)), np.ones(4), np.zeros(4))
+
+
+@pytest.mark.parametrize("draw", [class_map, lambda ax, Z, y: posterior_map(ax, Z, np.ones_like(Z), y)])
+def test_every_row_needs_a_label(ax, draw):
+    with pytest.raises(ValueError, match=r"one label for each of 4 rows, got labels of shape \(5,\)"):
+        draw(ax, np.zeros((4, 2)), np.zeros(5))
+
+
+def test_images_are_read_like_text(ax):
+    image_grid(ax, DIGITS[:7], (8, 8), n_across=3, darkest=16.0)
+    middles = []
+    for row, image in zip(DIGITS, ax.images, strict=False):
+        np.testing.assert_array_equal(image.get_array(), row.reshape(8, 8))
+        assert image.get_clim() == (0.0, 16.0)
+        left, right, low, high = image.get_extent()
+        middles.append([(left + right) / 2, (low + high) / 2])
+    lines = [(0.5, 2.5), (1.5, 2.5), (2.5, 2.5), (0.5, 1.5), (1.5, 1.5), (2.5, 1.5), (0.5, 0.5)]
+    np.testing.assert_allclose(middles, lines)
+    assert ax.axis() == (0, 3, 0, 3)
+
+
+def test_a_grid_is_as_dark_as_its_darkest_pixels(ax):
+    images = np.linspace(0.0, 1.0, 2001).reshape(-1, 1)
+    image_grid(ax, images[::100], (1, 1))
+    assert ax.images[0].get_clim()[1] == pytest.approx(np.quantile(images[::100], 0.995))
+
+
+def test_a_grid_says_which_shape_does_not_fit(ax):
+    with pytest.raises(ValueError, match=r"has 63 pixels, but images of shape \(5, 64\) came"):
+        image_grid(ax, DIGITS[:5], (9, 7))

@@ -107,6 +107,7 @@ def check_finite(rows: Any, names: list[str], what: str = "X", *, allow_nan: boo
             f"{what} contains {kind}: {place}; {int(bad.any(axis=1).sum())} rows of the first "
             f"{where.stop} hold {fault}. Drop these rows, or fill them, for example with "
             "sklearn.impute.SimpleImputer"
+            + ("; VariationalAutoencoder takes NaN as missing entries" if np.isnan(value) else "")
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -14,34 +14,44 @@ import numpy as np
 import safetensors
 
 from isthmus.estimators.base import BaseMap
-from isthmus.networks import MirrorShifts, PathAndCorrection
+from isthmus.networks import trainable
 from isthmus.persistence import HEADER, load
+
+MOST_SHOWN = 10
+"""Coordinates that a summary lists one by one."""
 
 
 def describe(model: BaseMap) -> dict[str, Any]:
     """The facts about a fitted map, as what JSON holds; a fact that it does not have is left out.
 
     ``sizes`` are the layer widths from data to coordinates and back, ``weights`` the number of
-    numbers that training may move, losses the means over the held-out rows.
+    numbers that training may move, losses the means over the held-out rows, ``yardstick`` what they are
+    compared with. A variational map has the KL divergence ``kl`` of each coordinate and whether it is
+    ``active``, and its losses are −ELBO in nats.
     """
     names = getattr(model, "feature_names_in_", None)
     pair = model.network_.pair
-    arrays = jax.tree.leaves(eqx.filter(pair, eqx.is_inexact_array))
+    arrays = jax.tree.leaves(eqx.filter(pair, trainable(pair)))
     facts: dict[str, Any] = {
         "class": type(model).__name__,
         "features": model.n_features_in_,
         "feature_names": None if names is None else [str(name) for name in names],
         "coordinates": model.n_components_,
-        "sizes": [*_sizes(pair.encoder, model.n_features_in_), *_decoder_sizes(model)],
+        "sizes": [
+            *(model.n_features_in_, *_hidden(pair.encoder), model.n_components_),
+            *(*_hidden(pair.decoder), model.n_features_in_),
+        ],
         "weights": int(sum(array.size for array in arrays)),
         "parameters": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
     }
     history = getattr(model, "history_", None)
     if history is not None:
         facts["epochs"] = int(history["epoch"][-1])
-    for name in ("best_epoch_", "validation_loss_", "pca_validation_loss_"):
+    for name in ("best_epoch_", "validation_loss_", "pca_validation_loss_", "kl_", "active_"):
         if hasattr(model, name):
             facts[name.removesuffix("_")] = _plain(getattr(model, name))
+    if hasattr(model, "YARDSTICK"):
+        facts["yardstick"] = model.YARDSTICK
     if hasattr(model, "explained_variance_ratio_"):
         facts["explained_variance"] = float(np.sum(model.explained_variance_ratio_))
     return facts
@@ -63,38 +73,71 @@ def summarise(facts: Mapping[str, Any]) -> dict[str, Any]:
     summary = {"features": facts["features"], "coordinates": facts["coordinates"]}
     if "explained_variance" in facts:
         summary["variance kept"] = f"{facts['explained_variance']:.2%}"
-    loss, of_pca = facts.get("validation_loss"), facts.get("pca_validation_loss")
-    if loss is not None:
-        summary["held-out error"] = f"{loss:.5g}"
-    if loss is not None and of_pca is not None:
-        ratio = f" (ratio {loss / of_pca:.3f})" if of_pca > 0 else ""
-        summary["PCA's held-out error"] = f"{of_pca:.5g}{ratio}"
+    if "kl" in facts:
+        summary |= _carried(facts["kl"], facts["active"])
+    summary |= _held_out(facts)
     if "best_epoch" in facts:
         summary["best epoch"] = f"{facts['best_epoch']} of {facts['epochs']}"
     return summary
 
 
-def _decoder_sizes(model: BaseMap) -> list[int]:
-    pair = model.network_.pair
-    if isinstance(pair.own_decoder, MirrorShifts):
-        return _sizes(pair.encoder, model.n_features_in_)[-2::-1]
-    return _sizes(pair.own_decoder, model.n_components_)[1:]
+def _carried(kl: Sequence[float], active: Sequence[bool]) -> dict[str, str]:
+    """What the coordinates of a variational map carry."""
+    idle = [str(number) for number, is_active in enumerate(active) if not is_active]
+    without = f", without number {_listed(idle)}" if idle else ""
+    return {
+        "active coordinates": f"{sum(active)} of {len(active)}{without}",
+        "KL of each, nats": _listed([f"{nats:.2f}" for nats in kl]),
+    }
 
 
-def _sizes(part: PathAndCorrection, n_in: int) -> list[int]:
-    """Widths from one end of a direction to the other; those of the path where there is no more."""
-    layers = part.correction.layers if part.correction else (part.path,)
-    return [n_in, *(int(layer.weight.shape[0]) for layer in layers if layer is not None)]
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join([*items[:MOST_SHOWN], *(["…"] if len(items) > MOST_SHOWN else [])])
+
+
+def _held_out(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The held-out loss next to the yardstick's: by ratio, or by difference for a log likelihood."""
+    loss, of_pca = facts.get("validation_loss"), facts.get("pca_validation_loss")
+    if loss is None:
+        return {}
+    what, than = "held-out error", ""
+    if "kl" in facts:
+        beta = facts["parameters"]["beta"]
+        what = "held-out −ELBO, nats" if beta == 1 else f"held-out −ELBO with β = {beta:g}, nats"
+    shown = {what: f"{loss:.5g}"}
+    if of_pca is None:
+        return shown
+    if "kl" in facts:
+        gap = of_pca - loss
+        than = f" ({abs(gap):.3g} {'more' if gap > 0 else 'less'})" if gap else " (the same)"
+    elif of_pca > 0:
+        than = f" (ratio {loss / of_pca:.3f})"
+    return shown | {f"{facts['yardstick']}'s {what}": f"{of_pca:.5g}{than}"}
+
+
+def _hidden(part: Any) -> list[int]:
+    """Widths of the hidden layers of one direction; its path has none."""
+    layers = part.correction.layers[:-1] if part.correction else ()
+    return [int(layer.weight.shape[0]) for layer in layers]
+
+
+class _Code(str):
+    """Text that stands for itself: what an object is written as in Python."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON holds it: numbers that are none become null, objects their names."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    """A value as JSON holds it: numbers that are none become null, objects how they are written."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return getattr(value, "__name__", None) or repr(value)
+    return _Code(getattr(value, "__name__", None) or " ".join(repr(value).split()))

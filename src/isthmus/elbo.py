@@ -182,7 +182,7 @@ class NegativeELBO(eqx.Module):
     β climbs from 0 in the first ``warm_up`` of all steps (Sønderby et al. 2016, arXiv:1602.02282). A
     coordinate whose KL, averaged over the batch, is below ``free_bits`` costs that and no more (Kingma
     et al. 2016, arXiv:1606.04934), so that nothing is won by giving it up. An even number of ``draws``
-        are pairs ±ε. ``errors``: rows carry the known error of each entry on their right.
+    are pairs ±ε. ``errors``: rows carry the known error of each entry on their right.
 
     In training the encoder sees rows with a little white noise and, where entries are missing anyway,
     some more left out: it stays an encoder of an honest bound, and learns fewer rows by heart (Im et al.
@@ -223,6 +223,10 @@ class NegativeELBO(eqx.Module):
         """The objective at this share of all steps."""
         share = jnp.minimum(1.0, progress / jnp.maximum(self.warm_up, 1e-9))
         return replace(self, beta=self.beta * share)
+
+    def steady(self) -> NegativeELBO:
+        """The objective as it is after the warm-up."""
+        return replace(self, warm_up=zeros(()))
 
     def __call__(
         self, network: VariationalPair, batch: Float[Array, "n D+a"], key: Array

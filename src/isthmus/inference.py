@@ -7,7 +7,7 @@ Frellsen 2019, arXiv:1812.02633, for missing entries), so that they become exact
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -30,6 +30,9 @@ from isthmus.sources import row_blocks
 
 DRAWS_AT_A_TIME = 10
 """Draws per row that are decoded together: their rows are in memory at once."""
+
+LEAST_LOG_WEIGHT = -1e30
+"""Stands for the logarithm of a density that is 0 in single precision."""
 
 
 class Posterior(NamedTuple):
@@ -76,10 +79,8 @@ def sample_prior(
     model: VariationalAutoencoder, n: int, random_state: int | np.random.RandomState | None = None
 ) -> Float[np.ndarray, "n d"]:
     """Coordinates drawn from the prior: (n, d). ``inverse_transform`` gives the mean row at each."""
-    pair = _pair(model)
-    n = check_integer("n", n, 1)
-    inner = pair.prior.sample(_key(random_state), n, model.n_components_)
-    return np.asarray(model.network_.frame.enter(jnp.asarray(inner)))
+    _pair(model)
+    return _draws_of_prior(model, check_integer("n", n, 1), _keys_of_sample(random_state)[0])
 
 
 def sample(
@@ -89,7 +90,7 @@ def sample(
 
     z from the prior, then x from the likelihood at z, noise included. For the mean at each z, such as a
     picture without grain, use ``model.inverse_transform(isthmus.sample_prior(model, n))``. The same
-    ``random_state`` gives the same rows.
+    ``random_state`` gives the same rows, and ``sample_prior`` with it the z that they come from.
 
     Examples
     --------
@@ -101,15 +102,22 @@ def sample(
     (3, 64)
     """
     pair = _pair(model)
-    Z = sample_prior(model, n, random_state)
-    keys = _keys(random_state)
+    prior_key, rows_key = _keys_of_sample(random_state)
+    Z = _draws_of_prior(model, check_integer("n", n, 1), prior_key)
+    keys = _keys(rows_key)
     out = np.empty((len(Z), model.n_features_in_))
     scaling = model.scaling_
+    whole_numbers = getattr(pair.likelihood, "whole_numbers", False)
+
+    def in_raw_units(block: np.ndarray) -> np.ndarray:
+        raw: np.ndarray = block * scaling.scale + scaling.center
+        return np.rint(raw) if whole_numbers else raw
+
     return map_rows(
         lambda z: _draw(model.network_, z, next(keys)),
         Z,
         out,
-        after=lambda block: block * scaling.scale + scaling.center,
+        after=in_raw_units,
         widest=widest_layer(pair),
     )
 
@@ -151,7 +159,7 @@ def log_likelihood(
     """
     rows, pair = _scaled_rows(model, X)
     n_samples = check_integer("n_samples", n_samples, 1)
-    keys = _keys(random_state)
+    keys = _keys(_key(random_state))
     out = np.empty(rows.shape[0])
     return map_rows(
         lambda u: _log_likelihood(pair, u, next(keys), jnp.int32(n_samples)),
@@ -187,7 +195,7 @@ def impute(
     """
     scaled, pair = _scaled_rows(model, X)
     n_samples = check_integer("n_samples", n_samples, 1)
-    keys = _keys(random_state)
+    keys = _keys(_key(random_state))
     D, scaling = model.n_features_in_, model.scaling_
     rows, std = np.empty(scaled.shape), np.zeros(scaled.shape)
     incomplete = np.empty(scaled.shape[0], bool)
@@ -213,7 +221,7 @@ def impute(
 
 def _pair(model: Any) -> VariationalPair:
     check_is_fitted(model)
-    pair = model.network_.pair
+    pair = getattr(getattr(model, "network_", None), "pair", None)
     if not isinstance(pair, VariationalPair):
         raise TypeError(
             f"expected a fitted VariationalAutoencoder, got {type(model).__name__}, which knows no "
@@ -231,14 +239,25 @@ def _key(random_state: Any) -> Array:
     return jax.random.key(int(generator(random_state).integers(2**31)))
 
 
-def _keys(random_state: Any) -> Any:
+def _keys(key: Array) -> Iterator[Array]:
     """A key for each block of rows."""
-    key = _key(random_state)
-    return (jax.random.fold_in(key, number) for number in count(1))
+    return (jax.random.fold_in(key, number) for number in count())
+
+
+def _keys_of_sample(random_state: Any) -> tuple[Array, Array]:
+    """Of z, and of the rows given z: the numbers of the one must not come back in the other."""
+    z_key, rows_key = jax.random.split(_key(random_state))
+    return z_key, rows_key
+
+
+def _draws_of_prior(model: VariationalAutoencoder, n: int, key: Array) -> Float[np.ndarray, "n d"]:
+    inner = model.network_.pair.prior.sample(key, n, model.n_components_)
+    return np.asarray(model.network_.frame.enter(jnp.asarray(inner, jnp.float32)))
 
 
 def _widest(pair: VariationalPair, rows: Any) -> int:
-    return DRAWS_AT_A_TIME * max(widest_layer(pair), int(rows.shape[1]))
+    d = pair.encoder.log_var.shape[0]
+    return max(DRAWS_AT_A_TIME * max(widest_layer(pair), int(rows.shape[1])), d * d)
 
 
 @eqx.filter_jit
@@ -274,9 +293,10 @@ def _over_draws(
         z = mean + std * noise
         log_q = -0.5 * jnp.sum(jnp.square(noise) + log_var + LOG_2PI, axis=-1)
         log_joint = row_log_likelihood(pair, u, z) + jnp.sum(pair.prior.log_density(z), axis=-1)
+        # Too far out for single precision, all draws count alike instead of not at all.
+        log_weight = jnp.maximum(log_joint - log_q, LEAST_LOG_WEIGHT)
         wanted = number * DRAWS_AT_A_TIME + jnp.arange(DRAWS_AT_A_TIME) < n_samples
-        log_weight = jnp.where(wanted[:, None], log_joint - log_q, -jnp.inf)
-        return number + 1, add(state, z, log_weight)
+        return number + 1, add(state, z, jnp.where(wanted[:, None], log_weight, -jnp.inf))
 
     def goes_on(carry: tuple[Array, Any]) -> Array:
         return jnp.asarray(carry[0] * DRAWS_AT_A_TIME < n_samples)
@@ -301,25 +321,24 @@ def _moments_of_missing(
     pair: VariationalPair, u: Float[Array, "n D"], key: Array, n_samples: Array
 ) -> Float[Array, "n 2D"]:
     """Mean and standard deviation of every entry given those that are known."""
+    # Moments about a point among the draws, so that a small spread far from zero is not lost.
+    origin = pair.decode(pair.encode(u))
 
     def add(state: Any, z: Array, log_weight: Array) -> Any:
-        most, total, first, second = state
+        most, *sums = state
         top = jnp.maximum(most, jnp.max(log_weight, axis=0))
         weight = jnp.exp(log_weight - top)  # (s, n)
-        shrink = jnp.exp(most - top)
         output = pair.decoder(z)
-        mean = pair.likelihood.mean(output)
-        square = jnp.square(mean) + pair.likelihood.variance(output)
-        return (
-            top,
-            total * shrink + jnp.sum(weight, axis=0),
-            first * shrink[:, None] + jnp.einsum("sn,snj->nj", weight, mean),
-            second * shrink[:, None] + jnp.einsum("sn,snj->nj", weight, square),
-        )
+        gap = pair.likelihood.mean(output) - origin
+        square = jnp.square(gap) + pair.likelihood.variance(output)
+        one = jnp.ones_like(gap[..., :1])
+        parts = [jnp.einsum("sn,snj->nj", weight, part) for part in (one, gap, square)]
+        shrink = jnp.exp(most - top)[:, None]
+        return (top, *(so_far * shrink + part for so_far, part in zip(sums, parts, strict=True)))
 
     nothing = jnp.zeros_like(u)
-    start = (jnp.full(len(u), -jnp.inf), jnp.zeros(len(u)), nothing, nothing)
+    start = (jnp.full(len(u), -jnp.inf), nothing[:, :1], nothing, nothing)
     _, total, first, second = _over_draws(pair, u, key, n_samples, start, add)
-    mean = first / total[:, None]
-    variance = jnp.maximum(second / total[:, None] - jnp.square(mean), 0.0)
-    return jnp.concatenate([mean, jnp.sqrt(variance)], axis=1)
+    gap = first / total
+    std = jnp.sqrt(jnp.maximum(second / total - jnp.square(gap), 0.0))
+    return jnp.concatenate([origin + gap, std], axis=1)

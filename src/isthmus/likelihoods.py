@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
+from jax.scipy.special import gammaln, xlogy
 from jaxtyping import Array, Float
 
 from isthmus.losses import log_soft_clip, log_softplus
@@ -30,6 +30,9 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 LEAST_VARIANCE = 1e-6
 """Of learnt errors, in scaled units: a feature that is fitted exactly would have an infinite density."""
+
+LARGEST_ERROR = 1e15
+"""Of known errors, in scaled units: more would have no weight either, and an infinite square."""
 
 MOST_DISPERSION = 1e4
 """Beyond it a negative binomial is Poisson to all that single precision can tell."""
@@ -52,7 +55,8 @@ class Known:
 class Distribution(Protocol):
     """p(x | z) for the decoder's output at z. Rows u and means are in scaled units, densities in raw.
 
-    ``error`` is a known standard deviation of each entry, in scaled units, or None.
+    ``error`` is a known standard deviation of each entry, in scaled units, or None. Draws of x are
+    rounded where the distribution has an attribute ``whole_numbers`` that is true.
     """
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
@@ -108,7 +112,7 @@ class GaussianErrors(eqx.Module):
     ) -> Float[Array, "... D"]:
         variance = self.own_variance
         if error is not None:
-            variance = variance + jnp.square(error)
+            variance = variance + jnp.square(jnp.minimum(error, LARGEST_ERROR))
         gap = jnp.square(u - output) / variance
         return -0.5 * (gap + jnp.log(variance) + LOG_2PI) - jnp.log(self.units.value)
 
@@ -169,7 +173,8 @@ class Coins(eqx.Module):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        return u * log_soft_clip(output) + (1.0 - u) * log_soft_clip(1.0 - output)
+        density = u * log_soft_clip(output) + (1.0 - u) * log_soft_clip(1.0 - output)
+        return jnp.where((u < 0.0) | (u > 1.0), -jnp.inf, density)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return jax.random.bernoulli(key, self.mean(output)).astype(output.dtype)
@@ -196,6 +201,8 @@ class Bernoulli:
 class _Counts(eqx.Module):
     """What counts share: a positive rate, the output itself but for a bend of width ``bend`` at zero."""
 
+    whole_numbers = True
+
     center: Constant
     units: Constant
     bend: Constant
@@ -213,7 +220,8 @@ class _Counts(eqx.Module):
         return scaled
 
     def counts(self, u: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        raw: Array = u * self.units.value + self.center.value
+        """x, whole again after the rounding of u."""
+        raw: Array = jnp.round(u * self.units.value + self.center.value)
         return raw
 
 
@@ -229,8 +237,9 @@ class PoissonCounts(_Counts):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        x, log_rate = self.counts(u), self.log_rate(output)
-        return x * log_rate - jnp.exp(log_rate) - gammaln(x + 1.0)
+        x = self.counts(u)
+        density = -_deviance(x, self.log_rate(output)) - _stirling(x)
+        return jnp.where(x < 0, -jnp.inf, density)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return self.scaled(jax.random.poisson(key, jnp.exp(self.log_rate(output))))
@@ -266,15 +275,12 @@ class OverdispersedCounts(_Counts):
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
         x, log_rate, theta = self.counts(u), self.log_rate(output), self.dispersion
-        rate = jnp.exp(log_rate)
-        # θ log(θ/(θ + λ)) = −θ log1p(λ/θ), which does not cancel where θ is large.
-        return (
-            gammaln(x + theta)
-            - gammaln(theta)
-            - gammaln(x + 1.0)
-            - theta * jnp.log1p(rate / theta)
-            + x * (log_rate - jnp.log(theta + rate))
-        )
+        n, log_theta = x + theta, jnp.log(theta)
+        # Of n, shares λ/(θ + λ) and θ/(θ + λ) are expected where x and θ are.
+        log_ratio = jnp.log(n) - jnp.log(theta + jnp.exp(log_rate))
+        deviance = _deviance(x, log_rate + log_ratio) + _deviance(theta, log_theta + log_ratio)
+        constant = _stirling(n) - _stirling(theta) - _stirling(x)
+        return jnp.where(x < 0, -jnp.inf, log_theta - jnp.log(n) + constant - deviance)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         rates_key, counts_key = jax.random.split(key)
@@ -282,6 +288,26 @@ class OverdispersedCounts(_Counts):
         rate = jnp.exp(self.log_rate(output))
         drawn = rate * jax.random.gamma(rates_key, jnp.broadcast_to(theta, rate.shape)) / theta
         return self.scaled(jax.random.poisson(counts_key, drawn))
+
+
+def _deviance(a: Float[Array, "... D"], log_b: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    """a log(a/b) + b − a: how far a ≥ 0 is from b."""
+    safe = jnp.where(a > 0, a, 1.0)
+    log_ratio = log_b - jnp.log(safe)
+    return jnp.where(a > 0, safe * (jnp.expm1(log_ratio) - log_ratio), jnp.exp(log_b))
+
+
+def _stirling(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    """log a! − a log a + a.
+
+    With ``_deviance`` it gives the densities of counts without differences of large numbers, which
+    would cost single precision a nat where counts are millions (Loader 2000, "Fast and accurate
+    computation of binomial probabilities").
+    """
+    small, large = jnp.minimum(a, 8.0), jnp.maximum(a, 8.0)
+    square = jnp.square(large)
+    series = 0.5 * (jnp.log(large) + LOG_2PI) + (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / large
+    return jnp.where(a < 8.0, gammaln(small + 1.0) - xlogy(small, small) + small, series)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ def single(array: np.ndarray) -> Array:
     return cast(Array, np.asarray(array, np.float32))
 
 
-def zeros(size: int) -> Array:
-    """A float32 vector of zeros, as ``single`` gives it."""
-    return single(np.zeros(size))
+def zeros(shape: int | tuple[()]) -> Array:
+    """Zeros in float32, a vector or one number, as ``single`` gives them."""
+    return single(np.zeros(shape))
 
 
 class Constant(eqx.Module):

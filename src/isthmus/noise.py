@@ -4,6 +4,11 @@ A noise is a small frozen object. Bound to the rows of a training it gives a *co
 function ``(u, aside, key) -> u`` on scaled rows; ``aside`` holds what was found out beforehand about
 each row, such as its neighbours. The first three are those of Vincent et al. 2010, "Stacked denoising
 autoencoders"; the others move a row along the data, as lecture notes, "Denoising auto-encoders", ask.
+
+>>> from isthmus.noise import Compose, Gaussian, ImageJitter
+>>> noise = Compose([ImageJitter((8, 8), shift=0.5), Gaussian(0.1), lambda x, key: x.clip(0, 16)])
+>>> noise.noises[0]
+ImageJitter(shape=(8, 8), shift=0.5, rotation=10.0, zoom=0.1, elastic=0.5)
 """
 
 from __future__ import annotations
@@ -29,11 +34,16 @@ from isthmus.sources import row_blocks, take_rows
 
 @dataclass(frozen=True)
 class RowsOfTraining:
-    """What is trained on: all scaled rows, which of them are not held out, and their known errors."""
+    """What is trained on: all scaled rows, which of them are not held out, and their known errors.
+
+    ``fitted_columns`` are the statistics of each column that noise is measured in, where training goes
+    on and a few new rows must not change them.
+    """
 
     rows: ScaledRows
     train_rows: Int[np.ndarray, " m"]
     errors: Float[np.ndarray, "n D"] | None = None
+    fitted_columns: ColumnStatistics | None = None
 
     @property
     def scaling(self) -> Scaling:
@@ -41,7 +51,7 @@ class RowsOfTraining:
 
     @cached_property
     def columns(self) -> ColumnStatistics:
-        return column_statistics(self.rows)
+        return self.fitted_columns or column_statistics(self.rows)
 
 
 class Corruption(Protocol):
@@ -183,7 +193,7 @@ class Neighbours:
 
     x̃ = x + t (x_neighbour − x), t uniform on [0, reach]. Neighbours are found among the rows of the
     training, before it begins, by distance in scaled units; if there are more than ``n_reference`` of
-    these, among as many, evenly spaced. ``k=10`` and ``reach=1.0`` by default: the whole of a
+    these, among that many, evenly spaced. ``k=10`` and ``reach=1.0`` by default: the whole of a
     neighbourhood, and nothing beyond it.
     """
 
@@ -193,18 +203,17 @@ class Neighbours:
 
     def __post_init__(self) -> None:
         _check_count(self, "k", self.k)
-        _check_count(self, "n_reference", self.n_reference)
+        _check_count(self, "n_reference", self.n_reference, least=2)
         _check_real(self, "reach", self.reach, 0.0, np.inf)
 
     def bind(self, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
-        stride = -(-len(data.train_rows) // self.n_reference)
-        chosen = data.train_rows[::stride]
+        n_rows = len(data.train_rows)
+        if n_rows < 2:
+            raise ValueError(f"{self!r} needs at least two rows to train on, and there is one")
+        n_chosen = min(n_rows, self.n_reference)
+        chosen = data.train_rows[np.arange(n_chosen) * n_rows // n_chosen]
         reference = take_rows(data.rows, chosen)
-        k = min(self.k, len(chosen) - 1)
-        if k < 1:
-            raise ValueError(
-                f"{self!r} needs at least two rows to train on, and there are {len(chosen)}; pass more"
-            )
+        k = min(self.k, n_chosen - 1)
         nearest = _nearest_others(data.rows, reference, chosen, k)
         return _Towards(single(reference), single(np.asarray(self.reach)), k), nearest
 
@@ -242,8 +251,9 @@ class _InRawUnits(eqx.Module):
     def __call__(
         self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
     ) -> Float[Array, "n D"]:
-        moved = self.function(u * self.scale + self.center, key)
-        return (moved - self.center) / self.scale
+        x = u * self.scale + self.center
+        # By the difference, so that what the function leaves alone stays as it is to the last bit.
+        return u + (self.function(x, key) - x) / self.scale
 
 
 @dataclass(frozen=True)
@@ -251,11 +261,12 @@ class ImageJitter:
     """A small random shift, rotation, scaling and elastic deformation of an image in a row.
 
     ``shape`` is (height, width) or (height, width, channels). Each draw moves the picture by up to
-    ``shift`` pixels each way, turns it by up to ``rotation`` degrees, scales it by up to ``zoom`` in
-    proportion, all uniform, and displaces every pixel by a smooth random field of ``elastic`` pixels,
-    root mean square (Simard et al. 2003, "Best practices for convolutional neural networks"). Values
-    between pixels are bilinear; beyond the edge, the edge's value goes on. The defaults, a pixel, 10°, a
-    tenth and half a pixel, leave an 8×8 digit the digit that it is.
+    ``shift`` pixels each way, turns it by up to ``rotation`` degrees and scales it by a factor of up to
+    1 + ``zoom``, up or down, each uniform (the factor in its logarithm), and displaces every pixel by a
+    smooth random field of ``elastic`` pixels each way, root mean square (Simard et al. 2003, "Best
+    practices for convolutional neural networks"). Values between pixels are bilinear; beyond the edge,
+    the edge's value goes on. The defaults, a pixel, 10°, a tenth and half a pixel, leave an 8×8 digit
+    the digit that it is.
     """
 
     shape: tuple[int, ...]
@@ -270,12 +281,11 @@ class ImageJitter:
             raise ValueError(
                 f"ImageJitter(shape={shape!r}): expected (height, width) or (height, width, channels)"
             )
-        object.__setattr__(self, "shape", tuple(shape))
         for size in shape:
             _check_count(self, "shape", size)
-        for name in ("shift", "rotation", "elastic"):
+        object.__setattr__(self, "shape", tuple(map(int, shape)))
+        for name in ("shift", "rotation", "zoom", "elastic"):
             _check_real(self, name, getattr(self, name), 0.0, np.inf)
-        _check_real(self, "zoom", self.zoom, 0.0, 1.0)
 
     def bind(self, data: RowsOfTraining) -> tuple[Corruption, None]:
         D = data.rows.shape[1]
@@ -288,38 +298,42 @@ class ImageJitter:
     def __call__(self, x: Float[Array, "n D"], key: Array) -> Float[Array, "n D"]:
         """Each row of raw pixels, jittered by a draw of its own."""
         height, width = self.shape[:2]
-        images = x.reshape(len(x), height, width, -1)
-        moved: Array = jax.vmap(self._move)(images, jax.random.split(key, len(x)))
+        images = jnp.reshape(x, (len(x), height, width, -1))
+        of_each_channel = jax.vmap(_bilinear, in_axes=(2, None), out_axes=2)
+        moved: Array = jax.vmap(of_each_channel)(images, self._sources(len(x), key))
         return moved.reshape(x.shape)
 
-    def _move(self, image: Float[Array, "height width c"], key: Array) -> Float[Array, "height width c"]:
+    def _sources(self, n: int, key: Array) -> Float[Array, "n 2 height width"]:
+        """The place, row and column, that each pixel of each picture takes its value from."""
         height, width = self.shape[:2]
         rigid_key, elastic_key = jax.random.split(key)
-        across, up, turn, zoom = jax.random.uniform(rigid_key, (4,), minval=-1.0)
-        angle, size = jnp.deg2rad(self.rotation * turn), 1.0 + self.zoom * zoom
-        rows, columns = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
-        y, x = rows - (height - 1) / 2, columns - (width - 1) / 2
-        field = self.elastic * _smooth_field(elastic_key, height, width)
-        source_y = (jnp.cos(angle) * y - jnp.sin(angle) * x) / size + self.shift * up + field[0]
-        source_x = (jnp.sin(angle) * y + jnp.cos(angle) * x) / size + self.shift * across + field[1]
-        where = [source_y + (height - 1) / 2, source_x + (width - 1) / 2]
+        up, across, turn, zoom = jax.random.uniform(rigid_key, (4, n, 1, 1), minval=-1.0)
+        angle, size = jnp.deg2rad(self.rotation * turn), (1.0 + self.zoom) ** zoom
+        cos, sin = jnp.cos(angle) / size, jnp.sin(angle) / size
+        middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+        y, x = jnp.arange(height)[:, None] - middle_y, jnp.arange(width) - middle_x
+        source_y = cos * y - sin * x + self.shift * up + middle_y
+        source_x = sin * y + cos * x + self.shift * across + middle_x
+        field = _smooth_fields(elastic_key, n, height, width)
+        return jnp.stack([source_y, source_x], axis=1) + self.elastic * field
 
-        def channel(plane: Float[Array, "height width"]) -> Float[Array, "height width"]:
-            moved: Array = map_coordinates(plane, where, order=1, mode="nearest")
-            return moved
 
-        return jax.vmap(channel, in_axes=2, out_axes=2)(image)
+def _bilinear(
+    plane: Float[Array, "height width"], where: Float[Array, "2 height width"]
+) -> Float[Array, "height width"]:
+    values: Array = map_coordinates(plane, list(where), order=1, mode="nearest")
+    return values
 
 
 GRAIN = 4
 """Knots across a field of elastic displacements: a stroke bends, and does not break."""
 
 
-def _smooth_field(key: Array, height: int, width: int) -> Float[Array, "2 height width"]:
-    """Two smooth random fields of unit variance: white noise on a coarse grid, smoothly interpolated."""
-    knots = jax.random.normal(key, (2, GRAIN, GRAIN))
+def _smooth_fields(key: Array, n: int, height: int, width: int) -> Float[Array, "n 2 height width"]:
+    """Pairs of smooth random fields of unit variance: white noise on a coarse grid, interpolated."""
+    knots = jax.random.normal(key, (n, 2, GRAIN, GRAIN))
     up, across = _interpolation(height), _interpolation(width)
-    return jnp.einsum("yi,kij,xj->kyx", up, knots, across)
+    return jnp.einsum("yi,nkij,xj->nkyx", up, knots, across)
 
 
 def _interpolation(size: int) -> Float[Array, "size grain"]:
@@ -394,11 +408,11 @@ def as_corruption(function: Callable[[Array, Array], Array], scaling: Scaling) -
 def _check_real(noise: Any, name: str, value: Any, low: float, high: float) -> None:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not low <= float(value) <= high or not np.isfinite(value):
-        raise ValueError(
-            f"{type(noise).__name__}({name}={value!r}): expected a number from {low:g} to {high:g}"
-        )
+        wanted = f"a finite number from {low:g} to {high:g}"
+        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")
 
 
-def _check_count(noise: Any, name: str, value: Any) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected an integer of at least 1")
+def _check_count(noise: Any, name: str, value: Any, least: int = 1) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        wanted = f"an integer of at least {least}"
+        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")

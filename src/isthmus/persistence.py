@@ -17,20 +17,24 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus import elbo, likelihoods, losses, networks, noise, ppca, priors, scaling
+from isthmus import elbo, likelihoods, losses, moments, networks, noise, ppca, priors, scaling
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.variational import VariationalAutoencoder
 from isthmus.files import replacing
+from isthmus.inference import posterior
 
 SCHEMA = 1
 HEADER, DIGEST = "isthmus", "sha256"
@@ -49,7 +53,7 @@ CLASSES: dict[str, type] = {
         *(networks.FeedForward, networks.Layer, networks.Affine, networks.MirrorShifts),
         *(networks.Constant, ppca.GaussianFill, elbo.GaussianEncoder, elbo.VariationalPair),
         *(losses.Squared, losses.Absolute, losses.Huber, losses.CrossEntropy),
-        scaling.Scaling,
+        *(moments.ColumnStatistics, scaling.Scaling),
     )
 } | {
     f"{room.__name__.removeprefix('isthmus.')}.{name}": getattr(room, name)
@@ -127,10 +131,12 @@ def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any]] | None = None) -> Any:
     """Read a map that ``save`` wrote, and check that it still gives the numbers it gave.
 
-    ``custom`` gives the activations, losses and noises of your own that the model was built with, by the
-    names that the error without them lists. Raises FileNotFoundError, and ModelFileError for a file
-    that is empty, truncated, altered, of another format or of a newer isthmus, and for a map whose
-    probe rows no longer give the outputs that they gave when it was saved.
+    ``custom`` gives what the model was built with that is your own, by the names that the error without
+    it lists: functions and objects; of an Equinox module the class, since the file holds its numbers.
+
+    Raises FileNotFoundError, and ModelFileError for a file that is empty, truncated, altered, of
+    another format or of a newer isthmus, and for a map whose probe rows no longer give the outputs that
+    they gave when it was saved.
     """
     header, tensors = _read(Path(path))
     try:
@@ -141,6 +147,7 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
             setattr(model, name, reader.value(node))
         probes = reader.value(header["probes"])
         outputs = _probe_outputs(model, probes["rows"])
+        before = {name: probes[name] for name in outputs}
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:
@@ -149,7 +156,7 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
             "not written by isthmus.save, or was changed since; save the model again"
         ) from error
     for name, output in outputs.items():
-        _compare(path, name, output, probes[name])
+        _compare(path, name, output, before[name])
     for parameter in reader.dropped:
         warnings.warn(
             f"{path}: the parameter {parameter} cannot be kept in a file and has its default; the "
@@ -177,11 +184,9 @@ class _Writer:
         if isinstance(value, Mapping):
             return {"dict": {key: self.node(item, f"{name}.{key}") for key, item in value.items()}}
         if type(value) in NAMES and is_dataclass(value):
-            parts = {
-                part.name: self.node(getattr(value, part.name), f"{name}.{part.name}")
-                for part in fields(value)
-            }
-            return {"class": NAMES[type(value)], "fields": parts}
+            return {"class": NAMES[type(value)], "fields": self._fields(value, name)}
+        if isinstance(value, eqx.Module):
+            return {"module": _name_of(value), "fields": self._fields(value, name)}
         if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
             items = [self.node(item, f"{name}.{index}") for index, item in enumerate(value)]
             return {type(value).__name__: items}
@@ -192,10 +197,17 @@ class _Writer:
             return {"dropped": name}
         return {"custom": _name_of(value)}
 
+    def _fields(self, value: Any, name: str) -> dict[str, Any]:
+        return {
+            part.name: self.node(getattr(value, part.name), f"{name}.{part.name}")
+            for part in fields(value)
+        }
+
     def _array(self, array: np.ndarray, name: str) -> Any:
         if array.dtype.kind in "OU":
             return {"strings": [str(item) for item in array]}
-        self.tensors[name] = np.ascontiguousarray(array)
+        # ascontiguousarray makes a number an array of one.
+        self.tensors[name] = np.ascontiguousarray(array).reshape(array.shape)
         return {"tensor": name}
 
 
@@ -218,9 +230,8 @@ class _Reader:
             "tensor": lambda: self.tensors[content],
             "strings": lambda: np.array(content, dtype=object),
             "dict": lambda: {key: self.value(item) for key, item in content.items()},
-            "class": lambda: CLASSES[content](
-                **{key: self.value(item) for key, item in node["fields"].items()}
-            ),
+            "class": lambda: CLASSES[content](**self._fields(node)),
+            "module": lambda: self._module(content, self._fields(node)),
             "tuple": lambda: tuple(map(self.value, content)),
             "list": lambda: list(map(self.value, content)),
             "activation": lambda: networks.ACTIVATIONS[content],
@@ -228,6 +239,23 @@ class _Reader:
             "custom": lambda: self._custom(content),
         }
         return read[kind]()
+
+    def _fields(self, node: Any) -> dict[str, Any]:
+        return {key: self.value(item) for key, item in node["fields"].items()}
+
+    def _module(self, name: str, parts: Mapping[str, Any]) -> Any:
+        """A module of one's own: its class is given, and what it has learnt is in the file."""
+        cls = self._custom(name)
+        is_module = isinstance(cls, type) and issubclass(cls, eqx.Module)
+        if not is_module or {part.name for part in fields(cls)} != parts.keys():
+            raise ModelFileError(
+                f"custom={{{name!r}: {cls!r}}}: expected the class with the fields "
+                f"{', '.join(parts) or 'none'}, which the file holds"
+            )
+        module = object.__new__(cls)
+        for part, value in parts.items():
+            object.__setattr__(module, part, value)
+        return module
 
     def _drop(self, parameter: str) -> Any:
         self.dropped.append(parameter)
@@ -315,10 +343,24 @@ def _probe_outputs(model: BaseMap, rows: np.ndarray) -> dict[str, np.ndarray]:
         # Probe rows carry no feature names, rightly.
         warnings.filterwarnings("ignore", message=".*feature names.*")
         coordinates = np.asarray(model.transform(rows))
-        return {
+        outputs = {
             "transform": coordinates,
             "inverse_transform": np.asarray(model.inverse_transform(coordinates)),
         }
+        if isinstance(model, VariationalAutoencoder):
+            outputs["posterior"] = posterior(model, rows).std
+            outputs["density"] = np.asarray(_density_at(model.network_, jnp.asarray(coordinates)))
+        return outputs
+
+
+@eqx.filter_jit
+def _density_at(network: networks.DataMap, coordinates: Float[Array, "n d"]) -> Float[Array, " n"]:
+    """log p(x̂, z) at z: all that prior and likelihood have learnt is in it."""
+    pair: elbo.VariationalPair = network.pair
+    z = network.frame.leave(coordinates)
+    of_row = elbo.row_log_likelihood(pair, pair.decode(z), z[None])[0]
+    density: Array = of_row + jnp.sum(pair.prior.log_density(z), axis=-1)
+    return density
 
 
 def _compare(path: Any, name: str, now: np.ndarray, then: np.ndarray) -> None:

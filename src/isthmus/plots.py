@@ -1,14 +1,15 @@
-"""Pictures of two-dimensional maps: points coloured by class, and the plane decoded back to images.
+"""Pictures of two-dimensional maps: rows coloured by class, the plane decoded to images, and images.
 
 Each function draws into the Axes that it is given, and decides nothing about the figure around them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
@@ -26,23 +27,55 @@ def class_map(
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
-    More than ten classes repeat colours. Raises ValueError if Z has not two columns.
+    More than ten classes repeat colours. Raises ValueError if Z has not two columns, or there is not one
+    label per row.
     """
     _check_plane(Z)
-    labels = np.asarray(labels)
-    from matplotlib.patheffects import withStroke
+    for label, colour, chosen in _classes(labels, len(Z)):
+        x, y = Z[chosen].T
+        ax.scatter(x, y, s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True)
+        _write_name(ax, Z[chosen], label, colour)
+    _frame(ax, *_square_around(Z))
 
-    for index, label in enumerate(np.unique(labels)):
-        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
-        points = Z[labels == label]
-        ax.scatter(
-            points[:, 0], points[:, 1], s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True
+
+def posterior_map(
+    ax: Axes,
+    mean: Float[np.ndarray, "n 2"],
+    std: Float[np.ndarray, "n 2"],
+    labels: Any,
+    *,
+    alpha: float = 0.3,
+) -> None:
+    """Each row as an ellipse about its mean (n, 2) that reaches one standard deviation (n, 2) each way.
+
+    What ``isthmus.posterior`` gives. One colour per class, each class named at its median mean, as in
+    ``class_map``. Raises ValueError if ``mean`` has not two columns, ``std`` has another shape, or there
+    is not one label per row.
+    """
+    _check_plane(mean)
+    if np.shape(std) != np.shape(mean):
+        raise ValueError(
+            f"std of shape {np.shape(std)} for a mean of shape {np.shape(mean)}: pass one standard "
+            "deviation per coordinate and row, as isthmus.posterior gives"
         )
-        halo = [withStroke(linewidth=3.5, foreground="white")]
-        x, y = np.median(points, axis=0)
-        text = ax.text(x, y, str(label), color=colour, fontsize=17, fontweight="bold")
-        text.set(ha="center", va="center", path_effects=halo)
-    _frame(ax, Z)
+    from matplotlib.collections import EllipseCollection
+    from matplotlib.colors import to_rgba
+
+    for label, colour, chosen in _classes(labels, len(mean)):
+        ellipses = EllipseCollection(
+            widths=2 * std[chosen, 0],
+            heights=2 * std[chosen, 1],
+            angles=np.zeros(np.count_nonzero(chosen)),
+            units="xy",
+            offsets=mean[chosen],
+            offset_transform=ax.transData,
+            facecolors=[to_rgba(colour, alpha)],
+            edgecolors=[to_rgba(colour, min(1.0, 2.5 * alpha))],
+            linewidths=0.6,
+        )
+        ax.add_collection(ellipses)
+        _write_name(ax, mean[chosen], label, colour)
+    _frame(ax, *_square_around(np.concatenate([mean - std, mean + std])))
 
 
 def decoded_grid(
@@ -73,12 +106,72 @@ def decoded_grid(
     nearest, _ = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors(centres)
     known = nearest[:, 0] < side
     images = model.inverse_transform(centres[known]).reshape(-1, *image_shape)
-    darkest = float(np.quantile(images, 0.995))
-    reach = 0.46 * side
-    for (x_tile, y_tile), image in zip(centres[known], images, strict=True):
-        extent = (x_tile - reach, x_tile + reach, y_tile - reach, y_tile + reach)
+    _draw_tiles(ax, centres[known], images, 0.92 * side, cmap, float(np.quantile(images, 0.995)))
+    _frame(ax, middle, half)
+
+
+def image_grid(
+    ax: Axes,
+    images: Float[np.ndarray, "n D"],
+    image_shape: tuple[int, int],
+    *,
+    n_across: int = 15,
+    darkest: float | None = None,
+    cmap: str = "gray_r",
+) -> None:
+    """Rows (n, D) as images (height, width), in lines of ``n_across`` from the top left.
+
+    The value ``darkest`` and all above are drawn at the end of the colour map, 0 and all below at its
+    start; None takes the 99.5th percentile. Give grids that are to be compared the same. Raises
+    ValueError if ``image_shape`` is not the number of columns.
+    """
+    if np.ndim(images) != 2 or np.prod(image_shape) != np.shape(images)[1]:
+        raise ValueError(
+            f"image_shape={image_shape} has {np.prod(image_shape)} pixels, but images of shape "
+            f"{np.shape(images)} came; expected (n, {np.prod(image_shape)})"
+        )
+    n_lines = -(-len(images) // n_across)
+    line, place = np.divmod(np.arange(len(images)), n_across)
+    centres = np.stack([place + 0.5, n_lines - line - 0.5], axis=1)
+    if darkest is None:
+        darkest = float(np.quantile(images, 0.995))
+    _draw_tiles(ax, centres, images.reshape(-1, *image_shape), 0.86, cmap, darkest)
+    across_and_up = np.array([n_across, n_lines])
+    _frame(ax, across_and_up / 2, across_and_up / 2)
+
+
+def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, " n"]]]:
+    """Each class, its colour, and which of the n rows are its own."""
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise ValueError(f"expected one label for each of {n} rows, got labels of shape {labels.shape}")
+    for index, label in enumerate(np.unique(labels)):
+        yield label, CLASS_COLOURS[index % len(CLASS_COLOURS)], labels == label
+
+
+def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: Any, colour: str) -> None:
+    """The name of a class at its median point."""
+    from matplotlib.patheffects import withStroke
+
+    x, y = np.median(points, axis=0)
+    text = ax.text(x, y, str(label), color=colour, fontsize=17, fontweight="bold")
+    halo = [withStroke(linewidth=3.5, foreground="white")]
+    text.set(ha="center", va="center", path_effects=halo)
+
+
+def _draw_tiles(
+    ax: Axes,
+    centres: Float[np.ndarray, "n 2"],
+    images: Float[np.ndarray, "n height width"],
+    side: float,
+    cmap: str,
+    darkest: float,
+) -> None:
+    """Each image in a square of this side about its centre."""
+    reach = side / 2
+    for (x, y), image in zip(centres, images, strict=True):
+        extent = (x - reach, x + reach, y - reach, y + reach)
         ax.imshow(image, cmap=cmap, vmin=0.0, vmax=darkest, extent=extent, interpolation="bilinear")
-    _frame(ax, Z)
 
 
 def _square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"], float]:
@@ -87,11 +180,11 @@ def _square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"]
     return (low + high) / 2, 0.52 * float(np.max(high - low)) or 1.0
 
 
-def _frame(ax: Axes, Z: Float[np.ndarray, "n 2"]) -> None:
-    """A square window in which a unit is as long across as up, as the coordinates mean it."""
-    (x, y), half = _square_around(Z)
-    ax.set_xlim(x - half, x + half)
-    ax.set_ylim(y - half, y + half)
+def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.ndarray, " 2"]) -> None:
+    """A window in which a unit is as long across as up, as the coordinates mean it."""
+    (left, low), (right, high) = middle - half, middle + half
+    ax.set_xlim(left, right)
+    ax.set_ylim(low, high)
     ax.set_aspect("equal")
     ax.set_xticks([])
     ax.set_yticks([])

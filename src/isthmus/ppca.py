@@ -186,9 +186,11 @@ def _fill(fill: GaussianFill, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
 def axes_of_incomplete(
     rows: Any, n_components: int, column_means: Float[np.ndarray, " D"], missing_share: float
 ) -> PrincipalAxes:
-    """Principal axes of scaled rows with missing entries, by expectation and maximisation.
+    """Principal axes of scaled rows with missing entries: fill, find the axes, until they stay.
 
     Filled entries lie on the principal plane, so the variance that it leaves out is that of the others.
+    It is raised as a whole, where exact expectation and maximisation would add a covariance for each
+    row; training goes on from here.
     """
     D = rows.shape[1]
     none = np.zeros((D, n_components))

@@ -67,7 +67,7 @@ class Uniform(eqx.Module):
     infinite for every Gaussian; with flanks it is finite, and closed: with
     E[(z − a)₊²] = ((μ − a)² + σ²) Φ(t) + (μ − a) σ φ(t), t = (μ − a)/σ.
 
-    ``half_width=√3`` by default, for variance 1; ``edge=0.1``, a small part of it.
+    ``half_width=√3`` by default: the box alone has variance 1; ``edge=0.1``, a small part of it.
     """
 
     half_width: float = eqx.field(static=True, default=3**0.5)

@@ -46,8 +46,8 @@ HELD_OUT_CHUNK = 2048
 class Objective(Protocol):
     """What is minimised: pure, one loss per row of a batch of scaled rows.
 
-    One that changes in the course of training has a method ``at(progress)`` too, which gives the
-    objective at that share of all steps.
+    One that changes in the course of training has two methods more: ``at(progress)`` gives the
+    objective at that share of all steps, ``steady()`` one that stays as it is at the end.
     """
 
     def __call__(self, network: Any, batch: Float[Array, "n D"], key: Array) -> Float[Array, " n"]: ...
@@ -352,7 +352,12 @@ def _judge(
     """Mean held-out loss, the start's losses, and the advance on the start in standard errors."""
     if held_out is None:
         return jnp.float32(jnp.nan), start_losses, jnp.float32(jnp.inf)
-    losses = jax.lax.map(lambda rows: objective(network, rows, key), held_out.rows)
+
+    def of_chunk(chunk: tuple[Array, Array]) -> Array:
+        number, rows = chunk
+        return objective(network, rows, jax.random.fold_in(key, number))
+
+    losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
     count = jnp.sum(held_out.valid)
     start_losses = jnp.where(is_start, losses, start_losses)
     advance = (start_losses - losses) * held_out.valid

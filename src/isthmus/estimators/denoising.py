@@ -10,6 +10,7 @@ Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,9 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     ----------
     validation_loss_, pca_validation_loss_ : float
         Mean loss of restoring the noisy held-out rows, of the model and of PCA, in scaled units.
+    columns_ : ColumnStatistics
+        Of the scaled features in the first fit: what the noise is measured in, also where training goes
+        on with other rows.
     noise_scale_ : (D,) array
         Standard deviation of the noise in each feature, in its own units; only for ``Gaussian`` noise.
     history_, best_epoch_, scaling_, network_, n_components_, n_features_in_, feature_names_in_
@@ -83,6 +87,9 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     >>> model.validation_loss_ < model.pca_validation_loss_
     True
     """
+
+    columns_: ColumnStatistics
+    noise_scale_: Float[np.ndarray, " D"]
 
     def __init__(
         self,
@@ -138,8 +145,10 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         return scaling_for(as_loss(self.loss), self.scaling, columns)
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        if start.is_fitted:
+            data = replace(data, fitted_columns=self.columns_)
         corruption, aside = bind(self.noise, data)
-        fitted = {}
+        fitted: dict[str, Any] = {"columns_": data.columns}
         if isinstance(self.noise, Gaussian):
             fitted["noise_scale_"] = self.noise.spread(data) * data.scaling.scale
         loss = as_loss(self.loss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class Plan:
         patience = max(10, max_epochs // 5)
         if model.patience is not None:
             patience = check_integer("patience", model.patience, 1)
+        # An epoch is judged by the whole objective, which is reached where the warm-up ends.
+        patience += ceil(getattr(model, "warm_up", 0.0) * max_epochs)
         return cls(
             architecture=architecture,
             starts_at_pca=model.skip == "pca",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import equinox as eqx
@@ -20,15 +20,19 @@ from isthmus.checks import check_errors, check_rows
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.plan import Plan
 from isthmus.losses import Loss
-from isthmus.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
+from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
 from isthmus.networks import Activation, DataMap, Frame, PCAPath, single
 from isthmus.noise import Corruption, RowsOfTraining
 from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import ArraySource, Beside
 from isthmus.training import DivergenceError, Objective, TrainingResult, train
 
-LEAST_NOISE = 0.3
-"""Input noise in units of a feature's spread, where the kept axes are no longer than the features."""
+MOST_NOISE = 1.0
+"""Input noise in units of a feature's spread: with more, a row is not to be told from the others."""
+
+MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
+REFERENCE_ELEMENTS = 2**25
+"""Rows, and numbers in them, among which nearest rows are searched for."""
 
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
@@ -71,15 +75,14 @@ class Reconstruction(eqx.Module):
 class Start:
     """Where training begins: scaling and network; the frame if it is PCA or fitted before.
 
-    ``yardstick`` is the pair that must be beaten, where there is one, ``axes`` are those of PCA where it
-    was looked at; ``is_fitted`` says that training goes on.
+    ``yardstick`` is the pair that must be beaten, where there is one; ``is_fitted`` says that training
+    goes on.
     """
 
     scaling: Scaling
     pair: Any
     frame: Frame | None = None
     yardstick: Any = None
-    axes: PrincipalAxes | None = None
     is_fitted: bool = False
 
 
@@ -99,6 +102,12 @@ class Task:
     def complete(self, rows: ScaledRows) -> ScaledRows | Beside:
         return rows if self.aside is None else Beside(rows, self.aside)
 
+    def steady(self) -> Task:
+        """The same for training without an end in sight: an objective that changes is at its end."""
+        if not hasattr(self.objective, "steady"):
+            return self
+        return replace(self, objective=self.objective.steady())
+
 
 class TrainedMap(BaseMap):
     """A map that training finds, from PCA on, with held-out rows to choose the epoch.
@@ -107,6 +116,10 @@ class TrainedMap(BaseMap):
     """
 
     YARDSTICK = "PCA"
+    REMEDY = (
+        "More rows may change that; so may other n_components. If not, these data are flat, and "
+        "LinearAutoencoder is the simpler model"
+    )
 
     history_: dict[str, np.ndarray]
     best_epoch_: int
@@ -161,7 +174,7 @@ class TrainedMap(BaseMap):
         start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, rng)
         data = RowsOfTraining(ScaledRows(rows, start.scaling), np.arange(rows.shape[0]))
         optimiser = getattr(self, "_optimiser", None)
-        self._train(data, self._task(data, start), plan, start, rng, optimiser=optimiser)
+        self._train(data, self._task(data, start).steady(), plan, start, rng, optimiser=optimiser)
         return self
 
     def _fit(self, X: Any, errors: Any = None) -> Self:
@@ -210,10 +223,10 @@ class TrainedMap(BaseMap):
         path = PCAPath.of(axes)
         if not plan.starts_at_pca:
             pair = plan.architecture.initialise(rng, None)
-            return Start(scaling, pair, yardstick=path.pair(), axes=axes)
+            return Start(scaling, pair, yardstick=path.pair())
         frame = pca_frame(path, scaling.unit, plan.architecture.tied)
         pair = plan.architecture.initialise(rng, path)
-        return Start(scaling, pair, frame, pair, axes)
+        return Start(scaling, pair, frame, pair)
 
     def _train(
         self,
@@ -292,9 +305,7 @@ class TrainedMap(BaseMap):
         warnings.warn(
             f"the network won nothing over {self.YARDSTICK}, so {now}: on {n_held_out} held-out rows "
             f"the least loss was {least:.4g}, {self.YARDSTICK}'s is {self.pca_validation_loss_:.4g}, "
-            "and a difference counts if chance gives it in less than 1 % of cases. More rows may change "
-            "that; so may other n_components. If not, these data are flat, and LinearAutoencoder is the "
-            "simpler model",
+            f"and a difference counts if chance gives it in less than 1 % of cases. {self.REMEDY}",
             NoImprovementWarning,
             stacklevel=4,
         )
@@ -305,16 +316,24 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
     return np.random.default_rng(check_random_state(random_state).randint(2**31))
 
 
-def input_noise_for(axes: PrincipalAxes | None) -> float:
-    """Noise between a feature's spread and that of the last axis kept: what the map must resolve.
+def input_noise_for(rows: Any, train_rows: Int[np.ndarray, " m"], spread: float) -> float:
+    """The typical distance of a row to the nearest other one, per feature, in units of ``spread``.
 
-    To one decimal, so that folds of the same data share a compiled program.
+    Rows that lie closer than the data do are not told apart: a map that follows them would be learning
+    single rows by heart. The median over up to 1 000 of the scaled rows, evenly spaced, among up to
+    10 000.
     """
-    typical = 0.0 if axes is None else axes.total_variance / len(axes.mean)
-    if axes is None or typical == 0:
-        return LEAST_NOISE
-    noise = LEAST_NOISE * (axes.variances[-1] / typical) ** 0.25
-    return round(float(np.clip(noise, LEAST_NOISE, 1.0)), 1)
+    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
+
+    most = min(MOST_REFERENCES, max(2, REFERENCE_ELEMENTS // rows.shape[1]))
+    reference = rows[train_rows[:: -(-len(train_rows) // most)]]
+    if len(reference) < 2:
+        return 0.0
+    queries = reference[:: -(-len(reference) // MOST_QUERIES)]
+    search = NearestNeighbors(n_neighbors=2).fit(reference)
+    distances, _ = search.kneighbors(queries)
+    gap = float(np.median(distances[:, 1])) / np.sqrt(rows.shape[1])
+    return float(f"{min(gap / spread, MOST_NOISE):.2g}")
 
 
 def _split(

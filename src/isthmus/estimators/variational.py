@@ -31,7 +31,7 @@ from isthmus.losses import Loss, Squared
 from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
 from isthmus.networks import Activation, Frame, single
 from isthmus.noise import RowsOfTraining
-from isthmus.ppca import GaussianFill, ProbabilisticPCA, axes_of_incomplete
+from isthmus.ppca import FilledRows, GaussianFill, ProbabilisticPCA, axes_of_incomplete
 from isthmus.priors import Prior, StandardNormal, check_prior, start_prior
 from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import row_blocks
@@ -44,10 +44,16 @@ MOST_ROWS_LOOKED_AT = 10_000
 """Rows that KL and variance of each coordinate are averaged over, evenly spaced."""
 
 LEFT_OUT = 0.2
-"""Share of the entries that the encoder does not see in training, where some are missing anyway."""
+"""Share of the entries that the encoder does not see in training, where some are missing anyway.
+
+Without it the likelihood would be measured on entries that the encoder knows, and what is imputed
+would be less sure than it says."""
 
 JUDGING_DRAWS = 4
-"""Draws per row that an epoch is judged by, and that ``score`` averages over."""
+"""Draws per row that an epoch is judged by."""
+
+SCORING_DRAWS = 32
+"""Draws per row that ``score`` averages over: its error is about a nat divided by √(32 n)."""
 
 
 class CollapseWarning(UserWarning):
@@ -84,7 +90,9 @@ class VariationalAutoencoder(TrainedMap):
         Weight of the KL divergence; 1 is the bound itself, more gives fewer, smoother coordinates.
     warm_up : float, default 0.0
         Share of training in which the weight climbs from 0 to ``beta``. None, because training begins
-        where every coordinate that is worth its cost is in use; 0.1 to 0.5 may help with ``skip=None``.
+        where every coordinate that is worth its cost is in use, and images do best with that. Where the
+        data curve far more than they scatter, as a swiss roll does, 0.5 lets the map bend before its
+        coordinates have to pay.
     free_bits : float, default 0.0
         Nats of KL that each coordinate has for nothing, so that it is not given up.
     input_noise : float or None, default None
@@ -135,6 +143,10 @@ feature_names_in_
     """
 
     YARDSTICK = "probabilistic PCA"
+    REMEDY = (
+        "More rows may change that; so may warm_up=0.5, or other n_components. If not, these data are "
+        "flat, and the model is the Gaussian that fits them"
+    )
 
     input_noise_: float
     kl_: Float[np.ndarray, " d"]
@@ -253,7 +265,7 @@ feature_names_in_
             has_missing=missing_share > 0,
         )
         at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
-        return Start(scaling, pair, yardstick=at_pca, axes=axes)
+        return Start(scaling, pair, yardstick=at_pca)
 
     def _check_columns(self, columns: ColumnStatistics) -> None:
         empty = np.flatnonzero(columns.n_rows == 0)
@@ -261,8 +273,8 @@ feature_names_in_
             names = getattr(self, "feature_names_in_", None)
             first = f"column {empty[0]}" if names is None else f"column {names[empty[0]]!r}"
             raise ValueError(
-                f"X has {len(empty)} columns without any value; {first} is the first: all its entries "
-                "are NaN. Drop it"
+                f"all entries of {first} are NaN, so there is nothing to learn of it; {len(empty)} of "
+                f"{len(columns.mean)} columns are without any value. Drop them"
             )
 
     def _scaling_for(self, columns: ColumnStatistics) -> Scaling:
@@ -304,7 +316,7 @@ feature_names_in_
         has_errors = aside is not None
         noise = self.input_noise
         if noise is None:
-            noise = self.input_noise_ if start.is_fitted else input_noise_for(start.axes)
+            noise = self.input_noise_ if start.is_fitted else self._typical_gap(data, start)
         objective = NegativeELBO.of(
             self.beta,
             self.warm_up,
@@ -319,6 +331,11 @@ feature_names_in_
             aside,
             {"input_noise_": noise},
         )
+
+    def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
+        """Between rows as the encoder sees them: with missing entries filled."""
+        filled = FilledRows(data.rows, start.pair.encoder.fill.value)
+        return input_noise_for(filled, data.train_rows, data.scaling.spread)
 
     def _output_loss(self) -> Loss:
         """The pair's ``decode`` is the mean already."""
@@ -369,13 +386,14 @@ def evidence_lower_bound(model: VariationalAutoencoder, X: Any) -> Float[np.ndar
     check_is_fitted(model)
     rows = check_rows(model, X, reset=False)
     out = np.empty(rows.shape[0])
-    network = model.network_
+    pair = model.network_.pair
     scaled = ScaledRows(rows, model.scaling_)
-    return map_rows(lambda u: _bound(network.pair, u), scaled, out, widest=widest_layer(network))
+    widest = SCORING_DRAWS * max(widest_layer(pair), rows.shape[1])
+    return map_rows(lambda u: _bound(pair, u), scaled, out, widest=widest)
 
 
 @eqx.filter_jit
 def _bound(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, " n"]:
-    noise = draw_noise(jax.random.key(0), JUDGING_DRAWS, len(u), pair.encoder.log_var.shape[0])
+    noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])
     terms = bound_terms(pair, u, noise)
     return terms.log_likelihood - terms.kl.sum(axis=-1)

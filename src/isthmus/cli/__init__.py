@@ -1,0 +1,46 @@
+"""The command line: arguments only. The work is done where it is done for Python.
+
+Everything but click loads inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import click
+
+import isthmus
+from isthmus.cli.applying import denoise as denoise
+from isthmus.cli.applying import inverse as inverse
+from isthmus.cli.applying import transform as transform
+from isthmus.cli.fitting import fit as fit
+from isthmus.cli.generating import impute as impute
+from isthmus.cli.generating import sample as sample
+from isthmus.cli.telling import demo as demo
+from isthmus.cli.telling import info as info
+from isthmus.door import Door
+
+
+@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(isthmus.__version__, prog_name="isthmus", message="%(prog)s %(version)s")
+@click.option("--traceback", is_flag=True, help="Show where in the program an error was raised.")
+def main(traceback: bool) -> None:
+    """A few coordinates of high-dimensional data, and the function that gives them.
+
+    \b
+      isthmus demo
+      isthmus fit measurements.csv -d 2 -o map.isthmus
+      isthmus transform map.isthmus new.csv -o coordinates.csv
+      isthmus inverse map.isthmus coordinates.csv -o decoded.csv
+
+    A map that restores noisy rows, and one that fills empty cells and draws new rows:
+
+    \b
+      isthmus fit measurements.csv --model denoising --noise "Masking(0.3)" -o restore.isthmus
+      isthmus denoise restore.isthmus noisy.csv -o restored.csv
+      isthmus fit gaps.csv --model variational -o map.isthmus
+      isthmus impute map.isthmus gaps.csv -o complete.csv --std uncertainty.csv
+      isthmus sample map.isthmus -n 100 -o new.csv
+    """
+
+
+for command in (fit, transform, inverse, denoise, impute, sample, info, demo):
+    main.add_command(command)

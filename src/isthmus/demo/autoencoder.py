@@ -1,0 +1,70 @@
+"""Two coordinates of digits by the default auto-encoder, next to PCA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from isthmus.demo.digits import SEED, SHAPE, Digits, Outcome, blank_figure, measure
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.linear import LinearAutoencoder
+
+
+def show(digits: Digits, console: Console, output: Path) -> None:
+    """Fit PCA and the default auto-encoder, print a table, and write the picture."""
+    console.print(
+        f"{len(digits.train)} digits of 8×8 pixels → 2 coordinates → 8×8 pixels; "
+        f"judged on {len(digits.test)} digits that no method saw"
+    )
+    outcomes = [
+        measure("PCA", LinearAutoencoder(2), digits),
+        measure("isthmus", Autoencoder(2, random_state=SEED), digits),
+    ]
+    console.print(as_table(outcomes))
+    draw(outcomes, digits, output)
+
+
+def as_table(outcomes: Sequence[Outcome]) -> Table:
+    """Held-out error, trustworthiness and seconds, the first outcome being the yardstick."""
+    table = Table("map")
+    for heading in ("held-out\nerror", "of\nPCA's", "variance\nleft out"):
+        table.add_column(heading, justify="right")
+    for heading in ("trust-\nworthiness", "seconds\nto fit"):
+        table.add_column(heading, justify="right")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.name,
+            f"{outcome.error:.1f}",
+            f"{outcome.error / outcomes[0].error:.0%}",
+            f"{outcome.left_out:.0%}",
+            f"{outcome.trustworthiness:.3f}",
+            f"{outcome.seconds:.1f}",
+        )
+    return table
+
+
+def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
+    """Both maps coloured by class, unseen digits on top, and the plane decoded back to digits."""
+    from isthmus.plots import class_map, decoded_grid
+
+    figure = blank_figure(
+        7.5, "64 pixels → 2 coordinates → 64 pixels: handwritten digits by an explicit, invertible map"
+    )
+    axes = figure.subplots(1, 3)
+    both = np.concatenate([digits.train, digits.test])
+    labels = np.concatenate([digits.train_labels, digits.test_labels])
+    for ax, outcome in zip(axes, outcomes, strict=False):
+        class_map(ax, outcome.model.transform(both), labels)
+        ax.set_title(
+            f"{outcome.name}: {1 - outcome.left_out:.0%} of the variance of unseen digits kept,\n"
+            f"trustworthiness {outcome.trustworthiness:.2f}",
+            fontsize=15,
+            pad=10,
+        )
+    decoded_grid(axes[2], outcomes[-1].model, outcomes[-1].model.transform(digits.train), SHAPE)
+    axes[2].set_title("the isthmus plane,\ndecoded back to digits", fontsize=15, pad=10)
+    figure.savefig(output)

@@ -1,0 +1,80 @@
+"""The digits of a demonstration, and what a fitted map achieves on those that it has not seen.
+
+They are those that scikit-learn bundles (Alpaydin & Kaynak 1998, 8×8 pixels): no download is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.datasets import load_digits
+from sklearn.manifold import trustworthiness
+from sklearn.model_selection import train_test_split
+
+from isthmus.applying import reconstruction_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SEED = 0
+SHAPE = (8, 8)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Grey levels 0 … 16 of the digits to learn from and of those kept aside, and what they are."""
+
+    train: Float[np.ndarray, "n D"]
+    test: Float[np.ndarray, "m D"]
+    train_labels: Int[np.ndarray, " n"]
+    test_labels: Int[np.ndarray, " m"]
+
+    @classmethod
+    def load(cls) -> Self:
+        digits = load_digits()
+        return cls(
+            *train_test_split(
+                digits.data, digits.target, test_size=0.25, stratify=digits.target, random_state=SEED
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One method on the digits: the fitted map and what it achieved on unseen rows."""
+
+    name: str
+    model: Any
+    error: float
+    left_out: float
+    trustworthiness: float
+    seconds: float
+
+
+def measure(name: str, model: Any, digits: Digits) -> Outcome:
+    """Fit to the training rows, and judge on the test rows."""
+    train, test = digits.train, digits.test
+    began = time.perf_counter()
+    model.fit(train)
+    seconds = time.perf_counter() - began
+    error = float(np.mean(reconstruction_error(model, test)))
+    variance = float(np.mean(np.sum(np.square(test - train.mean(axis=0)), axis=1)))
+    trust = float(trustworthiness(test, model.transform(test), n_neighbors=10))
+    return Outcome(name, model, error, error / variance, trust, seconds)
+
+
+def blank_figure(height: float, title: str) -> Figure:
+    """A wide white figure with a title, drawn without a screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1)
+    figure = Figure(figsize=(19.2, height), dpi=110, facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=19, fontweight="bold")
+    return figure
