@@ -377,15 +377,30 @@ def test_parameters_that_do_not_fit_are_refused(changes, told):
         Autoencoder(**{**SMALL, **changes}).fit(SADDLE)
 
 
-def test_noise_in_training_lies_between_a_features_spread_and_the_last_axis_kept():
-    # 100 equal features along one axis, which then is 10 times as long as each of them.
-    line = RNG.standard_normal((60, 1)) * np.ones(100) + 1e-3 * RNG.standard_normal((60, 100))
+def test_noise_in_training_is_the_distance_to_the_nearest_row():
     options = {**SMALL, "max_epochs": 1, "validation_fraction": 0}
-    for X, d, noise in ((line, 1, 0.9), (NOISE, 1, 0.3), (NOISE, 6, 0.3), (np.ones((9, 3)), 1, 0.3)):
-        # 0.3 · √10 = 0.95, and √√variance ratio of white noise is 1 within 10 %.
-        found = Autoencoder(d, **options).fit(X).input_noise_
-        assert found == pytest.approx(noise, abs=0.051)
-    assert Autoencoder(1, input_noise=0.7, **options).fit(line).input_noise_ == 0.7
+    every = np.linalg.norm(SADDLE[:, None] - SADDLE[None], axis=2) + np.diag(
+        np.full(len(SADDLE), np.inf)
+    )
+    spread = np.sqrt(SADDLE.var(axis=0, ddof=1).mean())
+    for scaling, unit in ((None, spread), ("standard", None)):
+        model = Autoencoder(2, scaling=scaling, **options).fit(SADDLE)
+        if unit is None:
+            scaled = SADDLE / SADDLE.std(axis=0, ddof=1)
+            every = np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
+            every += np.diag(np.full(len(SADDLE), np.inf))
+            unit = 1.0
+        gap = np.median(every.min(axis=1)) / np.sqrt(SADDLE.shape[1]) / unit
+        assert model.input_noise_ == pytest.approx(gap, rel=0.05)  # two digits
+    # Rows that are all alike, or as far from one another as from anything, are the ends.
+    with pytest.warns(NoImprovementWarning):
+        assert (
+            Autoencoder(1, **SMALL).fit(np.repeat(SADDLE[:4], 20, axis=0) * [1, 0, 0, 0]).input_noise_
+            == 0
+        )
+    wide = RNG.standard_normal((50, 400))
+    assert Autoencoder(1, **options).fit(wide).input_noise_ == 1
+    assert Autoencoder(1, input_noise=0.7, **options).fit(SADDLE).input_noise_ == 0.7
 
 
 def test_noise_in_training_is_as_strong_in_every_scaling():

@@ -451,6 +451,7 @@ def test_a_block_of_rows_needs_no_memory_for_all_draws(linear, monkeypatch):
 # x_error
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 def test_entries_with_a_large_error_hardly_move_the_fit():
     """One row in twenty has an entry replaced by nonsense, and says so."""
     rng = np.random.default_rng(0)
@@ -465,6 +466,6 @@ def test_entries_with_a_large_error_hardly_move_the_fit():
     best, told, untold = (
         law.logpdf(fresh).mean() for law in (PPCA(clean, 2), law_of(model), PPCA(spoilt, 2))
     )
-    # Training has a finite number of steps to leave the start, which knows no errors.
     assert untold < told - 0.3
-    assert best - told < 0.3 * (best - untold)
+    # 0.02 nats are the size of what 600 rows leave open of the five means alone.
+    assert best - told < 0.02

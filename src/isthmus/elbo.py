@@ -37,7 +37,8 @@ MOST_LOG_VAR = 30.0
 class GaussianEncoder(eqx.Module):
     """u → μ(u) = path(u) + correction(u)₁ and log σ²(u) = log_var + correction(u)₂.
 
-    Missing entries of u, NaN, are filled first; a correction that takes 2 D inputs is told which.
+    Missing entries of u, NaN, are filled first, and uncertain ones corrected, where their errors are
+    given; a correction that takes 2 D inputs is told which are missing.
     """
 
     path: Affine | None
@@ -52,8 +53,10 @@ class GaussianEncoder(eqx.Module):
             return False
         return bool(self.correction.layers[0].weight.shape[1] == 2 * len(self.fill.value.mean))
 
-    def __call__(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
-        filled, growth = self.fill.value(u)
+    def __call__(
+        self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None = None
+    ) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+        filled, growth = self.fill.value(u, error)
         mean, log_var = jnp.zeros_like(growth), self.log_var + growth
         if self.correction is not None:
             inputs = filled
@@ -77,9 +80,11 @@ class VariationalPair(eqx.Module):
     def encode(self, u: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self.encoder(u)[0]
 
-    def posterior(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+    def posterior(
+        self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None = None
+    ) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
         """μ and log σ² of z given u."""
-        return self.encoder(u)
+        return self.encoder(u, error)
 
     def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
         """The mean of u given z."""
@@ -152,7 +157,7 @@ def bound_terms(
     seen: Float[Array, "n D"] | None = None,
 ) -> BoundTerms:
     """Both terms of each row, averaged over the draws z = μ + σ · noise; the encoder sees ``seen``."""
-    mean, log_var = pair.posterior(u if seen is None else seen)
+    mean, log_var = pair.posterior(u if seen is None else seen, error)
     z = mean + jnp.exp(0.5 * log_var) * noise
     log_likelihood = row_log_likelihood(pair, u, z, error)
     return BoundTerms(

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from isthmus.moments import PrincipalAxes, principal_axes
 from isthmus.networks import single
+from isthmus.sources import dense, row_blocks
 
 LEAST_START_VARIANCE = 1e-4
 """Of the errors at the start, in scaled units: with less, the first steps would be enormous."""
@@ -87,40 +88,54 @@ def best_noise_variance(
 
 
 class GaussianFill(eqx.Module):
-    """What probabilistic PCA makes of a row with missing entries.
+    """What probabilistic PCA makes of a row with entries that are missing, or known with an error.
 
-    ``missing(u)`` fills entries with their mean given the others, and says by how much log σ² of each
-    coordinate grows, since less is known. Rows without missing entries come back as they are.
+    Entries that are missing get their mean given the others; one with the error e counts by σ²/(σ² + e²)
+    and moves as far towards that mean. The second result is by how much log σ² of each coordinate
+    grows, since less is known. Rows that are complete come back as they are.
     """
 
     mean: Float[Array, " D"]
     loadings: Float[Array, "D d"]
     noise_variance: Float[Array, ""]
 
-    def __call__(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
+    def __call__(
+        self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None = None
+    ) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
+        if error is not None:
+            return self._fill(u, error)
         d = self.loadings.shape[1]
 
         def complete(u: Array) -> tuple[Array, Array]:
             return u, jnp.zeros((*u.shape[:-1], d), u.dtype)
 
         filled: tuple[Array, Array] = jax.lax.cond(
-            jnp.any(jnp.isnan(u)), lambda u: self._fill(u), complete, u
+            jnp.any(jnp.isnan(u)), lambda u: self._fill(u, None), complete, u
         )
         return filled
 
-    def _fill(self, u: Float[Array, "... D"]) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
+    def _fill(
+        self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None
+    ) -> tuple[Float[Array, "... D"], Float[Array, "... d"]]:
         missing = jnp.isnan(u)
         gap = jnp.where(missing, 0.0, u - self.mean)
-        seen = jnp.where(missing, 0.0, 1.0)
-        eye = self.noise_variance * jnp.eye(self.loadings.shape[1])
-        # σ² × the posterior precision of z, given what was seen: σ² + W_oᵀ W_o.
+        seen = jnp.where(missing, 0.0, self.trust(error)).astype(u.dtype)
+        eye = self.noise_variance * jnp.eye(self.loadings.shape[1], dtype=u.dtype)
+        # σ² × the posterior precision of z, given what was seen: σ² + Wᵀ diag(seen) W.
         products = self.loadings[:, :, None] * self.loadings[:, None, :]  # (D, d, d)
         precision = jnp.einsum("...j,jkl->...kl", seen, products) + eye
         covariance = inverse(precision)  # (..., d, d)
-        z = jnp.einsum("...kl,...l->...k", covariance, gap @ self.loadings)
+        z = jnp.einsum("...kl,...l->...k", covariance, (seen * gap) @ self.loadings)
         whole = jnp.diagonal(inverse(self.loadings.T @ self.loadings + eye))
         growth = jnp.log(jnp.diagonal(covariance, axis1=-2, axis2=-1) / whole)
-        return jnp.where(missing, self.mean + z @ self.loadings.T, u), growth
+        on_plane = z @ self.loadings.T
+        return self.mean + on_plane + seen * (gap - on_plane), growth
+
+    def trust(self, error: Float[Array, "... D"] | None) -> Any:
+        """What an entry with this error counts, of one without: σ²/(σ² + e²)."""
+        if error is None:
+            return 1.0
+        return self.noise_variance / (self.noise_variance + jnp.square(error))
 
     @classmethod
     def of(cls, ppca: ProbabilisticPCA) -> GaussianFill:
@@ -155,10 +170,11 @@ LEAST_CHANGE = 1e-3
 
 @dataclass(frozen=True)
 class FilledRows:
-    """Scaled rows whose missing entries are filled when they are indexed."""
+    """Scaled rows whose missing or uncertain entries are filled when they are indexed."""
 
     rows: Any
     fill: GaussianFill
+    errors: Float[np.ndarray, "n D"] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -167,26 +183,56 @@ class FilledRows:
 
     def __getitem__(self, index: Any) -> Float[np.ndarray, "n D"]:
         block = self.rows[index]
-        incomplete = np.flatnonzero(np.isnan(block).any(axis=1))
-        for start in range(0, len(incomplete), FILL_ROWS):
-            part = incomplete[start : start + FILL_ROWS]
-            filled = np.asarray(_fill(self.fill, block[np.resize(part, FILL_ROWS)]))
-            block[part] = filled[: len(part)]
+        errors = None if self.errors is None else self.errors[index]
+        incomplete = np.isnan(block).any(axis=1)
+        if errors is not None:
+            incomplete |= (errors > 0).any(axis=1)
+        chosen = np.flatnonzero(incomplete)
+        for start in range(0, len(chosen), FILL_ROWS):
+            part = chosen[start : start + FILL_ROWS]
+            padded = np.resize(part, FILL_ROWS)
+            filled = _fill(self.fill, block[padded], None if errors is None else single(errors[padded]))
+            block[part] = np.asarray(filled)[: len(part)]
         return np.asarray(block)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
+    def unknown_share(self) -> float:
+        """Of all entries, those that are missing, and of uncertain ones what they are not trusted."""
+        unknown = 0.0
+        for where, block in row_blocks(self.rows):
+            error = None if self.errors is None else single(self.errors[where])
+            trust = np.where(np.isnan(block), 0.0, np.asarray(self.fill.trust(error)))
+            unknown += trust.size - float(trust.sum())
+        return unknown / float(np.prod(self.shape))
+
 
 @eqx.filter_jit
-def _fill(fill: GaussianFill, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
-    return fill(u)[0]
+def _fill(
+    fill: GaussianFill, u: Float[Array, "n D"], error: Float[Array, "n D"] | None
+) -> Float[Array, "n D"]:
+    return fill(u, error)[0]
+
+
+def without_useless(rows: Any, errors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
+    """The rows, with NaN for entries that are uncertain by more than the feature's interquartile range.
+
+    They say nothing of the feature, and a single one could spoil its mean and scale.
+    """
+    values = dense(rows).astype(np.float64)
+    low, high = np.nanpercentile(values, [25, 75], axis=0)
+    values[errors > high - low] = np.nan
+    return values
 
 
 def axes_of_incomplete(
-    rows: Any, n_components: int, column_means: Float[np.ndarray, " D"], missing_share: float
+    rows: Any,
+    n_components: int,
+    column_means: Float[np.ndarray, " D"],
+    errors: Float[np.ndarray, "n D"] | None = None,
 ) -> PrincipalAxes:
-    """Principal axes of scaled rows with missing entries: fill, find the axes, until they stay.
+    """Principal axes of scaled rows with missing or uncertain entries: filled, found, until they stay.
 
     Filled entries lie on the principal plane, so the variance that it leaves out is that of the others.
     It is raised as a whole, where exact expectation and maximisation would add a covariance for each
@@ -197,9 +243,10 @@ def axes_of_incomplete(
     fill = GaussianFill(single(column_means), single(none), single(np.ones(())))
     before = np.full(n_components, np.inf)
     for _ in range(MOST_ROUNDS):
-        axes = principal_axes(FilledRows(rows, fill), n_components)
+        filled = FilledRows(rows, fill, errors)
+        axes = principal_axes(filled, n_components)
         left_out = axes.total_variance - float(np.sum(axes.variances))
-        total = float(np.sum(axes.variances)) + left_out / max(1e-6, 1.0 - missing_share)
+        total = float(np.sum(axes.variances)) + left_out / max(1e-6, 1.0 - filled.unknown_share())
         axes = replace(axes, total_variance=total)
         fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0))
         if np.all(np.abs(axes.variances - before) <= LEAST_CHANGE * axes.variances):

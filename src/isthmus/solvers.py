@@ -3,13 +3,15 @@
 A solver is an Optax transformation and the learning rate that scales what it returns. Adam comes with
 warm-up, cosine decay and decoupled weight decay (Kingma & Ba 2015, arXiv:1412.6980; Loshchilov &
 Hutter 2017 and 2019, arXiv:1608.03983 and arXiv:1711.05101); plain gradient descent is
-w ← w − ε ∂L/∂w as in the lecture notes, "Training a NN".
+w ← w − ε ∂L/∂w as in the lecture notes, "Training a NN"; L-BFGS searches for the length of each step
+(Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -42,17 +44,32 @@ def unit(step: Array, n_steps: Array, peak: Array) -> Array:
 
 @dataclass(frozen=True)
 class Solver:
-    """w ← w − rate(step, n_steps, peak) · transformation(∂L/∂w)."""
+    """w ← w − rate(step, n_steps, peak) · transformation(∂L/∂w).
+
+    ``full_batch``: a step takes all rows unless the user says otherwise; ``needs_all_rows``: always,
+    because it compares gradients from step to step.
+    """
 
     transformation: optax.GradientTransformation
     rate: Rate
     peak: float
     full_batch: bool = False
+    needs_all_rows: bool = False
 
     @property
     def has_own_rate(self) -> bool:
         """The transformation returns finished updates."""
         return self.rate is unit
+
+    def update(
+        self, gradient: Any, state: Any, weights: Any, loss: Array, loss_at: Callable[[Any], Array]
+    ) -> tuple[Any, Any]:
+        """What the rate multiplies, and the next state; ``loss_at`` is for a search along a line."""
+        transformation = optax.with_extra_args_support(self.transformation)
+        updated: tuple[Any, Any] = transformation.update(
+            gradient, state, weights, value=loss, grad=gradient, value_fn=loss_at
+        )
+        return updated
 
     def steady(self) -> Solver:
         """The same updates for training without an end in sight: a third of the peak, held."""
@@ -72,30 +89,96 @@ PATH = jax.tree_util.GetAttrKey("path")
 WEIGHT_DECAY = 0.3
 """Per unit of learning rate: enough to curb over-fitting on noisy data, too little to flatten a map."""
 
-ADAM = Solver(
-    optax.chain(
-        optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(WEIGHT_DECAY, mask=_corrections)
-    ),
-    warm_up_cosine,
-    peak=3e-3,
-)
-GRADIENT_DESCENT = Solver(optax.identity(), constant, peak=0.1, full_batch=True)
+
+@cache
+def adam(weight_decay: float) -> Solver:
+    """Adam with b2 = 0.99; λ W is added to what Adam makes of the gradient, for each matrix W."""
+    return Solver(
+        optax.chain(
+            optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(weight_decay, mask=_corrections)
+        ),
+        warm_up_cosine,
+        peak=3e-3,
+    )
+
+
+@cache
+def gradient_descent(weight_decay: float) -> Solver:
+    """w ← w − ε ∂/∂w [L + ½ λ Σ ‖W‖²], the sum over matrices."""
+    decay = optax.add_decayed_weights(weight_decay, mask=_corrections)
+    return Solver(decay if weight_decay else optax.identity(), constant, peak=0.1, full_batch=True)
+
+
+@cache
+def lbfgs(weight_decay: float) -> Solver:
+    """L-BFGS with the last 10 steps, for L + ½ λ Σ ‖W‖²; a step's length is sought by strong Wolfe."""
+    return Solver(
+        _penalised(optax.lbfgs(), weight_decay), unit, 1.0, full_batch=True, needs_all_rows=True
+    )
+
+
+def _penalised(
+    search: optax.GradientTransformationExtraArgs, weight_decay: float
+) -> optax.GradientTransformationExtraArgs:
+    """A line search that sees the penalty too: it must descend what the gradient is of."""
+
+    def penalty(weights: Any) -> Array:
+        squares = jax.tree.map(
+            lambda leaf, decays: jnp.sum(jnp.square(leaf)) if decays else 0.0,
+            weights,
+            _corrections(weights),
+        )
+        return 0.5 * weight_decay * jnp.asarray(sum(jax.tree.leaves(squares)))
+
+    def update(
+        gradient: Any,
+        state: Any,
+        weights: Any,
+        *,
+        value: Array,
+        grad: Any,
+        value_fn: Callable[[Any], Array],
+    ) -> tuple[Any, Any]:
+        more, slope = jax.value_and_grad(penalty)(weights)
+        total = jax.tree.map(jnp.add, gradient, slope)
+        updated: tuple[Any, Any] = search.update(
+            total,
+            state,
+            weights,
+            value=value + more,
+            grad=total,
+            value_fn=lambda at: value_fn(at) + penalty(at),
+        )
+        return updated
+
+    return optax.GradientTransformationExtraArgs(search.init, update)
+
+
+ADAM = adam(WEIGHT_DECAY)
+GRADIENT_DESCENT = gradient_descent(0.0)
 
 SOLVERS: dict[str, Solver] = {"adam": ADAM, "gradient_descent": GRADIENT_DESCENT}
 
 
-def as_solver(solver: str | optax.GradientTransformation) -> Solver:
+def decaying_solvers(weight_decay: float) -> dict[str, Solver]:
+    """Every solver by its name, with this λ."""
+    return {make.__name__: make(weight_decay) for make in (adam, gradient_descent, lbfgs)}
+
+
+def as_solver(
+    solver: str | optax.GradientTransformation, known: Mapping[str, Solver] = SOLVERS
+) -> Solver:
     """The named solver, or one made of an Optax transformation with a learning rate of its own."""
     if isinstance(solver, str):
-        if solver not in SOLVERS:
+        if solver not in known:
             raise ValueError(
-                f"solver={solver!r} is not known; use one of {sorted(SOLVERS)}, "
+                f"solver={solver!r} is not known; use one of {sorted(known)}, "
                 "or an Optax transformation such as optax.adamw(1e-3)"
             )
-        return SOLVERS[solver]
+        return known[solver]
     if not isinstance(solver, optax.GradientTransformation):
         raise TypeError(
-            f"solver must be one of {sorted(SOLVERS)} or an Optax transformation, "
+            f"solver must be one of {sorted(known)} or an Optax transformation, "
             f"got {type(solver).__name__}"
         )
     return Solver(solver, unit, peak=1.0)

@@ -45,6 +45,11 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return self.n_components_
 
     @property
+    def _widest(self) -> int:
+        """Most numbers that a row is at any place of the map, for the memory of blocks."""
+        return widest_layer(self.network_)
+
+    @property
     def encode(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... d"]]:
         """The pure function z = f(x) in raw units: traceable, differentiable, and itself a pytree.
 
@@ -76,14 +81,9 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
                 rows,
                 out,
                 before=lambda block: (block - self.scaling_.center).astype(np.float32),
-                widest=widest_layer(self.network_),
+                widest=self._widest,
             )
-        return map_rows(
-            lambda block: _encode(self.network_, block),
-            rows,
-            out,
-            widest=widest_layer(self.network_),
-        )
+        return map_rows(lambda block: _encode(self.network_, block), rows, out, widest=self._widest)
 
     def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
@@ -99,7 +99,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             coordinates,
             out,
             after=lambda block: block + self.scaling_.center,
-            widest=widest_layer(self.network_),
+            widest=self._widest,
         )
 
     def score(self, X: Any, y: Any = None) -> float:

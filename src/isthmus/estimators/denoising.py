@@ -42,10 +42,11 @@ class DenoisingAutoencoder(TrainedMap):
     n_components : int, default 2
         Coordinates d, at most min(n, D). Fewer than the data's intrinsic dimension lose what noise would
         not; with d = D the map is a full denoiser, and ``score_function`` holds in all directions.
-    noise : noise or callable, default Gaussian(0.3)
-        One of ``isthmus.noise``: ``Gaussian``, ``Masking``, ``SaltAndPepper``, ``Neighbours``,
-        ``ImageJitter``, ``Compose``; or a function ``(x, key) -> x`` of raw rows (n, D) and a JAX random
-        key, JAX-traceable. Choose what leaves a row's meaning as it is.
+    noise : noise, callable or None, default None
+        ``None`` is ``Gaussian(0.3)``. One of ``isthmus.noise``: ``Gaussian``, ``Masking``,
+        ``SaltAndPepper``, ``Neighbours``, ``ImageJitter``, ``Compose``; or a function ``(x, key) -> x``
+        of raw rows (n, D) and a JAX random key, JAX-traceable. Choose what leaves a row's meaning as it
+        is.
     draws : int, default 1
         Draws of the noise for each row in each step. One, because many steps average as well.
     widths, decoder_widths, activation, skip, skip_links, tied, loss, scaling, solver, learning_rate, \
@@ -59,8 +60,8 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     columns_ : ColumnStatistics
         Of the scaled features in the first fit: what the noise is measured in, also where training goes
         on with other rows.
-    noise_scale_ : (D,) array
-        Standard deviation of the noise in each feature, in its own units; only for ``Gaussian`` noise.
+    noise_scale_ : (D,) array or None
+        Standard deviation of ``Gaussian`` noise in each feature, in its own units; None for others.
     history_, best_epoch_, scaling_, network_, n_components_, n_features_in_, feature_names_in_
         As for ``isthmus.Autoencoder``.
 
@@ -89,13 +90,13 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     """
 
     columns_: ColumnStatistics
-    noise_scale_: Float[np.ndarray, " D"]
+    noise_scale_: Float[np.ndarray, " D"] | None
 
     def __init__(
         self,
         n_components: int = 2,
         *,
-        noise: Noise | Any = Gaussian(0.3),
+        noise: Noise | Any = None,
         draws: int = 1,
         widths: Sequence[int] = (512, 256),
         decoder_widths: Sequence[int] | None = None,
@@ -139,7 +140,8 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     def _check_parameters(self) -> None:
         check_loss(as_loss(self.loss), self.scaling)
         check_integer("draws", self.draws, 1)
-        as_noise(self.noise)
+        if self.noise is not None:
+            as_noise(self.noise)
 
     def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
         return scaling_for(as_loss(self.loss), self.scaling, columns)
@@ -147,10 +149,10 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
         if start.is_fitted:
             data = replace(data, fitted_columns=self.columns_)
-        corruption, aside = bind(self.noise, data)
-        fitted: dict[str, Any] = {"columns_": data.columns}
-        if isinstance(self.noise, Gaussian):
-            fitted["noise_scale_"] = self.noise.spread(data) * data.scaling.scale
+        noise = Gaussian(0.3) if self.noise is None else self.noise
+        corruption, aside = bind(noise, data)
+        spread = noise.spread(data) * data.scaling.scale if isinstance(noise, Gaussian) else None
+        fitted = {"columns_": data.columns, "noise_scale_": spread}
         loss = as_loss(self.loss)
         objective = Reconstruction(loss, corruption, int(self.draws))
         return Task(objective, Reconstruction(loss, corruption), aside, fitted)
@@ -210,14 +212,15 @@ def score_function(model: DenoisingAutoencoder, X: Any) -> Float[np.ndarray, "n 
     True
     """
     check_is_fitted(model)
-    if not hasattr(model, "noise_scale_"):
+    spread = getattr(model, "noise_scale_", None)
+    if spread is None:
         noise = getattr(model, "noise", None)
         raise TypeError(
             f"score_function needs a DenoisingAutoencoder with Gaussian noise, got a "
             f"{type(model).__name__}" + (f" with {noise!r}" if noise is not None else "")
         )
     restored = denoise(model, X)
-    variance = np.square(model.noise_scale_)
+    variance = np.square(spread)
     rows = X.tocsr() if hasattr(X, "tocsr") else X if hasattr(X, "dtype") else np.asarray(X)
     for where, block in row_blocks(rows):
         restored[where] -= block

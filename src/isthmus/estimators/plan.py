@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,12 +24,9 @@ MIN_EPOCHS, MAX_EPOCHS = 40, 400
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Checked parameters that all trained maps share, with every default filled in."""
+class Schedule:
+    """Checked parameters of how to train, with every default filled in."""
 
-    architecture: Architecture
-    starts_at_pca: bool
-    scaling: str | None
     solver: Solver
     learning_rate: float
     batch_size: int
@@ -37,43 +34,13 @@ class Plan:
     patience: int
     validation_fraction: float
 
-    @classmethod
-    def of(cls, model: Any, n_rows: int, n_features: int, *, continues: bool = False) -> Plan:
-        """The plan of ``model``'s parameters for rows (n, D); raises ValueError or TypeError.
-
-        ``continues``: the model has its coordinates already, so fewer rows than these may come.
-        """
-        architecture = _architecture(model, n_rows, n_features, continues)
-        check_choice("skip", model.skip, ("pca", None))
-        check_choice("scaling", model.scaling, SCALINGS)
-        solver = as_solver(model.solver)
-        batch_size = n_rows if solver.full_batch else BATCH_SIZE
-        if model.batch_size is not None:
-            batch_size = check_integer("batch_size", model.batch_size, 1)
-        max_epochs = _automatic_epochs(n_rows, batch_size)
-        if model.max_epochs is not None:
-            max_epochs = check_integer("max_epochs", model.max_epochs, 1)
-        patience = max(10, max_epochs // 5)
-        if model.patience is not None:
-            patience = check_integer("patience", model.patience, 1)
-        # An epoch is judged by the whole objective, which is reached where the warm-up ends.
-        patience += ceil(getattr(model, "warm_up", 0.0) * max_epochs)
-        return cls(
-            architecture=architecture,
-            starts_at_pca=model.skip == "pca",
-            scaling=model.scaling,
-            solver=solver,
-            learning_rate=_learning_rate(model, solver),
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            patience=patience,
-            validation_fraction=check_real(
-                "validation_fraction", model.validation_fraction, 0.0, 1.0, closed=True
-            ),
-        )
-
-    def for_one_pass(self) -> Plan:
-        """One epoch at a steady rate, for ``partial_fit``."""
+    def for_one_pass(self) -> Self:
+        """One epoch at a steady rate, for ``partial_fit``; raises ValueError for a solver without."""
+        if self.solver.needs_all_rows:
+            raise ValueError(
+                "partial_fit goes through rows in parts, and the solver compares gradients of all rows "
+                "from step to step: use fit, with warm_start=True to go on, or solver='adam'"
+            )
         solver = self.solver.steady()
         default = self.learning_rate == self.solver.peak
         return replace(
@@ -84,6 +51,62 @@ class Plan:
             max_epochs=1,
             patience=1,
         )
+
+
+def schedule(model: Any, n_rows: int, solver: Solver) -> Schedule:
+    """How ``model``'s parameters say to train on so many rows; raises ValueError."""
+    batch_size = n_rows if solver.full_batch else BATCH_SIZE
+    if model.batch_size is not None:
+        if solver.needs_all_rows:
+            raise ValueError(
+                f"batch_size={model.batch_size!r}: solver={model.solver!r} takes all rows in each step; "
+                "set batch_size=None, or use solver='adam'"
+            )
+        batch_size = check_integer("batch_size", model.batch_size, 1)
+    max_epochs = _automatic_epochs(n_rows, batch_size)
+    if model.max_epochs is not None:
+        max_epochs = check_integer("max_epochs", model.max_epochs, 1)
+    patience = max(10, max_epochs // 5)
+    if model.patience is not None:
+        patience = check_integer("patience", model.patience, 1)
+    return Schedule(
+        solver=solver,
+        learning_rate=_learning_rate(model, solver),
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        patience=patience,
+        validation_fraction=check_real(
+            "validation_fraction", model.validation_fraction, 0.0, 1.0, closed=True
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Plan(Schedule):
+    """Checked parameters that all trained maps share, with every default filled in."""
+
+    architecture: Architecture
+    starts_at_pca: bool
+    scaling: str | None
+
+    @classmethod
+    def of(cls, model: Any, n_rows: int, n_features: int, *, continues: bool = False) -> Plan:
+        """The plan of ``model``'s parameters for rows (n, D); raises ValueError or TypeError.
+
+        ``continues``: the model has its coordinates already, so fewer rows than these may come.
+        """
+        architecture = _architecture(model, n_rows, n_features, continues)
+        check_choice("skip", model.skip, ("pca", None))
+        check_choice("scaling", model.scaling, SCALINGS)
+        plan = cls(
+            **vars(schedule(model, n_rows, as_solver(model.solver))),
+            architecture=architecture,
+            starts_at_pca=model.skip == "pca",
+            scaling=model.scaling,
+        )
+        # An epoch is judged by the whole objective, which is reached where the warm-up ends.
+        warm_up = ceil(getattr(model, "warm_up", 0.0) * plan.max_epochs)
+        return replace(plan, patience=plan.patience + warm_up)
 
     def example_pair(self) -> EncoderDecoder:
         """A pair with the sizes and switches planned for, to compare others with."""
@@ -100,11 +123,11 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> 
             f"n_components={n_components} is more than the data can tell apart: they have "
             f"n_samples={n_rows} and n_features={n_features}. Use at most {most}"
         )
-    widths = _widths("widths", model.widths)
+    widths = layer_widths("widths", model.widths)
     if model.decoder_widths is None:
         decoder_widths = widths[::-1]
     else:
-        decoder_widths = _widths("decoder_widths", model.decoder_widths)
+        decoder_widths = layer_widths("decoder_widths", model.decoder_widths)
     tied = bool(getattr(model, "tied", False))
     if tied and decoder_widths != widths[::-1]:
         raise ValueError(
@@ -126,10 +149,21 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> 
     )
 
 
-def _widths(name: str, widths: Any) -> tuple[int, ...]:
+def layer_widths(name: str, widths: Any) -> tuple[int, ...]:
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
         raise ValueError(f"{name}={widths!r}: expected a sequence of layer widths, such as (512, 256)")
     return tuple(check_integer(f"{name}[{i}]", width, 1) for i, width in enumerate(widths))
+
+
+def hidden_activations(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
+    """One activation per hidden layer of a single chain."""
+    each = _one_or_each(activation, n_hidden)
+    if len(each) != n_hidden:
+        raise ValueError(
+            f"activation has {len(each)} entries for {n_hidden} hidden layers: give one for all, or one "
+            "per hidden layer"
+        )
+    return each
 
 
 def _activations(
@@ -137,14 +171,8 @@ def _activations(
 ) -> tuple[tuple[Activation, ...], tuple[Activation, ...]]:
     """One activation per hidden layer of each direction."""
     if isinstance(activation, str) or callable(activation):
-        one = _activation(activation)
-        return (one,) * n_encoder, (one,) * n_decoder
-    if not isinstance(activation, Sequence):
-        raise TypeError(
-            f"activation={activation!r}: expected one of {', '.join(map(repr, ACTIVATIONS))}, a "
-            "function of JAX arrays, or a sequence of these, one per hidden layer"
-        )
-    each = tuple(map(_activation, activation))
+        return _one_or_each(activation, n_encoder), _one_or_each(activation, n_decoder)
+    each = _one_or_each(activation, n_encoder)
     if len(each) == n_encoder and (tied or n_encoder == n_decoder):
         return each, each[::-1]
     if len(each) == n_encoder + n_decoder and not tied:
@@ -154,6 +182,18 @@ def _activations(
         f"{n_decoder} of the decoder: give one for all, or one per hidden layer; the encoder's alone "
         "serve a mirrored decoder"
     )
+
+
+def _one_or_each(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
+    """One for all of ``n_hidden`` layers, or as many as are given."""
+    if isinstance(activation, str) or callable(activation):
+        return (_activation(activation),) * n_hidden
+    if not isinstance(activation, Sequence):
+        raise TypeError(
+            f"activation={activation!r}: expected one of {', '.join(map(repr, ACTIVATIONS))}, a "
+            "function of JAX arrays, or a sequence of these, one per hidden layer"
+        )
+    return tuple(map(_activation, activation))
 
 
 def _activation(activation: Any) -> Activation:
@@ -207,8 +247,9 @@ def _learning_rate(model: Any, solver: Solver) -> float:
         return solver.peak
     if solver.has_own_rate:
         raise ValueError(
-            f"learning_rate={model.learning_rate!r} was given with an Optax transformation, which "
-            "has a rate of its own: set learning_rate=None and the rate in the transformation"
+            f"learning_rate={model.learning_rate!r} was given with an Optax transformation or a line "
+            "search, which has a rate of its own: set learning_rate=None, and the rate in the "
+            "transformation"
         )
     return check_real("learning_rate", model.learning_rate, 0.0)
 

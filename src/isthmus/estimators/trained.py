@@ -184,7 +184,7 @@ class TrainedMap(BaseMap):
         errors = None if errors is None else check_errors(errors, rows)
         plan = Plan.of(self, *rows.shape)
         split_rng, weights_rng, batches_rng = generator(self.random_state).spawn(3)
-        start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, weights_rng)
+        start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, weights_rng, errors)
         train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
         data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows, errors)
         task = self._task(data, start)
@@ -214,7 +214,13 @@ class TrainedMap(BaseMap):
     def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
         return Scaling.fit(self.scaling, columns)
 
-    def _at_pca(self, rows: Any, plan: Plan, rng: np.random.Generator) -> Start:
+    def _at_pca(
+        self,
+        rows: Any,
+        plan: Plan,
+        rng: np.random.Generator,
+        errors: Float[np.ndarray, "n D"] | None = None,
+    ) -> Start:
         """Scaling and principal axes of all rows, and the pair that starts there if it is to."""
         scaling = self._fit_scaling(column_statistics(rows))
         if not plan.starts_at_pca and plan.validation_fraction == 0:

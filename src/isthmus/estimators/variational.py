@@ -28,10 +28,16 @@ from isthmus.estimators.plan import Plan
 from isthmus.estimators.trained import Start, Task, TrainedMap, input_noise_for
 from isthmus.likelihoods import Bernoulli, Gaussian, Known, Likelihood, check_likelihood
 from isthmus.losses import Loss, Squared
-from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
+from isthmus.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
 from isthmus.networks import Activation, Frame, single
 from isthmus.noise import RowsOfTraining
-from isthmus.ppca import FilledRows, GaussianFill, ProbabilisticPCA, axes_of_incomplete
+from isthmus.ppca import (
+    FilledRows,
+    GaussianFill,
+    ProbabilisticPCA,
+    axes_of_incomplete,
+    without_useless,
+)
 from isthmus.priors import Prior, StandardNormal, check_prior, start_prior
 from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import row_blocks
@@ -206,7 +212,8 @@ feature_names_in_
 
         ``x_error`` are known standard deviations of the entries in their units, (n, D), (D,) or one
         number; with a Gaussian likelihood their squares add to its variance, so that an uncertain
-        entry counts for less.
+        entry counts for less. One that is uncertain by more than its feature's interquartile range is
+        as good as missing.
         """
         self._fit(X, x_error)
         self._warn_of_collapse()
@@ -234,18 +241,19 @@ feature_names_in_
         if self.input_noise is not None:
             check_real("input_noise", self.input_noise, 0.0, closed=True)
 
-    def _at_pca(self, rows: Any, plan: Plan, rng: np.random.Generator) -> Start:
+    def _at_pca(
+        self,
+        rows: Any,
+        plan: Plan,
+        rng: np.random.Generator,
+        errors: Float[np.ndarray, "n D"] | None = None,
+    ) -> Start:
         """Scaling, principal axes of all rows, and the pair that starts at probabilistic PCA."""
-        columns = column_statistics(rows)
+        known = rows if errors is None else without_useless(rows, errors)
+        columns = column_statistics(known)
         self._check_columns(columns)
-        scaling = self._scaling_for(columns)
-        scaled, d = ScaledRows(rows, scaling), plan.architecture.n_components
-        missing_share = 1.0 - float(np.mean(columns.n_rows)) / rows.shape[0]
-        if missing_share > 0:
-            means = (columns.mean - scaling.center) / scaling.scale
-            axes = axes_of_incomplete(scaled, d, means, missing_share)
-        else:
-            axes = principal_axes(scaled, d)
+        scaling, d = self._scaling_for(columns), plan.architecture.n_components
+        axes = self._axes(ScaledRows(known, scaling), d, columns, errors)
         fixed = (
             self.likelihood.fixed_variance(scaling) if isinstance(self.likelihood, Gaussian) else None
         )
@@ -262,10 +270,23 @@ feature_names_in_
             prior,
             likelihood,
             at_pca=plan.starts_at_pca,
-            has_missing=missing_share > 0,
+            has_missing=any(np.isnan(block).any() for _, block in row_blocks(rows)),
         )
         at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
         return Start(scaling, pair, yardstick=at_pca)
+
+    def _axes(
+        self,
+        scaled: ScaledRows,
+        d: int,
+        columns: ColumnStatistics,
+        errors: Float[np.ndarray, "n D"] | None,
+    ) -> PrincipalAxes:
+        scaling = scaled.scaling
+        if errors is None and bool(np.all(columns.n_rows == scaled.shape[0])):
+            return principal_axes(scaled, d)
+        means = (columns.mean - scaling.center) / scaling.scale
+        return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
 
     def _check_columns(self, columns: ColumnStatistics) -> None:
         empty = np.flatnonzero(columns.n_rows == 0)
@@ -334,8 +355,14 @@ feature_names_in_
 
     def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
         """Between rows as the encoder sees them: with missing entries filled."""
-        filled = FilledRows(data.rows, start.pair.encoder.fill.value)
+        errors = None if data.errors is None else data.errors / data.scaling.scale
+        filled = FilledRows(data.rows, start.pair.encoder.fill.value, errors)
         return input_noise_for(filled, data.train_rows, data.scaling.spread)
+
+    @property
+    def _widest(self) -> int:
+        """Filling missing entries takes a matrix (d, d) for each row."""
+        return max(super()._widest, self.n_components_**2)
 
     def _output_loss(self) -> Loss:
         """The pair's ``decode`` is the mean already."""

@@ -1,0 +1,41 @@
+"""Whose neighbours a line keeps: the nearest on it against the nearest among the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.neighbors import NearestNeighbors
+
+
+def nearest_on_line(values: Sequence[Any], k: int) -> Int[np.ndarray, "n k"]:
+    """The k nearest others of each of n numbers, k < n: integers of any size, compared exactly.
+
+    The nearest on a line are next to each other once the numbers are sorted, so that two steps of
+    comparison decide each one. Equal distances: the smaller number first; equal numbers: in their order.
+    """
+    order = sorted(range(len(values)), key=values.__getitem__)
+    line = [values[index] for index in order]
+    ranked = np.asarray(order)
+    nearest = np.empty((len(values), k), np.int64)
+    for place, value in enumerate(line):
+        below, above = place - 1, place + 1
+        for taken in range(k):
+            falls = above == len(line) or (below >= 0 and value - line[below] <= line[above] - value)
+            nearest[ranked[place], taken] = ranked[below if falls else above]
+            below, above = (below - 1, above) if falls else (below, above + 1)
+    return nearest
+
+
+def nearest_images(X: Float[np.ndarray, "n D"], k: int) -> Int[np.ndarray, "n k"]:
+    """The k nearest other rows of each row, by Euclidean distance."""
+    found: np.ndarray = NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False)
+    return found
+
+
+def shared(ours: Int[np.ndarray, "n k"], theirs: Int[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """The share of each row's k neighbours that both name; k / (n − 1) on average by chance."""
+    same = ours[:, :, None] == theirs[:, None, :]
+    return np.asarray(same.any(axis=2).mean(axis=1))
