@@ -1,8 +1,8 @@
 """Claim: a variational map of digits has a better ELBO than pythae's, in a third of its time.
 
-Same widths, β = 1, the same Gaussian likelihood of unit variance on grey levels 0 … 16, held-out rows of
-several splits. Then: samples judged by a classifier that was trained on real digits; the time of an epoch
-against Autoencoder's; and memory on 200 000 × 50 rows.
+Same widths, β = 1, the same Gaussian likelihood of unit variance on grey levels 0 … 16, held-out rows
+of several splits. Then: samples judged by a classifier that was trained on real digits; the time of an
+epoch against Autoencoder's; and memory on 200 000 × 50 rows.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def race(report: Report, rounds: int, quick: bool, mnist: Path | None) -> None:
     many, described = images(mnist, 1000 if quick else 5000)
     small = load_digits().data.astype(np.float32)
     for rows, what, n_epochs in ((small, "1797 digits", epochs), (many, described, max(2, epochs // 5))):
-        settings = {"widths": (512, 256), "max_epochs": n_epochs, "patience": n_epochs, "random_state": 0}
+        settings = {"max_epochs": n_epochs, "patience": n_epochs, "random_state": 0}
         models = {
             "VariationalAutoencoder": VariationalAutoencoder(2, **settings),
             "Autoencoder": Autoencoder(2, **settings),
@@ -178,9 +178,7 @@ def weigh(report: Report, quick: bool) -> None:
 @click.option("--splits", type=click.IntRange(1), default=3, show_default=True)
 @mnist_option
 @json_option
-def main(
-    quick: bool, rounds: int, splits: int, mnist: Path | None, json_path: Path | None
-) -> None:
+def main(quick: bool, rounds: int, splits: int, mnist: Path | None, json_path: Path | None) -> None:
     report = Report("Variational auto-encoders: ELBO, samples, speed, memory", quick)
     warnings.simplefilter("ignore", FutureWarning)
     if quick:
