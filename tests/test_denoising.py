@@ -283,11 +283,19 @@ def test_the_same_seed_gives_the_same_bits():
     assert np.any(first != other)
 
 
+def test_noise_that_is_not_finite_is_told_before_the_first_step():
+    with pytest.raises(isthmus.DivergenceError, match=r"before the first step.*noise"):
+        fit(ROWS, 2, lambda x, key: x * np.nan, validation_fraction=0.1)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
         ({"noise": "gaussian"}, TypeError, r"isthmus.noise.Gaussian\(0.3\)"),
         ({"noise": Gaussian}, TypeError, "expected a noise"),
+        ({"noise": lambda x, key: x[:, :2]}, ValueError, r"shape \(2, 8\) into \(2, 2\)"),
+        ({"noise": lambda x, key: np.asarray(x)}, TypeError, "TracerArrayConversionError.*jax.numpy"),
+        ({"noise": lambda x: x}, TypeError, "failed on rows.*positional argument"),
         ({"draws": 0}, ValueError, "draws=0"),
         ({"loss": "cross_entropy"}, ValueError, r"needs data in \[0, 1\]"),
         ({"loss": "cross_entropy", "scaling": "standard"}, ValueError, "use scaling='range'"),

@@ -1,6 +1,7 @@
 """Solvers: the learning-rate schedules as curves, and what is accepted as one."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -13,6 +14,8 @@ from isthmus.solvers import (
     WEIGHT_DECAY,
     as_solver,
     constant,
+    decaying_solvers,
+    lbfgs,
     warm_up_cosine,
 )
 
@@ -78,3 +81,46 @@ def test_a_solver_is_a_name_or_an_optax_transformation():
         as_solver("sgd")
     with pytest.raises(TypeError, match="or an Optax transformation, got int"):
         as_solver(3)
+    with pytest.raises(ValueError, match=r"\['adam', 'gradient_descent', 'lbfgs'\]"):
+        as_solver("sgd", decaying_solvers(0.0))
+
+
+@pytest.mark.parametrize("name", ["adam", "gradient_descent"])
+def test_weight_decay_may_be_set_or_off(name):
+    weights = {"matrix": jnp.asarray([[2.0, -1.0]]), "shift": jnp.asarray([3.0])}
+    nothing = jax.tree.map(jnp.zeros_like, weights)
+    for weight_decay in (0.0, 0.5):
+        solver = decaying_solvers(weight_decay)[name]
+        state = solver.transformation.init(weights)
+        update, _ = solver.update(nothing, state, weights, jnp.float32(0), lambda w: jnp.float32(0))
+        np.testing.assert_allclose(update["matrix"], weight_decay * weights["matrix"])
+        np.testing.assert_array_equal(update["shift"], 0.0)
+    # One program serves all fits with one λ.
+    assert decaying_solvers(0.5)[name] is decaying_solvers(0.5)[name]
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.7])
+def test_lbfgs_finds_the_minimum_of_a_penalised_quadratic(weight_decay):
+    rng = np.random.default_rng(0)
+    A, b = rng.standard_normal((9, 4)), rng.standard_normal(9)
+    H = A.T @ A
+    solver = lbfgs(weight_decay)
+    assert solver.needs_all_rows
+
+    def loss_at(weights):
+        return 0.5 * jnp.sum(jnp.square(jnp.asarray(A, jnp.float32) @ weights["matrix"][0] - b))
+
+    @jax.jit
+    def step(weights, state):
+        loss, gradient = jax.value_and_grad(loss_at)(weights)
+        update, state = solver.update(gradient, state, weights, loss, loss_at)
+        # Finished updates: the rate is −1.
+        return jax.tree.map(lambda w, u: w + u, weights, update), state
+
+    weights = {"matrix": jnp.ones((1, 4))}
+    state = solver.transformation.init(weights)
+    for _ in range(15):
+        weights, state = step(weights, state)
+    # The gradient (H + λ) w − Aᵀb vanishes; single precision, and a condition number of about 10.
+    minimum = np.linalg.solve(H + weight_decay * np.eye(4), A.T @ b)
+    np.testing.assert_allclose(weights["matrix"][0], minimum, rtol=1e-4, atol=1e-5)

@@ -290,6 +290,16 @@ def test_a_column_without_values_is_refused_by_name():
         VariationalAutoencoder(1, **SMALL).fit(frame)
 
 
+def test_equal_errors_of_all_entries_leave_the_axes_where_they_are():
+    """σ² + e² takes the place of σ², and a feature that hardly varies is not lost."""
+    X = np.column_stack([ROWS, np.arange(N_ROWS) % 50 == 0])
+    told = VariationalAutoencoder(4, **(LINEAR | {"max_epochs": 1, "learning_rate": 1e-12}))
+    told.fit(X, x_error=0.2)
+    plane, of_untold = (np.linalg.qr(loadings_of(each))[0] for each in (told, started(4, X)))
+    assert np.linalg.svd(plane.T @ of_untold, compute_uv=False).min() > 0.999
+    assert np.isfinite(told.score(X))
+
+
 def test_infinity_is_not_a_missing_value():
     X = ROWS.copy()
     X[3, 2] = np.inf

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from isthmus import experiments as experiments
     from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
     from isthmus import priors as priors
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.denoising import denoise as denoise
     from isthmus.estimators.denoising import score_function as score_function
+    from isthmus.estimators.ensemble import Ensemble as Ensemble
+    from isthmus.estimators.ensemble import coordinate_spread as coordinate_spread
+    from isthmus.estimators.feedforward import FeedForwardClassifier as FeedForwardClassifier
+    from isthmus.estimators.feedforward import FeedForwardRegressor as FeedForwardRegressor
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.trained import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.variational import CollapseWarning as CollapseWarning
     from isthmus.estimators.variational import VariationalAutoencoder as VariationalAutoencoder
+    from isthmus.experiments.compression import prune as prune
+    from isthmus.experiments.compression_teaching import distill as distill
     from isthmus.inference import impute as impute
     from isthmus.inference import log_likelihood as log_likelihood
     from isthmus.inference import posterior as posterior
@@ -44,9 +51,13 @@ _ROOMS = {
     "diagnostics.geometry": ("decoder_jacobian", "jacobian"),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
+    "estimators.ensemble": ("Ensemble", "coordinate_spread"),
+    "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
     "estimators.linear": ("LinearAutoencoder",),
     "estimators.trained": ("NoImprovementWarning",),
     "estimators.variational": ("CollapseWarning", "VariationalAutoencoder"),
+    "experiments.compression": ("prune",),
+    "experiments.compression_teaching": ("distill",),
     "inference": (
         *("impute", "log_likelihood", "posterior"),
         *("sample", "sample_posterior", "sample_prior"),
@@ -55,7 +66,7 @@ _ROOMS = {
     "persistence": ("ModelFileError", "load", "save"),
     "training": ("DivergenceError",),
 }
-_OPEN_ROOMS = ("likelihoods", "noise", "priors")
+_OPEN_ROOMS = ("experiments", "likelihoods", "noise", "priors")
 """Rooms that users enter: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -67,19 +78,25 @@ __all__ = [
     "CrossEntropy",
     "DenoisingAutoencoder",
     "DivergenceError",
+    "Ensemble",
+    "FeedForwardClassifier",
+    "FeedForwardRegressor",
     "Huber",
     "LinearAutoencoder",
     "ModelFileError",
     "NoImprovementWarning",
     "Squared",
     "VariationalAutoencoder",
+    "coordinate_spread",
     "decoder_jacobian",
     "denoise",
+    "distill",
     "impute",
     "jacobian",
     "load",
     "log_likelihood",
     "posterior",
+    "prune",
     "reconstruction_error",
     "sample",
     "sample_posterior",

@@ -38,29 +38,31 @@ class GaussianEncoder(eqx.Module):
     """u → μ(u) = path(u) + correction(u)₁ and log σ²(u) = log_var + correction(u)₂.
 
     Missing entries of u, NaN, are filled first, and uncertain ones corrected, where their errors are
-    given; a correction that takes 2 D inputs is told which are missing.
+    given; a correction that takes 2 D inputs is told which are missing. Without a ``fill`` rows must be
+    complete.
     """
 
     path: Affine | None
     correction: FeedForward | None
     log_var: Float[Array, " d"]
-    fill: Constant
+    fill: Constant | None
 
-    @property
-    def knows_what_is_missing(self) -> bool:
+    def knows_what_is_missing(self, n_features: int) -> bool:
         """The correction has an input more per entry, 1 where it is missing."""
-        if self.correction is None:
-            return False
-        return bool(self.correction.layers[0].weight.shape[1] == 2 * len(self.fill.value.mean))
+        correction = self.correction
+        return correction is not None and correction.layers[0].weight.shape[1] == 2 * n_features
 
     def __call__(
         self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None = None
     ) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
-        filled, growth = self.fill.value(u, error)
+        if self.fill is None:
+            filled, growth = u, jnp.zeros((*u.shape[:-1], len(self.log_var)), u.dtype)
+        else:
+            filled, growth = self.fill.value(u, error)
         mean, log_var = jnp.zeros_like(growth), self.log_var + growth
         if self.correction is not None:
             inputs = filled
-            if self.knows_what_is_missing:
+            if self.knows_what_is_missing(u.shape[-1]):
                 inputs = jnp.concatenate([filled, jnp.isnan(u).astype(u.dtype)], axis=-1)
             mean, more_log_var = jnp.split(self.correction(inputs), 2, axis=-1)
             log_var = log_var + more_log_var
@@ -140,6 +142,11 @@ def ppca_pair(
     )
     decoder = PathAndCorrection(Affine(loadings, single(-ppca.mean)), None, None)
     return VariationalPair(encoder, decoder, prior, likelihood)
+
+
+def with_fill(pair: VariationalPair, fill: Constant | None) -> VariationalPair:
+    """The pair with another filling of missing entries, or with none."""
+    return replace(pair, encoder=replace(pair.encoder, fill=fill))
 
 
 class BoundTerms(eqx.Module):

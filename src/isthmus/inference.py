@@ -111,7 +111,7 @@ def sample(
 
     def in_raw_units(block: np.ndarray) -> np.ndarray:
         raw: np.ndarray = block * scaling.scale + scaling.center
-        return np.rint(raw) if whole_numbers else raw
+        return np.rint(raw) + 0.0 if whole_numbers else raw  # −0 becomes 0
 
     return map_rows(
         lambda z: _draw(model.network_, z, next(keys)),

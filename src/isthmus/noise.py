@@ -209,7 +209,10 @@ class Neighbours:
     def bind(self, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
         n_rows = len(data.train_rows)
         if n_rows < 2:
-            raise ValueError(f"{self!r} needs at least two rows to train on, and there is one")
+            raise ValueError(
+                f"{self!r} needs at least two rows to train on, and there is one: pass more, or "
+                "validation_fraction=0"
+            )
         n_chosen = min(n_rows, self.n_reference)
         chosen = data.train_rows[np.arange(n_chosen) * n_rows // n_chosen]
         reference = take_rows(data.rows, chosen)
@@ -397,7 +400,26 @@ def bind(noise: Any, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray
     if hasattr(noise, "bind"):
         bound: tuple[Corruption, Float[np.ndarray, "n a"] | None] = noise.bind(data)
         return bound
+    _check_function(noise, data.rows.shape[1])
     return as_corruption(noise, data.scaling), None
+
+
+def _check_function(function: Any, n_features: int) -> None:
+    """Raise for a function that JAX cannot trace, or that changes the shape of rows."""
+    shape = (2, n_features)
+    try:
+        moved = jax.eval_shape(function, single(np.zeros(shape)), jax.random.key(0))
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise TypeError(
+            f"noise={function!r} failed on rows of shape {shape} and a JAX random key "
+            f"({type(error).__name__}: {reason}). Write it with jax.numpy and jax.random"
+        ) from error
+    if getattr(moved, "shape", None) != shape:
+        raise ValueError(
+            f"noise={function!r} made rows of shape {shape} into {getattr(moved, 'shape', moved)!r}: "
+            "return rows of the shape that came"
+        )
 
 
 def as_corruption(function: Callable[[Array, Array], Array], scaling: Scaling) -> Corruption:

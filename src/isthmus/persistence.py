@@ -27,11 +27,26 @@ from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus import elbo, likelihoods, losses, moments, networks, noise, ppca, priors, scaling
+from isthmus import (
+    alignment,
+    elbo,
+    likelihoods,
+    losses,
+    moments,
+    networks,
+    noise,
+    ppca,
+    prediction,
+    priors,
+    scaling,
+)
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.estimators.ensemble import Ensemble
+from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardRegressor
 from isthmus.estimators.linear import LinearAutoencoder
+from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.estimators.variational import VariationalAutoencoder
 from isthmus.files import replacing
 from isthmus.inference import posterior
@@ -42,9 +57,14 @@ N_PROBES = 4
 PROBE_TOLERANCE = 1e-4
 """Largest change of a probe's output, relative to the largest output: other machines round by 1e-6."""
 
-ESTIMATORS: dict[str, type[BaseMap]] = {
+Model = BaseMap | FeedForwardPredictor
+
+ESTIMATORS: dict[str, type[Model]] = {
     cls.__name__: cls
-    for cls in (Autoencoder, DenoisingAutoencoder, LinearAutoencoder, VariationalAutoencoder)
+    for cls in (
+        *(Autoencoder, DenoisingAutoencoder, LinearAutoencoder, VariationalAutoencoder),
+        *(FeedForwardClassifier, FeedForwardRegressor, Ensemble),
+    )
 }
 CLASSES: dict[str, type] = {
     cls.__name__: cls
@@ -53,7 +73,8 @@ CLASSES: dict[str, type] = {
         *(networks.FeedForward, networks.Layer, networks.Affine, networks.MirrorShifts),
         *(networks.Constant, ppca.GaussianFill, elbo.GaussianEncoder, elbo.VariationalPair),
         *(losses.Squared, losses.Absolute, losses.Huber, losses.CrossEntropy),
-        *(moments.ColumnStatistics, scaling.Scaling),
+        *(prediction.Predictor, prediction.SquaredLabels, prediction.LabelCrossEntropy),
+        *(moments.ColumnStatistics, scaling.Scaling, alignment.Alignment),
     )
 } | {
     f"{room.__name__.removeprefix('isthmus.')}.{name}": getattr(room, name)
@@ -77,15 +98,15 @@ class ModelFileError(ValueError):
     """The file is not a model that this version of isthmus can load unchanged."""
 
 
-def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
-    """Write a fitted map to one file, complete or not at all.
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a fitted map or predictor to one file, complete or not at all.
 
     The file holds the weights, the parameters, feature names, scaling and training history, and probe
     rows with their outputs. It is written beside ``path`` and renamed, so an earlier file at ``path``
     stays whole if the disk fills. The optimiser's state is not kept: after ``load``, ``warm_start``
     and ``partial_fit`` start it anew. An Optax ``solver`` and a ``RandomState`` are not kept either.
 
-    Raises NotFittedError before ``fit``, TypeError for anything but an isthmus map, and OSError where
+    Raises NotFittedError before ``fit``, TypeError for anything but an isthmus model, and OSError where
     the file cannot be written.
 
     Examples
@@ -101,24 +122,15 @@ def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
     """
     if type(model).__name__ not in ESTIMATORS:
         raise TypeError(
-            f"save takes a fitted isthmus map ({', '.join(ESTIMATORS)}), got {type(model).__name__}"
+            f"save takes a fitted isthmus model ({', '.join(ESTIMATORS)}), got {type(model).__name__}"
         )
     check_is_fitted(model)
     writer = _Writer({})
-    fitted = {
-        name: writer.node(value, name)
-        for name, value in vars(model).items()
-        if name.endswith("_") and not name.startswith("_")
-    }
     probes = _probe_rows(model)
     header = {
         "schema": SCHEMA,
         "isthmus": isthmus.__version__,
-        "class": type(model).__name__,
-        "parameters": {
-            name: writer.node(value, name) for name, value in model.get_params(deep=False).items()
-        },
-        "fitted": fitted,
+        **writer.model(model),
         "probes": writer.node({"rows": probes, **_probe_outputs(model, probes)}, "probes"),
     }
     text = json.dumps(header, allow_nan=False)
@@ -129,7 +141,7 @@ def save(model: BaseMap, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-    """Read a map that ``save`` wrote, and check that it still gives the numbers it gave.
+    """Read a model that ``save`` wrote, and check that it still gives the numbers it gave.
 
     ``custom`` gives what the model was built with that is your own, by the names that the error without
     it lists: functions and objects; of an Equinox module the class, since the file holds its numbers.
@@ -141,10 +153,7 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
     header, tensors = _read(Path(path))
     try:
         reader = _Reader(tensors, custom or {})
-        cls = ESTIMATORS[header["class"]]
-        model = cls(**{name: reader.value(node) for name, node in header["parameters"].items()})
-        for name, node in header["fitted"].items():
-            setattr(model, name, reader.value(node))
+        model = reader.model(header)
         probes = reader.value(header["probes"])
         outputs = _probe_outputs(model, probes["rows"])
         before = {name: probes[name] for name in outputs}
@@ -172,6 +181,18 @@ class _Writer:
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
         self.tensors = tensors
 
+    def model(self, model: Model, prefix: str = "") -> dict[str, Any]:
+        """Class, parameters, and what ``fit`` set, if it did."""
+        fitted = {
+            name: value
+            for name, value in vars(model).items()
+            if name.endswith("_") and not name.startswith("_")
+        }
+        return {"class": type(model).__name__} | {
+            part: {name: self.node(value, prefix + name) for name, value in values.items()}
+            for part, values in (("parameters", model.get_params(deep=False)), ("fitted", fitted))
+        }
+
     def node(self, value: Any, name: str) -> Any:
         if isinstance(value, np.generic):
             value = value.item()
@@ -182,7 +203,12 @@ class _Writer:
         if isinstance(value, np.ndarray | jax.Array):
             return self._array(np.asarray(value), name)
         if isinstance(value, Mapping):
-            return {"dict": {key: self.node(item, f"{name}.{key}") for key, item in value.items()}}
+            nodes = {key: self.node(item, f"{name}.{key}") for key, item in value.items()}
+            if all(isinstance(key, str) for key in nodes):
+                return {"dict": nodes}
+            return {"pairs": [[self.node(key, name), node] for key, node in nodes.items()]}
+        if isinstance(value, BaseMap | FeedForwardPredictor) and type(value).__name__ in ESTIMATORS:
+            return {"model": self.model(value, f"{name}.")}
         if type(value) in NAMES and is_dataclass(value):
             return {"class": NAMES[type(value)], "fields": self._fields(value, name)}
         if isinstance(value, eqx.Module):
@@ -193,8 +219,9 @@ class _Writer:
         for activation, function in networks.ACTIVATIONS.items():
             if value is function:
                 return {"activation": activation}
-        if name in ("solver", "random_state"):
-            return {"dropped": name}
+        parameter = name.rpartition(".")[2]
+        if parameter in ("solver", "random_state"):
+            return {"dropped": parameter}
         return {"custom": _name_of(value)}
 
     def _fields(self, value: Any, name: str) -> dict[str, Any]:
@@ -204,8 +231,12 @@ class _Writer:
         }
 
     def _array(self, array: np.ndarray, name: str) -> Any:
-        if array.dtype.kind in "OU":
-            return {"strings": [str(item) for item in array]}
+        if array.dtype.kind == "U":
+            return {"words": array.tolist()}
+        if array.dtype.kind == "O":
+            if all(isinstance(item, str) for item in array):
+                return {"strings": array.tolist()}
+            return {"objects": [self.node(item, f"{name}.{i}") for i, item in enumerate(array)]}
         # ascontiguousarray makes a number an array of one.
         self.tensors[name] = np.ascontiguousarray(array).reshape(array.shape)
         return {"tensor": name}
@@ -220,6 +251,13 @@ class _Reader:
         self.tensors, self.custom = tensors, custom
         self.dropped: list[str] = []
 
+    def model(self, node: Mapping[str, Any]) -> Any:
+        parameters = {name: self.value(part) for name, part in node["parameters"].items()}
+        model = ESTIMATORS[node["class"]](**parameters)
+        for name, part in node["fitted"].items():
+            setattr(model, name, self.value(part))
+        return model
+
     def value(self, node: Any) -> Any:
         if not isinstance(node, dict):
             return node
@@ -229,7 +267,11 @@ class _Reader:
             "float": lambda: float(content),
             "tensor": lambda: self.tensors[content],
             "strings": lambda: np.array(content, dtype=object),
+            "words": lambda: np.array(content),
+            "objects": lambda: np.array(list(map(self.value, content)), dtype=object),
             "dict": lambda: {key: self.value(item) for key, item in content.items()},
+            "pairs": lambda: {self.value(key): self.value(item) for key, item in content},
+            "model": lambda: self.model(content),
             "class": lambda: CLASSES[content](**self._fields(node)),
             "module": lambda: self._module(content, self._fields(node)),
             "tuple": lambda: tuple(map(self.value, content)),
@@ -331,17 +373,21 @@ def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.frombuffer(digest.digest(), np.uint8)
 
 
-def _probe_rows(model: BaseMap) -> np.ndarray:
+def _probe_rows(model: Model) -> np.ndarray:
     """Rows about as far from the center as the data, whatever they were."""
     noise = np.random.default_rng(0).standard_normal((N_PROBES, model.n_features_in_))
     rows: np.ndarray = model.scaling_.center + model.scaling_.scale * noise
     return rows
 
 
-def _probe_outputs(model: BaseMap, rows: np.ndarray) -> dict[str, np.ndarray]:
+def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
     with warnings.catch_warnings():
         # Probe rows carry no feature names, rightly.
         warnings.filterwarnings("ignore", message=".*feature names.*")
+        for method in ("predict_proba", "predict"):
+            if hasattr(model, method):
+                return {method: getattr(model, method)(rows)}
+        assert isinstance(model, BaseMap)
         coordinates = np.asarray(model.transform(rows))
         outputs = {
             "transform": coordinates,

@@ -218,11 +218,14 @@ def _fill(
 def without_useless(rows: Any, errors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
     """The rows, with NaN for entries that are uncertain by more than the feature's interquartile range.
 
-    They say nothing of the feature, and a single one could spoil its mean and scale.
+    They say nothing of the feature, and a single one could spoil its mean and scale. Where most of its
+    values are one and the same, the standard deviation takes the range's place.
     """
     values = dense(rows).astype(np.float64)
     low, high = np.nanpercentile(values, [25, 75], axis=0)
-    values[errors > high - low] = np.nan
+    spread = np.where(high > low, high - low, np.nanstd(values, axis=0))
+    useless = errors > np.where(spread > 0, spread, np.inf)
+    values[useless & ~useless.all(axis=0)] = np.nan
     return values
 
 

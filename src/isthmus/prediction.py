@@ -26,6 +26,11 @@ def scores(output: Float[Array, "... k"]) -> Float[Array, "... K"]:
     return jnp.concatenate([-output, output], axis=-1)
 
 
+def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K"]:
+    """1 in the column of the class, 0 in the others."""
+    return jax.nn.one_hot(label[..., 0].astype(jnp.int32), n_classes)
+
+
 @dataclass(frozen=True)
 class SquaredLabels:
     """2 Σ_k (1[y = k] − p_k)², twice Brier's score (Brier 1950); (b − tanh f)² for two classes."""
@@ -34,10 +39,10 @@ class SquaredLabels:
         """The probability of each class."""
         return jax.nn.softmax(scores(output))
 
-    def __call__(self, label: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
-        """``label`` is the number of the class, from 0."""
+    def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
+        """``x`` is the number of the class, from 0."""
         p = self.mean(output)
-        return 2 * jnp.sum(jnp.square(jax.nn.one_hot(label[..., 0], p.shape[-1]) - p), axis=-1)
+        return 2 * jnp.sum(jnp.square(one_hot(x, p.shape[-1]) - p), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,10 @@ class LabelCrossEntropy:
         """The probability of each class."""
         return jax.nn.softmax(scores(output))
 
-    def __call__(self, label: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
-        """``label`` is the number of the class, from 0."""
+    def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
+        """``x`` is the number of the class, from 0."""
         log_p = jax.nn.log_softmax(scores(output))
-        return -jnp.sum(jax.nn.one_hot(label[..., 0], log_p.shape[-1]) * log_p, axis=-1)
+        return -jnp.sum(one_hot(x, log_p.shape[-1]) * log_p, axis=-1)
 
 
 LABEL_LOSSES: dict[str, Loss] = {"cross_entropy": LabelCrossEntropy(), "squared": SquaredLabels()}

@@ -11,21 +11,23 @@ spirit of the standard-error rule of Breiman et al. 1984, "Classification and Re
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 from scipy.special import stdtrit
 
 from isthmus.networks import trainable
+from isthmus.passes import Call, State, passes_over, start_state
+from isthmus.passes import Objective as Objective
+from isthmus.recording import Recorder
 from isthmus.solvers import Solver
 from isthmus.sources import Source, batch_orders
 
@@ -42,15 +44,7 @@ SIGNIFICANCE = 0.01
 HELD_OUT_CHUNK = 2048
 """Held-out rows evaluated at a time: bounds the memory of their activations."""
 
-
-class Objective(Protocol):
-    """What is minimised: pure, one loss per row of a batch of scaled rows.
-
-    One that changes in the course of training has two methods more: ``at(progress)`` gives the
-    objective at that share of all steps, ``steady()`` one that stays as it is at the end.
-    """
-
-    def __call__(self, network: Any, batch: Float[Array, "n D"], key: Array) -> Float[Array, " n"]: ...
+Orders = Int[np.ndarray, "*M passes steps batch"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,8 @@ class DivergenceError(ArithmeticError):
 class HeldOut(NamedTuple):
     """Held-out rows in equal chunks, the last one padded; ``valid`` is 1 on the rows that count."""
 
-    rows: Float[Array, "chunks rows D"]
-    valid: Float[Array, "chunks rows"]
+    rows: Float[Array | np.ndarray, "chunks rows D"]
+    valid: Float[Array | np.ndarray, "chunks rows"]
 
     @classmethod
     def from_rows(cls, rows: Float[np.ndarray, "m D"]) -> HeldOut:
@@ -89,42 +83,119 @@ class HeldOut(NamedTuple):
         size = -(-len(rows) // n_chunks)
         padded = np.resize(rows, (n_chunks * size, rows.shape[1]))
         valid = (np.arange(n_chunks * size) < len(rows)).astype(np.float32)
-        return cls(
-            jax.device_put(padded.reshape(n_chunks, size, -1)),
-            jax.device_put(valid.reshape(n_chunks, size)),
+        return cls(padded.reshape(n_chunks, size, -1), valid.reshape(n_chunks, size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training, all that ``train`` takes: what is lowered, from where, over which rows, and how."""
+
+    objective: Objective
+    network: Any
+    source: Source
+    solver: Solver
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    rng: np.random.Generator
+    held_out: Float[np.ndarray, "m D"] | None = None
+    held_out_objective: Objective | None = None
+    patience: int | None = None
+    optimiser: Any = None
+    verbose: bool = False
+
+    @cached_property
+    def static_part(self) -> tuple[Objective, Objective, Solver, Any]:
+        """What training leaves as it is: objective, judge, solver, and the network without weights."""
+        _, static = eqx.partition(self.network, trainable(self.network))
+        return self.objective, self.held_out_objective or self.objective, self.solver, static
+
+    @cached_property
+    def weights(self) -> Any:
+        """What training moves."""
+        return eqx.filter(self.network, trainable(self.network))
+
+    @property
+    def batch(self) -> int:
+        """Rows in a step."""
+        return min(self.batch_size, self.source.block_rows)
+
+    @property
+    def steps_per_block(self) -> int:
+        return -(-self.source.block_rows // self.batch)
+
+    def call(self, seed: Any) -> Call:
+        """What every compiled call is told, the first one's two passes included."""
+        steps_per_epoch = self.steps_per_block * self.source.n_blocks
+        return Call(
+            n_passes=np.int32(2),
+            is_first=np.bool_(True),
+            ends_epoch=np.bool_(True),
+            steps_per_epoch=np.float32(steps_per_epoch),
+            n_steps=np.float32(self.max_epochs * steps_per_epoch),
+            peak=np.float32(self.learning_rate),
+            patience=np.int32(self.max_epochs if self.patience is None else self.patience),
+            seed=seed,
+        )
+
+    def result(self, state: State, history: dict[str, np.ndarray], stopped: str) -> TrainingResult:
+        """The best epoch's network, or the start where that is not clearly better."""
+        held_out = self.held_out
+        start_stays = held_out is not None and not float(state.best_margin) > least_margin(len(held_out))
+        best = self.network if start_stays else eqx.combine(state.best_weights, self.network)
+        return TrainingResult(
+            network=best,
+            optimiser=state.optimiser,
+            history=history,
+            best_epoch=0 if start_stays else max(0, int(state.best_epoch)),
+            stopped=stopped,
         )
 
 
-class _State(eqx.Module):
-    """What compiled calls hand on: weights, optimiser, counters, and the best so far.
+class Alone:
+    """One network, and the program that trains it."""
 
-    ``epoch`` counts evaluated epochs from −1, "nothing yet": the first pass only evaluates the start.
-    ``best_margin`` is the best epoch's advance on the start in standard errors of that difference.
-    """
+    def __init__(self, job: Job) -> None:
+        self.jobs: Sequence[Job] = (job,)
+        self.seed: Any = np.uint32(job.rng.integers(2**32))
+        weights = job.weights
+        optimiser = job.optimiser
+        if optimiser is None:
+            optimiser = eqx.filter_jit(job.solver.transformation.init)(weights)
+        self.held_out = None
+        if job.held_out is not None:
+            self.held_out = jax.device_put(HeldOut.from_rows(job.held_out))
+        self.state = start_state(weights, optimiser, self.held_out)
 
-    weights: Any
-    optimiser: Any
-    step: Int[Array, ""]
-    epoch: Int[Array, ""]
-    loss_sum: Float[Array, ""]
-    finite: Bool[Array, ""]
-    start_losses: Float[Array, "chunks rows"]
-    best_weights: Any
-    best_loss: Float[Array, ""]
-    best_epoch: Int[Array, ""]
-    best_margin: Float[Array, ""]
+    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+        """Endless rounds through the source; a single block stays on the device."""
+        source, rng = self.jobs[0].source, self.jobs[0].rng
+        if source.n_blocks == 1:
+            ((block, n_valid),) = source.blocks(rng)
+            resident = jax.device_put(block)
+            while True:
+                yield iter([(resident, n_valid, True)])
+        while True:
+            yield (
+                (jax.device_put(block), n_valid, index == source.n_blocks - 1)
+                for index, (block, n_valid) in enumerate(source.blocks(rng))
+            )
 
+    def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
+        """Row numbers of every batch of some passes; ``shape`` is (room, steps, batch)."""
+        return batch_orders(int(self.seed), passes, n_valid, shape)
 
-class _Call(NamedTuple):
-    """What one compiled call is told. Arrays all, so that another value compiles nothing anew."""
+    def run(self, block: Array, orders: Orders, call: Call) -> Array:
+        """Pass over a block; the records of epochs that end in it come as soon as they are read."""
+        static_part = self.jobs[0].static_part
+        self.state, records = _run(static_part, self.state, block, orders, self.held_out, call)
+        return records
 
-    n_passes: Any
-    ends_epoch: Any
-    steps_per_epoch: Any
-    n_steps: Any
-    peak: Any
-    patience: Any
-    seed: Any
+    def states(self) -> list[State]:
+        """The last state, on the host: of each member one, where there are several."""
+        return [
+            eqx.tree_at(lambda s: s.best_weights, self.state, jax.device_get(self.state.best_weights))
+        ]
 
 
 def train(
@@ -153,72 +224,101 @@ def train(
     Raises DivergenceError when a loss is NaN or infinite. A KeyboardInterrupt ends training with a
     warning and the best network so far; before the first evaluation it is let through.
     """
-    batch_size = min(batch_size, source.block_rows)
-    n_batches = -(-source.block_rows // batch_size)
-    most_passes = 2
-    if source.n_blocks == 1:
-        most_passes = int(np.clip(MAX_ORDERS // source.n_rows, 2, min(MAX_PASSES, max_epochs + 1)))
-    call = _Call(
-        n_passes=np.int32(2),
-        ends_epoch=np.bool_(True),
-        steps_per_epoch=np.float32(n_batches * source.n_blocks),
-        n_steps=np.float32(max_epochs * n_batches * source.n_blocks),
-        peak=np.float32(learning_rate),
-        patience=np.int32(max_epochs if patience is None else patience),
-        seed=np.uint32(rng.integers(2**32)),
+    return train_job(
+        Job(
+            objective=objective,
+            network=network,
+            source=source,
+            solver=solver,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            rng=rng,
+            held_out=held_out,
+            held_out_objective=held_out_objective,
+            patience=patience,
+            optimiser=optimiser,
+            verbose=verbose,
+        )
     )
-    weights, static = eqx.partition(network, trainable(network))
-    rows = None if held_out is None else HeldOut.from_rows(held_out)
-    static_part = (objective, held_out_objective or objective, solver, static)
-    if optimiser is None:
-        optimiser = eqx.filter_jit(solver.transformation.init)(weights)
-    state = _start(weights, optimiser, rows)
-    n_done, n_passes, stopped = 0, 2, ""
-    with _Recorder(max_epochs, verbose) as recorder:
+
+
+def train_job(job: Job) -> TrainingResult:
+    """``train`` with its arguments in one object."""
+    (result,) = run(Alone(job))
+    if result.stopped == "diverged":
+        epoch = max(0, len(result.history["epoch"]) - 1)
+        raise DivergenceError(_divergence_message(epoch, job.learning_rate, result), result)
+    return result
+
+
+def run(crew: Alone) -> list[TrainingResult]:
+    """The loop: pass over blocks until every member of the crew has a reason to stop."""
+    job = crew.jobs[0]
+    call = job.call(crew.seed)
+    most_passes = 2
+    if job.source.n_blocks == 1:
+        most = MAX_ORDERS // (job.source.n_rows * len(crew.jobs))
+        most_passes = int(np.clip(most, 2, min(MAX_PASSES, job.max_epochs + 1)))
+    shape = (most_passes, job.steps_per_block, job.batch)
+    n_passes, reasons = 2, [""]
+    with (
+        Recorder(len(crew.jobs), job.max_epochs, job.verbose) as recorder,
+        ThreadPoolExecutor(max_workers=1) as drawer,
+    ):
+        orders = _OrdersAhead(crew, shape, drawer)
         try:
-            for round_ in _rounds(source, rng):
+            for round_ in crew.rounds():
                 for block, n_valid, ends_epoch in round_:
-                    state, records = _run(
-                        static_part,
-                        state,
-                        block,
-                        batch_orders(
-                            int(call.seed),
-                            range(n_done, n_done + n_passes),
-                            n_valid,
-                            (most_passes, n_batches, batch_size),
-                        ),
-                        rows,
-                        call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch)),
-                    )
+                    told = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
+                    records = crew.run(block, orders.take(n_passes, n_valid), told)
                     recorder.add(np.asarray(records))
-                    if not bool(state.finite):
+                    if not np.any(np.asarray(crew.state.finite)):
                         break
-                    n_done, n_passes = n_done + n_passes, 1
-                stopped = _reason_to_stop(state, call, max_epochs)
-                if stopped:
+                    n_passes, call = 1, call._replace(is_first=np.bool_(False))
+                reasons = _reasons_to_stop(crew.state, call, job.max_epochs)
+                if all(reasons):
                     break
                 n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
         except KeyboardInterrupt:
-            if not recorder.rows:
+            if not recorder.epochs:
                 raise
-            stopped = "interrupted"
+            reasons = [
+                reason or "interrupted" for reason in _reasons_to_stop(crew.state, call, job.max_epochs)
+            ]
             warnings.warn(
-                f"training was interrupted after {recorder.epoch} of {max_epochs} epochs; "
+                f"training was interrupted after {recorder.epoch} of {job.max_epochs} epochs; "
                 "the model holds the best weights so far",
                 stacklevel=2,
             )
-    start_stays = held_out is not None and not float(state.best_margin) > least_margin(len(held_out))
-    result = TrainingResult(
-        network=network if start_stays else eqx.combine(jax.device_get(state.best_weights), static),
-        optimiser=state.optimiser,
-        history=recorder.history(),
-        best_epoch=0 if start_stays else max(0, int(state.best_epoch)),
-        stopped=stopped,
-    )
-    if stopped == "diverged":
-        raise DivergenceError(_divergence_message(recorder.epoch, learning_rate, result), result)
-    return result
+    return [
+        member.result(state, recorder.history(index), reason)
+        for index, (member, state, reason) in enumerate(
+            zip(crew.jobs, crew.states(), reasons, strict=True)
+        )
+    ]
+
+
+class _OrdersAhead:
+    """Batches of one call after another, drawn while the device is busy with the call before."""
+
+    def __init__(self, crew: Alone, shape: tuple[int, int, int], drawer: ThreadPoolExecutor) -> None:
+        self.crew, self.shape, self.drawer = crew, shape, drawer
+        self.n_taken = 0
+        self.upcoming: tuple[int, Future[Orders]] | None = None
+
+    def take(self, n_passes: int, n_valid: int) -> Orders:
+        """Those of the next passes, and perhaps of some more."""
+        upcoming, self.upcoming = self.upcoming, None
+        start, self.n_taken = self.n_taken, self.n_taken + n_passes
+        if upcoming is not None and upcoming[0] == n_valid:
+            orders = upcoming[1].result()
+        else:
+            orders = self.crew.orders(range(start, start + n_passes), n_valid, self.shape)
+        if n_passes == self.shape[0]:
+            following = range(self.n_taken, self.n_taken + n_passes)
+            self.upcoming = n_valid, self.drawer.submit(self.crew.orders, following, n_valid, self.shape)
+        return orders
 
 
 def least_margin(n_held_out: int) -> float:
@@ -226,210 +326,35 @@ def least_margin(n_held_out: int) -> float:
     return float(stdtrit(n_held_out - 1, 1 - SIGNIFICANCE))
 
 
-def _rounds(source: Source, rng: np.random.Generator) -> Iterator[Iterator[tuple[Array, int, bool]]]:
-    """Endless rounds through the source; a single block stays on the device."""
-    if source.n_blocks == 1:
-        ((block, n_valid),) = source.blocks(rng)
-        resident = jax.device_put(block)
-        while True:
-            yield iter([(resident, n_valid, True)])
-    while True:
-        yield (
-            (jax.device_put(block), n_valid, index == source.n_blocks - 1)
-            for index, (block, n_valid) in enumerate(source.blocks(rng))
-        )
-
-
-def _reason_to_stop(state: _State, call: _Call, max_epochs: int) -> str:
-    if not bool(state.finite):
-        return "diverged"
-    if int(state.epoch) >= max_epochs:
-        return "max_epochs"
-    if int(state.epoch - state.best_epoch) >= call.patience:
-        return "no improvement"
-    return ""
-
-
-def _start(weights: Any, optimiser: Any, held_out: HeldOut | None) -> _State:
-    weights = jax.device_put(weights)
-    counted = (0, 0) if held_out is None else held_out.valid.shape
-    scalars: dict[str, Any] = {
-        "step": np.int32(0),
-        "epoch": np.int32(-1),
-        "loss_sum": np.float32(0),
-        "finite": np.bool_(True),
-        "start_losses": np.zeros(counted, np.float32),
-        "best_loss": np.float32(np.inf),
-        "best_epoch": np.int32(-1),
-        "best_margin": np.float32(-np.inf),
-    }
-    return _State(weights=weights, optimiser=optimiser, best_weights=weights, **jax.device_put(scalars))
+def _reasons_to_stop(state: State, call: Call, max_epochs: int) -> list[str]:
+    """Why each member's training ends here, or an empty string."""
+    finite, epoch, best_epoch = (
+        np.atleast_1d(np.asarray(part)) for part in (state.finite, state.epoch, state.best_epoch)
+    )
+    waited = epoch - best_epoch >= call.patience
+    reasons = np.where(epoch >= max_epochs, "max_epochs", np.where(waited, "no improvement", ""))
+    return [str(reason) for reason in np.where(finite, reasons, "diverged")]
 
 
 @eqx.filter_jit
 def _run(
     static_part: tuple[Objective, Objective, Solver, Any],
-    state: _State,
+    state: State,
     block: Float[Array, "rows D"],
     orders: Int[Array | np.ndarray, "passes steps batch"],
     held_out: HeldOut | None,
-    call: _Call,
-) -> tuple[_State, Float[Array, "passes 4"]]:
-    """Pass over the block ``call.n_passes`` times; evaluate, and record, where an epoch ends."""
-    objective, held_out_objective, solver, static = static_part
-    key = jax.random.key(call.seed)
-
-    def batch_loss(weights: Any, batch: Array, step: Array) -> Array:
-        network = eqx.combine(weights, static)
-        now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
-        return jnp.mean(now(network, batch, jax.random.fold_in(key, step)))
-
-    def train_step(state: _State, order: Int[Array, " batch"]) -> tuple[_State, None]:
-        loss, gradient = jax.value_and_grad(batch_loss)(state.weights, block[order], state.step)
-        update, optimiser = solver.transformation.update(gradient, state.optimiser, state.weights)
-        rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
-        weights = jax.tree.map(lambda w, u: w - rate * u, state.weights, update)
-        new = (weights, optimiser, state.step + 1, state.loss_sum + loss)
-        return eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new), None
-
-    def one_pass(carry: tuple[Array, _State, Array]) -> tuple[Array, _State, Array]:
-        done, state, records = carry
-        state = jax.lax.cond(
-            state.epoch >= 0,
-            lambda s: jax.lax.scan(train_step, s, orders[done])[0],
-            lambda s: s,
-            state,
-        )
-        state, records = jax.lax.cond(
-            call.ends_epoch | (state.epoch < 0),
-            lambda s: end_epoch(s, records.at[done].set),
-            lambda s: (eqx.tree_at(lambda s: s.finite, s, jnp.isfinite(s.loss_sum)), records),
-            state,
-        )
-        return done + 1, state, records
-
-    def end_epoch(state: _State, record: Any) -> tuple[_State, Array]:
-        train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
-        network = eqx.combine(state.weights, static)
-        held_out_loss, losses, margin = _judge(
-            held_out_objective, network, held_out, state.start_losses, state.epoch < 0, key
-        )
-        finite = jnp.isfinite(state.loss_sum) & (jnp.isfinite(held_out_loss) | (held_out is None))
-        better = finite & ((held_out_loss < state.best_loss) | (held_out is None))
-        epoch = state.epoch + 1
-        rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
-        best = (state.weights, held_out_loss, epoch, margin)
-        so_far = (state.best_weights, state.best_loss, state.best_epoch, state.best_margin)
-        best = jax.lax.cond(better, lambda: best, lambda: so_far)
-        state = eqx.tree_at(
-            lambda s: (
-                *(s.best_weights, s.best_loss, s.best_epoch, s.best_margin),
-                *(s.epoch, s.loss_sum, s.finite, s.start_losses),
-            ),
-            state,
-            (*best, epoch, jnp.zeros_like(state.loss_sum), finite, losses),
-        )
-        return state, record(jnp.stack([epoch.astype(jnp.float32), train_loss, held_out_loss, rate]))
-
-    def goes_on(carry: tuple[Array, _State, Array]) -> Array:
-        done, state, _ = carry
-        in_time = state.epoch - state.best_epoch < call.patience
-        return jnp.asarray((done < call.n_passes) & state.finite & in_time)
-
-    records = jnp.full((orders.shape[0], 4), -1.0)
-    _, state, records = jax.lax.while_loop(goes_on, one_pass, (jnp.int32(0), state, records))
-    return state, records
-
-
-def _judge(
-    objective: Objective,
-    network: Any,
-    held_out: HeldOut | None,
-    start_losses: Float[Array, "chunks rows"],
-    is_start: Bool[Array, ""],
-    key: Array,
-) -> tuple[Float[Array, ""], Float[Array, "chunks rows"], Float[Array, ""]]:
-    """Mean held-out loss, the start's losses, and the advance on the start in standard errors."""
-    if held_out is None:
-        return jnp.float32(jnp.nan), start_losses, jnp.float32(jnp.inf)
-
-    def of_chunk(chunk: tuple[Array, Array]) -> Array:
-        number, rows = chunk
-        return objective(network, rows, jax.random.fold_in(key, number))
-
-    losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
-    count = jnp.sum(held_out.valid)
-    start_losses = jnp.where(is_start, losses, start_losses)
-    advance = (start_losses - losses) * held_out.valid
-    mean = jnp.sum(advance) / count
-    variance = jnp.sum(jnp.square(advance - mean) * held_out.valid) / jnp.maximum(1.0, count - 1)
-    error = jnp.sqrt(variance / count)
-    # One row gives no error, so no evidence.
-    margin = jnp.where((mean > 0) & (count > 1), mean / jnp.maximum(error, 1e-30), -jnp.inf)
-    return jnp.sum(losses * held_out.valid) / count, start_losses, margin
-
-
-@dataclass
-class _Recorder:
-    """Turns the records that calls return into the history, and drives the progress bar."""
-
-    max_epochs: int
-    verbose: bool
-    rows: list[np.ndarray] = field(default_factory=list)
-    clock: float = field(default_factory=time.perf_counter)
-    bar: Any = None
-
-    def __enter__(self) -> _Recorder:
-        if self.verbose:
-            from rich.console import Console
-            from rich.progress import Progress, TextColumn
-
-            columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
-            self.bar = Progress(*columns, console=Console(stderr=True))
-            self.bar.start()
-            self.bar.add_task("training", total=self.max_epochs, loss="")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.bar:
-            self.bar.stop()
-
-    @property
-    def epoch(self) -> int:
-        """Epochs recorded so far, the start not counted."""
-        return max(0, len(self.rows) - 1)
-
-    def add(self, records: Float[np.ndarray, "passes 4"]) -> None:
-        done = records[records[:, 0] >= 0]
-        if not len(done):
-            return
-        now = time.perf_counter()
-        seconds = (now - self.clock) / max(1, int(np.sum(done[:, 0] > 0)))
-        self.clock = now
-        for record in done:
-            self.rows.append(np.append(record, seconds if record[0] > 0 else 0.0))
-        if self.bar:
-            shown = record[2] if np.isfinite(record[2]) else record[1]
-            self.bar.update(self.bar.task_ids[0], completed=self.epoch, loss=f"loss {shown:.4g}")
-
-    def passes_in(self, seconds: float, most: int) -> int:
-        """How many more epochs fit into one call of about ``seconds``."""
-        affordable = int(seconds / max(1e-9, self.rows[-1][-1]))
-        return int(np.clip(affordable, 1, min(most, self.max_epochs - self.epoch)))
-
-    def history(self) -> dict[str, np.ndarray]:
-        names = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
-        table = np.array(self.rows).reshape(-1, len(names))
-        columns = dict(zip(names, table.T.copy(), strict=True))
-        return columns | {"epoch": columns["epoch"].astype(int)}
+    call: Call,
+) -> tuple[State, Float[Array, "passes 4"]]:
+    """The program of one network."""
+    return passes_over(static_part, state, block, orders, held_out, call)
 
 
 def _divergence_message(epoch: int, learning_rate: float, result: TrainingResult) -> str:
+    if epoch == 0:
+        return (
+            "the loss is NaN or infinite before the first step: look for extreme values in the data, "
+            "and at a noise, loss, prior or likelihood of your own"
+        )
     return (
         f"the loss became NaN or infinite in epoch {epoch}. The likely cause is a learning rate that "
         f"is too high (it is {learning_rate:g}): try a tenth of it. If that does not help, look for "

@@ -63,10 +63,10 @@ class Autoencoder(TrainedMap):
         units. "range": [0, 1] for each. The model takes and returns raw data in any case.
     input_noise : float or None, default None
         Standard deviation of Gaussian noise added to the inputs in training, in units of a feature's
-        typical spread; it keeps the map smooth between the rows. 0 turns it off. ``None`` is the typical
-        distance of a row to its nearest other, per feature, at most 1: 0.05 on 2 000 rows of a swiss
-        roll, 0.5 on small images of digits, 0.8 on large ones. Half and twice as much do worse on
-        held-out rows of one or the other.
+        typical spread; it keeps the map smooth between the rows. 0 turns it off. ``None`` is 1.25
+        times the typical distance of a row to its nearest other, per feature, at most 1: 0.06 on 2 000
+        rows of a swiss roll, 0.6 on small images of digits, 0.8 on large ones. Half and twice as much
+        do worse on held-out rows of one or the other.
     solver : {"adam", "gradient_descent"} or optax.GradientTransformation, default "adam"
         "adam": β₂ = 0.99, 5 % warm-up, then a cosine to 0, decoupled weight decay 0.3.
         "gradient_descent": w ← w − ε ∂L/∂w with all rows in each step, unless ``batch_size`` is given.

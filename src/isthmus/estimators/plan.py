@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Self
@@ -35,12 +35,7 @@ class Schedule:
     validation_fraction: float
 
     def for_one_pass(self) -> Self:
-        """One epoch at a steady rate, for ``partial_fit``; raises ValueError for a solver without."""
-        if self.solver.needs_all_rows:
-            raise ValueError(
-                "partial_fit goes through rows in parts, and the solver compares gradients of all rows "
-                "from step to step: use fit, with warm_start=True to go on, or solver='adam'"
-            )
+        """One epoch at a steady rate, for ``partial_fit``."""
         solver = self.solver.steady()
         default = self.learning_rate == self.solver.peak
         return replace(
@@ -206,14 +201,14 @@ def _activation(activation: Any) -> Activation:
     return function
 
 
-def as_loss(loss: Any) -> Loss:
+def as_loss(loss: Any, known: Mapping[str, Loss] = LOSSES) -> Loss:
     """The named loss, or an object that is one."""
     if isinstance(loss, str):
-        check_choice("loss", loss, LOSSES)
-        return LOSSES[loss]
+        check_choice("loss", loss, known)
+        return known[loss]
     if not (callable(loss) and hasattr(loss, "mean")):
         raise TypeError(
-            f"loss={loss!r}: expected one of {', '.join(map(repr, LOSSES))}, or an object such as "
+            f"loss={loss!r}: expected one of {', '.join(map(repr, known))}, or an object such as "
             "isthmus.Huber(delta=0.5)"
         )
     checked: Loss = loss

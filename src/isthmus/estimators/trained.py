@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -25,7 +25,10 @@ from isthmus.networks import Activation, DataMap, Frame, PCAPath, single
 from isthmus.noise import Corruption, RowsOfTraining
 from isthmus.scaling import ScaledRows, Scaling
 from isthmus.sources import ArraySource, Beside
-from isthmus.training import DivergenceError, Objective, TrainingResult, train
+from isthmus.training import DivergenceError, Job, Objective, TrainingResult, train_job
+
+NOISE_OF_GAP = 1.25
+"""Input noise in units of the distance to the nearest row, per feature. Chosen by held-out error."""
 
 MOST_NOISE = 1.0
 """Input noise in units of a feature's spread: with more, a row is not to be told from the others."""
@@ -76,7 +79,8 @@ class Start:
     """Where training begins: scaling and network; the frame if it is PCA or fitted before.
 
     ``yardstick`` is the pair that must be beaten, where there is one; ``is_fitted`` says that training
-    goes on.
+    goes on. ``redraw`` gives the same start with other random weights, so that what follows from the
+    data is computed once for many.
     """
 
     scaling: Scaling
@@ -84,6 +88,7 @@ class Start:
     frame: Frame | None = None
     yardstick: Any = None
     is_fitted: bool = False
+    redraw: Callable[[np.random.Generator], Start] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,16 @@ class Task:
         if not hasattr(self.objective, "steady"):
             return self
         return replace(self, objective=self.objective.steady())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that is ready to run, and what its result is taken over with."""
+
+    job: Job
+    rows: ScaledRows
+    task: Task
+    start: Start
 
 
 class TrainedMap(BaseMap):
@@ -173,29 +188,65 @@ class TrainedMap(BaseMap):
         rng = generator(self.random_state)
         start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, rng)
         data = RowsOfTraining(ScaledRows(rows, start.scaling), np.arange(rows.shape[0]))
-        optimiser = getattr(self, "_optimiser", None)
-        self._train(data, self._task(data, start).steady(), plan, start, rng, optimiser=optimiser)
+        task = self._task(data, start).steady()
+        prepared = self._job(data, task, plan, start, rng)
+        self._train(
+            replace(prepared, job=replace(prepared.job, optimiser=getattr(self, "_optimiser", None)))
+        )
         return self
 
     def _fit(self, X: Any, errors: Any = None) -> Self:
+        prepared = self._prepare(X, errors=errors)
+        self._sum_up(prepared, self._train(prepared))
+        return self
+
+    def _prepare(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        errors: Any = None,
+        like: Prepared | None = None,
+        bootstrap: bool = False,
+    ) -> Prepared:
+        """All that ``fit`` does before it trains; ``y`` is ignored.
+
+        ``like`` is another member's, of the same rows, to share what follows from the rows alone;
+        ``bootstrap`` draws as many training rows as there are from them, with replacement.
+        """
         continues = self.warm_start and hasattr(self, "network_")
         rows = check_rows(self, X, reset=not continues, min_rows=2)
         self._check_parameters()
         errors = None if errors is None else check_errors(errors, rows)
         plan = Plan.of(self, *rows.shape)
-        split_rng, weights_rng, batches_rng = generator(self.random_state).spawn(3)
-        start = self._as_it_is(plan) if continues else self._at_pca(rows, plan, weights_rng, errors)
+        split_rng, weights_rng, batches_rng, draws_rng = generator(self.random_state).spawn(4)
+        if continues:
+            start = self._as_it_is(plan)
+        elif like is not None and like.start.redraw is not None:
+            start = like.start.redraw(weights_rng)
+        else:
+            start = self._at_pca(rows, plan, weights_rng, errors)
         train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
+        if bootstrap:
+            train_rows = np.sort(draws_rng.choice(train_rows, len(train_rows)))
         data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows, errors)
-        task = self._task(data, start)
-        held_out = task.complete(data.rows)[held_out_rows] if len(held_out_rows) else None
-        result = self._train(data, task, plan, start, batches_rng, held_out)
+        return self._job(data, self._task(data, start), plan, start, batches_rng, held_out_rows)
+
+    def _finish(self, prepared: Prepared, result: TrainingResult) -> None:
+        """All that ``fit`` does after it has trained; a map that diverged has its last good weights."""
+        self._adopt(result, prepared.rows, prepared.task, prepared.start)
+        if result.stopped != "diverged":
+            self._sum_up(prepared, result)
+
+    def _sum_up(self, prepared: Prepared, result: TrainingResult) -> None:
+        """Record how the map compares with its yardstick, and warn where it is not better."""
         self.validation_loss_ = float(result.history["validation_loss"][result.best_epoch])
-        if not continues:
-            self.pca_validation_loss_ = self._pca_loss(plan, task, start, result, held_out)
-        if result.stopped != "interrupted":
-            self._warn_of_no_improvement(len(held_out_rows), result)
-        return self
+        if not prepared.start.is_fitted:
+            self.pca_validation_loss_ = self._pca_loss(prepared, result)
+        elif not hasattr(self, "pca_validation_loss_"):
+            self.pca_validation_loss_ = float("nan")  # partial_fit held out no rows
+        if result.stopped != "interrupted" and prepared.job.held_out is not None:
+            self._warn_of_no_improvement(len(prepared.job.held_out), result)
 
     def _as_it_is(self, plan: Plan) -> Start:
         pair = self.network_.pair
@@ -223,47 +274,53 @@ class TrainedMap(BaseMap):
     ) -> Start:
         """Scaling and principal axes of all rows, and the pair that starts there if it is to."""
         scaling = self._fit_scaling(column_statistics(rows))
-        if not plan.starts_at_pca and plan.validation_fraction == 0:
-            return Start(scaling, plan.architecture.initialise(rng, None))
-        axes = principal_axes(ScaledRows(rows, scaling), plan.architecture.n_components)
-        path = PCAPath.of(axes)
-        if not plan.starts_at_pca:
-            pair = plan.architecture.initialise(rng, None)
-            return Start(scaling, pair, yardstick=path.pair())
-        frame = pca_frame(path, scaling.unit, plan.architecture.tied)
-        pair = plan.architecture.initialise(rng, path)
-        return Start(scaling, pair, frame, pair)
+        path = None
+        if plan.starts_at_pca or plan.validation_fraction > 0:
+            path = PCAPath.of(principal_axes(ScaledRows(rows, scaling), plan.architecture.n_components))
 
-    def _train(
+        def draw(rng: np.random.Generator) -> Start:
+            if path is None or not plan.starts_at_pca:
+                pair = plan.architecture.initialise(rng, None)
+                return Start(scaling, pair, yardstick=path and path.pair(), redraw=draw)
+            frame = pca_frame(path, scaling.unit, plan.architecture.tied)
+            pair = plan.architecture.initialise(rng, path)
+            return Start(scaling, pair, frame, pair, redraw=draw)
+
+        return draw(rng)
+
+    def _job(
         self,
         data: RowsOfTraining,
         task: Task,
         plan: Plan,
         start: Start,
         rng: np.random.Generator,
-        held_out: Float[np.ndarray, "k D+a"] | None = None,
-        optimiser: Any = None,
-    ) -> TrainingResult:
+        held_out_rows: Int[np.ndarray, " k"] | Sequence[int] = (),
+    ) -> Prepared:
+        rows = task.complete(data.rows)
+        job = Job(
+            objective=task.objective,
+            network=start.pair,
+            source=ArraySource(rows, data.train_rows),
+            solver=plan.solver,
+            learning_rate=plan.learning_rate,
+            batch_size=plan.batch_size,
+            max_epochs=plan.max_epochs,
+            rng=rng,
+            held_out=rows[held_out_rows] if len(held_out_rows) else None,
+            held_out_objective=task.judge,
+            patience=plan.patience,
+            verbose=self.verbose,
+        )
+        return Prepared(job, data.rows, task, start)
+
+    def _train(self, prepared: Prepared) -> TrainingResult:
         try:
-            result = train(
-                task.objective,
-                start.pair,
-                ArraySource(task.complete(data.rows), data.train_rows),
-                solver=plan.solver,
-                learning_rate=plan.learning_rate,
-                batch_size=plan.batch_size,
-                max_epochs=plan.max_epochs,
-                rng=rng,
-                held_out=held_out,
-                held_out_objective=task.judge,
-                patience=plan.patience,
-                optimiser=optimiser,
-                verbose=self.verbose,
-            )
+            result = train_job(prepared.job)
         except DivergenceError as error:
-            self._adopt(error.result, data.rows, task, start)
+            self._adopt(error.result, prepared.rows, prepared.task, prepared.start)
             raise
-        self._adopt(result, data.rows, task, start)
+        self._adopt(result, prepared.rows, prepared.task, prepared.start)
         return result
 
     def _adopt(self, result: TrainingResult, rows: ScaledRows, task: Task, start: Start) -> None:
@@ -285,24 +342,18 @@ class TrainedMap(BaseMap):
     def _data_map(self, pair: Any, frame: Frame, scaling: Scaling) -> DataMap:
         return DataMap(pair, frame, single(scaling.center), single(scaling.scale), self._output_loss())
 
-    def _pca_loss(
-        self,
-        plan: Plan,
-        task: Task,
-        start: Start,
-        result: TrainingResult,
-        held_out: Float[np.ndarray, "k D+a"] | None,
-    ) -> float:
+    def _pca_loss(self, prepared: Prepared, result: TrainingResult) -> float:
         """PCA's mean loss on the held-out rows: that of epoch 0 where training started there."""
+        start, held_out = prepared.start, prepared.job.held_out
         if held_out is None or start.yardstick is None:
             return float("nan")
-        if plan.starts_at_pca:
+        if start.yardstick is start.pair:
             return float(result.history["validation_loss"][0])
-        losses = task.judge(start.yardstick, single(held_out), jax.random.key(0))
+        losses = prepared.task.judge(start.yardstick, single(held_out), jax.random.key(0))
         return float(np.mean(losses))
 
     def _warn_of_no_improvement(self, n_held_out: int, result: TrainingResult) -> None:
-        if self.validation_loss_ < self.pca_validation_loss_ or not n_held_out:
+        if not self.validation_loss_ >= self.pca_validation_loss_:
             return
         least = float(np.min(result.history["validation_loss"]))
         now = f"the model is {self.YARDSTICK}"
@@ -313,7 +364,7 @@ class TrainedMap(BaseMap):
             f"the least loss was {least:.4g}, {self.YARDSTICK}'s is {self.pca_validation_loss_:.4g}, "
             f"and a difference counts if chance gives it in less than 1 % of cases. {self.REMEDY}",
             NoImprovementWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -323,7 +374,7 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
 
 
 def input_noise_for(rows: Any, train_rows: Int[np.ndarray, " m"], spread: float) -> float:
-    """The typical distance of a row to the nearest other one, per feature, in units of ``spread``.
+    """1.25 × the typical distance to the nearest other row, per feature, in units of ``spread``.
 
     Rows that lie closer than the data do are not told apart: a map that follows them would be learning
     single rows by heart. The median over up to 1 000 of the scaled rows, evenly spaced, among up to
@@ -339,7 +390,7 @@ def input_noise_for(rows: Any, train_rows: Int[np.ndarray, " m"], spread: float)
     search = NearestNeighbors(n_neighbors=2).fit(reference)
     distances, _ = search.kneighbors(queries)
     gap = float(np.median(distances[:, 1])) / np.sqrt(rows.shape[1])
-    return float(f"{min(gap / spread, MOST_NOISE):.2g}")
+    return float(f"{min(NOISE_OF_GAP * gap / spread, MOST_NOISE):.2g}")
 
 
 def _split(

@@ -10,22 +10,31 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import equinox as eqx
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.applying import map_rows, widest_layer
 from isthmus.canonical import permuting_frame
 from isthmus.checks import check_real, check_rows
-from isthmus.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, ppca_pair, start_pair
+from isthmus.elbo import (
+    NegativeELBO,
+    VariationalPair,
+    bound_terms,
+    draw_noise,
+    ppca_pair,
+    start_pair,
+    with_fill,
+)
 from isthmus.estimators.plan import Plan
-from isthmus.estimators.trained import Start, Task, TrainedMap, input_noise_for
+from isthmus.estimators.trained import Prepared, Start, Task, TrainedMap, input_noise_for
 from isthmus.likelihoods import Bernoulli, Gaussian, Known, Likelihood, check_likelihood
 from isthmus.losses import Loss, Squared
 from isthmus.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
@@ -215,9 +224,12 @@ feature_names_in_
         entry counts for less. One that is uncertain by more than its feature's interquartile range is
         as good as missing.
         """
-        self._fit(X, x_error)
-        self._warn_of_collapse()
-        return self
+        if x_error is not None and not isinstance(self.likelihood, Gaussian):
+            raise ValueError(
+                f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
+                "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
+            )
+        return self._fit(X, x_error)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.
@@ -260,20 +272,25 @@ feature_names_in_
         ppca = ProbabilisticPCA.of(axes, self.beta, fixed)
         fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0, fixed))
         left_out = ppca.left_out(columns.variance / np.square(scaling.scale))
-        prior = start_prior(self.prior, rng, d)
         likelihood = self.likelihood(Known(rows, scaling, columns, left_out))
-        pair = start_pair(
-            plan.architecture,
-            rng,
-            ppca,
-            fill,
-            prior,
-            likelihood,
-            at_pca=plan.starts_at_pca,
-            has_missing=any(np.isnan(block).any() for _, block in row_blocks(rows)),
-        )
-        at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
-        return Start(scaling, pair, yardstick=at_pca)
+        has_missing = _any_missing(rows)
+
+        def draw(rng: np.random.Generator) -> Start:
+            prior = start_prior(self.prior, rng, d)
+            pair = start_pair(
+                plan.architecture,
+                rng,
+                ppca,
+                fill,
+                prior,
+                likelihood,
+                at_pca=plan.starts_at_pca,
+                has_missing=has_missing,
+            )
+            at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
+            return Start(scaling, pair, yardstick=at_pca, redraw=draw)
+
+        return draw(rng)
 
     def _axes(
         self,
@@ -321,29 +338,22 @@ feature_names_in_
             start_prior(self.prior, rng, d),
             fitted.likelihood,
             at_pca=plan.starts_at_pca,
-            has_missing=fitted.encoder.knows_what_is_missing,
+            has_missing=fitted.encoder.knows_what_is_missing(D),
         )
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
-        if data.errors is None:
-            aside = None
-        elif isinstance(self.likelihood, Gaussian):
-            aside = np.asarray(data.errors / data.scaling.scale, np.float32)
-        else:
-            raise ValueError(
-                f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
-                "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
-            )
-        has_errors = aside is not None
+        has_errors = data.errors is not None
+        aside = np.asarray(data.errors / data.scaling.scale, np.float32) if has_errors else None
         noise = self.input_noise
         if noise is None:
             noise = self.input_noise_ if start.is_fitted else self._typical_gap(data, start)
+        knows_what_is_missing = start.pair.encoder.knows_what_is_missing(data.rows.shape[1])
         objective = NegativeELBO.of(
             self.beta,
             self.warm_up,
             self.free_bits,
             input_noise=noise * data.scaling.spread,
-            left_out=LEFT_OUT if start.pair.encoder.knows_what_is_missing else 0.0,
+            left_out=LEFT_OUT if knows_what_is_missing else 0.0,
             errors=has_errors,
         )
         return Task(
@@ -352,6 +362,22 @@ feature_names_in_
             aside,
             {"input_noise_": noise},
         )
+
+    def _job(
+        self,
+        data: RowsOfTraining,
+        task: Task,
+        plan: Plan,
+        start: Start,
+        rng: np.random.Generator,
+        held_out_rows: Int[np.ndarray, " k"] | Sequence[int] = (),
+    ) -> Prepared:
+        """Without the filling of missing entries where there are none: a third of the compilation."""
+        prepared = super()._job(data, task, plan, start, rng, held_out_rows)
+        if data.errors is not None or _any_missing(data.rows.rows):
+            return prepared
+        job = replace(prepared.job, network=with_fill(prepared.job.network, None))
+        return replace(prepared, job=job)
 
     def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
         """Between rows as the encoder sees them: with missing entries filled."""
@@ -383,6 +409,12 @@ feature_names_in_
         self.kl_ = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
         variance = np.asarray(np.var(np.concatenate(means), axis=0, dtype=np.float64))[order]
         self.active_ = variance > LEAST_VARIANCE_OF_MEAN
+        pair = with_fill(self.network_.pair, start.pair.encoder.fill)
+        self.network_ = replace(self.network_, pair=pair)
+
+    def _sum_up(self, prepared: Prepared, result: TrainingResult) -> None:
+        super()._sum_up(prepared, result)
+        self._warn_of_collapse()
 
     def _warn_of_collapse(self) -> None:
         if self.active_.all():
@@ -395,8 +427,12 @@ feature_names_in_
             f"noise. If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
             f"n_components={max(1, int(self.active_.sum()))} is the same map",
             CollapseWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
+
+
+def _any_missing(rows: Any) -> bool:
+    return any(bool(np.isnan(block).any()) for _, block in row_blocks(rows))
 
 
 @eqx.filter_jit

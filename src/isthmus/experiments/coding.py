@@ -1,8 +1,8 @@
 """Image ↔ one integer, without loss: pixels, or their bits, are the digits of a number.
 
-An image of P pixels with L levels is one of L^P, so that an integer of ⌈P log₂ L⌉ bits holds it: 2¹⁴ bits
-for 64×64 pixels of 16 levels (lecture notes, "the paradoxical auto-encoder", whose 2¹⁶ is a slip). An
-*order* says which digit comes first, and so which images are next to each other on the line.
+An image of P pixels with L levels is one of L^P, so that an integer of ⌈P log₂ L⌉ bits holds it: 2¹⁴
+bits for 64×64 pixels of 16 levels (lecture notes, "paradoxical manner of defining an A.E.", where 2¹⁶ is
+a slip). An *order* says which digit comes first, and so which images are close on the line.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
+from math import gcd, prod
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from isthmus.checks import check_integer
 
@@ -26,8 +26,8 @@ WORD = 2**62
 class Order(Protocol):
     """Which digit of the number comes first: the most significant one.
 
-    ``places(shape, n_planes)`` is a permutation of all pixels in raster order or, where ``of_bits``, of all
-    bits: bit j of pixel i, counted from the most significant, is number i · n_planes + j.
+    ``places(shape, n_planes)`` is a permutation of all pixels in raster order or, where ``of_bits``, of
+    all bits: bit j of pixel i, counted from the most significant, is number i · n_planes + j.
     """
 
     @property
@@ -80,7 +80,9 @@ class Hilbert:
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
         if len(shape) != 2:
-            raise ValueError(f"Hilbert(): expected images with two axes, got shape={shape}; use Morton()")
+            raise ValueError(
+                f"Hilbert(): expected images with two axes, got shape={shape}; use Morton()"
+            )
         y, x = np.indices(shape).reshape(2, -1)
         along = np.zeros_like(x)
         for side in 2 ** np.arange(_depth(shape))[::-1]:
@@ -136,8 +138,8 @@ class ImageCoder:
     levels : int, default 16
         Grey levels L: pixels are the integers 0 … L − 1. Any number ≥ 2; 16 is that of the notes.
     order : order, default Raster()
-        ``Raster``, ``Columns``, ``Hilbert``, ``Morton``, ``RandomPixels``, whose digits are pixels, in base
-        L; ``BitPlanes`` or ``RandomBits``, whose digits are the ⌈log₂ L⌉ bits of each pixel.
+        ``Raster``, ``Columns``, ``Hilbert``, ``Morton``, ``RandomPixels``, whose digits are pixels, in
+        base L; ``BitPlanes`` or ``RandomBits``, whose digits are the ⌈log₂ L⌉ bits of each pixel.
 
     Raises
     ------
@@ -239,18 +241,19 @@ class ImageCoder:
         53 bits after any zeros stay, and below 2⁻¹⁰⁷⁴ nothing does.
         """
         # Python's quotient of two integers is the nearest double to the exact one.
-        return [int(Fraction(code / self.n_codes) * self.n_codes) for code in codes]
+        kept = [int(Fraction(code / self.n_codes) * self.n_codes) for code in codes]
+        return [min(code, self.n_codes - 1) for code in kept]
 
     def kept_by_double(self, images: Any) -> Int[np.ndarray, " n"]:
         """How many leading digits of each image's code come back from one double unchanged.
 
-        Digits are pixels, or bits where the order is one of bits. Zeros at the front count, although they
-        take no room in a double.
+        Digits are pixels, or bits where the order is one of bits. Zeros at the front count, although
+        they take no room in a double.
         """
         digits = self.digits(images)
-        codes = [min(code, self.n_codes - 1) for code in self.through_double(self.encode(images))]
-        wrong = digits != ImageCoder((len(self.places),), self.base).decode(codes)
-        return np.where(wrong.any(axis=1), wrong.argmax(axis=1), digits.shape[1])
+        codes = self.through_double(self.encode(images))
+        # Read as digits: bits that a double has spoilt may spell a level that there is not.
+        return n_leading(ImageCoder((len(self.places),), self.base).decode(codes) == digits)
 
     def _images(self, digits: Int[np.ndarray, "n m"]) -> Int[np.ndarray, "n ..."]:
         pixels = np.empty_like(digits)
@@ -260,6 +263,49 @@ class ImageCoder:
             if pixels.size and (highest := pixels.max()) >= self.levels:
                 raise ValueError(f"a code holds a pixel of level {highest}; levels={self.levels}")
         return pixels.reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True)
+class Scrambled:
+    """An arbitrary code, as exact as another one: each integer times a drawn factor, modulo base^m.
+
+    A factor without a common divisor with the base permutes all codes, and every digit of the product
+    depends on all less significant ones. An order of bits, even a drawn one, does not mix bits: images
+    that are alike share the leading ones.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import ImageCoder, Scrambled
+    >>> code = Scrambled(ImageCoder((1, 2), levels=16))
+    >>> [code.decode([number]).ravel().tolist() for number in code.encode([[3, 15]])]
+    [[3, 15]]
+    """
+
+    coder: ImageCoder
+    seed: int = 0
+
+    @cached_property
+    def factor(self) -> int:
+        """Drawn from all numbers without a common divisor with the base."""
+        rng = np.random.default_rng(self.seed)
+        while True:
+            drawn = int.from_bytes(rng.bytes(-(-self.coder.n_bits // 8)), "big") % self.coder.n_codes
+            if gcd(drawn, self.coder.base) == 1:
+                return drawn
+
+    def encode(self, images: Any) -> list[int]:
+        """As ``ImageCoder.encode``."""
+        return [code * self.factor % self.coder.n_codes for code in self.coder.encode(images)]
+
+    def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
+        """As ``ImageCoder.decode``."""
+        inverse = pow(self.factor, -1, self.coder.n_codes)
+        return self.coder.decode([code * inverse % self.coder.n_codes for code in codes])
+
+
+def n_leading(right: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
+    """How many entries are true before the first that is not."""
+    return np.asarray(np.where(right.all(axis=1), right.shape[1], right.argmin(axis=1)))
 
 
 def _pixels(images: Any, shape: tuple[int, ...], levels: int) -> Int[np.ndarray, "n P"]:
@@ -283,12 +329,12 @@ def _depth(shape: tuple[int, ...]) -> int:
     return (max(shape) - 1).bit_length()
 
 
-def _bits(values: Int[np.ndarray, "..."], n: int) -> Int[np.ndarray, "... n"]:
+def _bits(values: Int[np.ndarray, "a b"], n: int) -> Int[np.ndarray, "a b n"]:
     """The last n bits, the most significant first."""
-    return values[..., None] >> np.arange(n)[::-1] & 1
+    return np.asarray(values[..., None] >> np.arange(n)[::-1] & 1)
 
 
-def _from_bits(bits: Int[np.ndarray, "... n"]) -> Int[np.ndarray, "..."]:
+def _from_bits(bits: Int[np.ndarray, "*a n"]) -> Int[np.ndarray, "*a"]:
     values: np.ndarray = bits @ (1 << np.arange(bits.shape[-1])[::-1])
     return values
 

@@ -1,0 +1,409 @@
+"""Ensembles: the same model from several seeds, averaged, and how far the seeds agree.
+
+Networks that are initialised independently find different functions, which scatter about their mean.
+The mean of M has 1/M of the variance of one; what all share, the bias, stays (lecture notes, "Training a
+NN"; Hansen & Salamon 1990, "Neural network ensembles"; Lakshminarayanan et al. 2017, arXiv:1612.01474).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, Self, cast
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
+from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.alignment import MeanMap, MeanPredictor, align, stacked
+from isthmus.applying import map_rows, widest_layer
+from isthmus.checks import check_integer, check_rows
+from isthmus.estimators.base import BaseMap
+from isthmus.estimators.predictor import FeedForwardPredictor
+from isthmus.estimators.trained import generator
+from isthmus.members import train_members
+from isthmus.networks import single
+from isthmus.scaling import Scaling
+from isthmus.sources import dense
+from isthmus.training import DivergenceError, Job, TrainingResult
+
+ALIGNING_ROWS = 2000
+"""Rows, evenly spaced, by which members are aligned: a rotation has few parameters."""
+
+
+class Prepared(Protocol):
+    """A training that is ready to run."""
+
+    @property
+    def job(self) -> Job: ...
+
+
+class TrainedTogether(Protocol):
+    """What an estimator has whose members can be trained in one pass."""
+
+    def _prepare(self, X: Any, y: Any, *, like: Any, bootstrap: bool) -> Prepared:
+        """All that ``fit`` does before it trains; ``like`` is another member's, of the same rows."""
+
+    def _finish(self, prepared: Any, result: TrainingResult) -> None:
+        """All that ``fit`` does after it has trained."""
+
+
+def _is_map(ensemble: Ensemble) -> bool:
+    return not (is_classifier(ensemble.estimator) or is_regressor(ensemble.estimator))
+
+
+def _predicts(ensemble: Ensemble) -> bool:
+    return not _is_map(ensemble)
+
+
+def _classifies(ensemble: Ensemble) -> bool:
+    return bool(is_classifier(ensemble.estimator))
+
+
+class Ensemble(BaseMap):
+    """Several fits of one estimator from different seeds, trained in one pass and averaged.
+
+    Of a map, an ensemble is a map: ``transform`` is the mean of the members' coordinates in a common
+    frame, ``inverse_transform`` the mean of the rows that the members decode a point to, each in its own
+    frame. Of a predictor it is a predictor: numbers or probabilities are averaged.
+    ``isthmus.coordinate_spread`` tells how far the members' coordinates of a row lie apart.
+
+    The common frame is found by generalised Procrustes analysis on the rows of ``fit``: each member's
+    coordinates are turned, and mirrored if need be, about their mean onto the mean of all. They are not
+    stretched, because coordinates have a unit.
+
+    Parameters
+    ----------
+    estimator : isthmus estimator
+        What the members are: ``Autoencoder``, ``DenoisingAutoencoder``, ``VariationalAutoencoder``,
+        ``LinearAutoencoder``, ``FeedForwardClassifier``, ``FeedForwardRegressor``. It is not fitted, and
+        its own ``random_state`` is not used.
+    n_members : int, default 10
+        Members M. The scatter of one over the seeds is left at 1/√M: a third, with ten.
+    bootstrap : bool, default False
+        Whether each member has its own draw of the training rows, with replacement. Seeds alone show
+        what training leaves open; with this the spread also shows what another sample of rows might
+        have said. Scaling and the start at PCA are those of all rows, except for ``LinearAutoencoder``.
+    random_state : int, RandomState or None, default None
+        Of the members' seeds. The first members of a larger ensemble are those of a smaller one.
+
+    Attributes
+    ----------
+    members_ : list of fitted estimators
+        Each as if fitted alone: ``clone(members_[k]).fit(X)`` gives it again, to rounding, unless it has
+        rows drawn for it. Seeds differ in the held-out rows, too. The optimiser's state is not kept.
+    network_ : MeanMap or MeanPredictor
+        The ensemble as an Equinox module.
+    classes_ : (K,) array, of classifiers
+    n_components_, n_features_in_ : int
+    feature_names_in_ : (D,) array of str, if X had names.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As the estimator, and for members with different numbers of coordinates.
+    DivergenceError
+        If the loss of a member becomes NaN or infinite; that one then has its last good weights.
+
+    Warns
+    -----
+    UserWarning
+        What the members warn of, once, with their number; and after Ctrl-C, which leaves the members
+        that have been trained.
+
+    References
+    ----------
+    Gower 1975, "Generalized Procrustes analysis", Psychometrika 40:33.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> member = isthmus.Autoencoder(2, widths=(32,), max_epochs=10)
+    >>> model = isthmus.Ensemble(member, n_members=3, random_state=0).fit(X)
+    >>> Z = model.transform(X)  # (1797, 64) → (1797, 2)
+    >>> error_bars = isthmus.coordinate_spread(model, X)  # of the same shape
+    >>> bool(error_bars.mean() < 0.5 * Z.std())
+    True
+    """
+
+    members_: list[Any]
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        estimator: Any,
+        n_members: int = 10,
+        *,
+        bootstrap: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_members = n_members
+        self.bootstrap = bootstrap
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
+        self._check_estimator()
+        n_members = check_integer("n_members", self.n_members, 1)
+        rows = check_rows(self, X, reset=True, min_rows=2)
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
+        members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
+        fit_all = _fit_together if hasattr(self.estimator, "_prepare") else _fit_each
+        members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
+        if len(members) < n_members:
+            warnings.warn(
+                f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
+                "members",
+                stacklevel=2,
+            )
+        self._adopt(members, rows)
+        if diverged:
+            raise DivergenceError(
+                f"the loss of {len(diverged)} of {n_members} members became NaN or infinite. The likely "
+                "cause is a learning rate that is too high: try a tenth of it. These members hold their "
+                "last good weights",
+                diverged[0],
+            )
+        return self
+
+    @property
+    def network_(self) -> Any:  # type: ignore[override]
+        """The ensemble as an Equinox module: raw rows in, coordinates or predictions out."""
+        check_is_fitted(self)
+        if not hasattr(self, "_network"):
+            self._assemble()
+        return self._network
+
+    @property
+    def scaling_(self) -> Scaling:  # type: ignore[override]
+        """Center and scale of the features, of the first member; the same in all, unless drawn rows
+        have their own."""
+        scaling: Scaling = self.members_[0].scaling_
+        return scaling
+
+    def predict(self, X: Any) -> np.ndarray:
+        """What the mean of the members says of each row: (n, D) → (n,) or (n, k).
+
+        Of classifiers, the class whose probability is the largest on average.
+        """
+        mean = self._mean_prediction(X)
+        if _classifies(self):
+            labels: np.ndarray = self.classes_[np.argmax(mean, axis=1)]
+            return labels
+        targets = mean + self.members_[0].target_scaling_.center
+        return np.asarray(targets.reshape(len(mean), *self.members_[0].target_shape_))
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "n K"]:
+        """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
+        return self._mean_prediction(X).astype(np.float32)
+
+    @property
+    def predict_function(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... K"]]:
+        """The pure function of raw rows that a predictor's members are on average: traceable."""
+        return cast(Callable[[Array], Array], self.network_)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Of maps, −mean ‖x − x̂‖² over the rows of X; of regressors R², of classifiers the accuracy."""
+        check_is_fitted(self)
+        if _is_map(self):
+            return super().score(X)
+        mixin = ClassifierMixin if _classifies(self) else RegressorMixin
+        return float(mixin.score(self, X, y))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.estimator)
+        tags.estimator_type = own.estimator_type
+        tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
+        tags.input_tags, tags.target_tags = own.input_tags, own.target_tags
+        if _predicts(self):
+            tags.transformer_tags = None
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what the members are assembled to."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
+
+    @property
+    def _widest(self) -> int:
+        return widest_layer(self.members_[0].network_)
+
+    def _check_estimator(self) -> None:
+        known = isinstance(self.estimator, BaseMap | FeedForwardPredictor)
+        if isinstance(self.estimator, Ensemble) or not known:
+            raise TypeError(
+                f"estimator={self.estimator!r}: expected an isthmus estimator that is not an ensemble, "
+                "such as isthmus.Autoencoder(2)"
+            )
+
+    def _adopt(self, members: list[Any], rows: Any) -> None:
+        self.members_ = members
+        if _is_map(self):
+            some = rows[:: -(-rows.shape[0] // ALIGNING_ROWS)]
+            self.alignment_ = align(_coordinates(members, some), _filled(dense(some)))
+        elif _classifies(self):
+            self.classes_ = members[0].classes_
+        self._assemble()
+        if hasattr(self, "feature_names_in_"):
+            for member in members:
+                member.feature_names_in_ = self.feature_names_in_
+
+    def _assemble(self) -> None:
+        """The members as one network, from what a saved ensemble has."""
+        networks = [member.network_ for member in self.members_]
+        center = single(self.scaling_.center)
+        if _is_map(self):
+            self._network: Any = MeanMap(stacked(networks), self.alignment_, center)
+        else:
+            self._network = MeanPredictor(stacked(networks), center, networks[0].target_center)
+
+    def _mean_prediction(self, X: Any) -> Float[np.ndarray, "n K"]:
+        """Mean over the members, in float64, without the center of the targets."""
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        network = self.network_
+        return map_rows(
+            lambda block: _predict_centred(network, block),
+            rows,
+            np.empty((rows.shape[0], len(network.target_center))),
+            before=lambda block: (block - self.scaling_.center).astype(np.float32),
+            widest=self._widest,
+        )
+
+
+AVAILABLE = {
+    _is_map: ("transform", "fit_transform", "inverse_transform", "get_feature_names_out", "set_output"),
+    _predicts: ("predict",),
+    _classifies: ("predict_proba",),
+}
+for _condition, _names in AVAILABLE.items():
+    for _name in _names:
+        # After the class: scikit-learn replaces a transform that it finds inside, with its condition.
+        setattr(Ensemble, _name, available_if(_condition)(getattr(Ensemble, _name)))
+
+
+def coordinate_spread(ensemble: Ensemble, X: Any) -> Float[np.ndarray, "n d"]:
+    """How far the members of an ensemble of maps disagree on rows: (n, D) → (n, d), float32.
+
+    The standard deviation over the members (divisor M − 1) of each coordinate of each row, in the common
+    frame and in the coordinates' units: the error bar that says whether another seed would tell the same
+    story. That of ``ensemble.transform`` itself is smaller, by √M.
+
+    Raises NotFittedError before ``fit``, TypeError for an ensemble of predictors, and ValueError for one
+    member, and for what ``transform`` refuses.
+
+    Examples
+    --------
+    PCA leaves nothing to chance:
+
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.Ensemble(isthmus.LinearAutoencoder(2), n_members=3).fit(X)
+    >>> bool(isthmus.coordinate_spread(model, X).max() < 1e-5)
+    True
+    """
+    if not isinstance(ensemble, Ensemble) or not _is_map(ensemble):
+        raise TypeError(
+            f"coordinate_spread needs an isthmus.Ensemble of maps, got {ensemble!r}: fit "
+            "isthmus.Ensemble(isthmus.Autoencoder(2))"
+        )
+    check_is_fitted(ensemble)
+    if len(ensemble.members_) < 2:
+        raise ValueError("one member has no spread: fit an ensemble with n_members=2 or more")
+    rows = check_rows(ensemble, X, reset=False)
+    network: MeanMap = ensemble.network_
+    return map_rows(
+        lambda block: _spread(network, block),
+        rows,
+        np.empty((rows.shape[0], ensemble.n_components_), np.float32),
+        before=lambda block: (block - ensemble.scaling_.center).astype(np.float32),
+        widest=widest_layer(ensemble.members_[0].network_),
+    )
+
+
+def _fit_together(
+    members: Sequence[Any], rows: Any, y: Any, bootstrap: bool
+) -> tuple[list[Any], list[TrainingResult]]:
+    """The members that were trained, in one pass, and the results of those that diverged."""
+    trained = cast(Sequence[TrainedTogether], members)
+    with _said_once(len(members)):
+        first = trained[0]._prepare(rows, y, like=None, bootstrap=bootstrap)
+        others = (member._prepare(rows, y, like=first, bootstrap=bootstrap) for member in trained[1:])
+        prepared = [first, *others]
+    results = train_members([one.job for one in prepared])
+    with _said_once(len(members)):
+        for member, one, result in zip(trained, prepared, results, strict=False):
+            member._finish(one, result)
+    return list(members[: len(results)]), [r for r in results if r.stopped == "diverged"]
+
+
+def _fit_each(
+    members: Sequence[Any], rows: Any, y: Any, bootstrap: bool
+) -> tuple[list[Any], list[TrainingResult]]:
+    """Fit one after the other; of those that diverged, the results."""
+    diverged = []
+    with _said_once(len(members)):
+        for member in members:
+            drawn: Any = slice(None)
+            if bootstrap:
+                n_rows = rows.shape[0]
+                drawn = np.sort(generator(member.random_state).choice(n_rows, n_rows))
+            try:
+                member.fit(rows[drawn], None if y is None else np.asarray(y)[drawn])
+            except DivergenceError as error:
+                diverged.append(error.result)
+    return list(members), diverged
+
+
+@contextmanager
+def _said_once(n_members: int) -> Iterator[None]:
+    """One warning of each kind: what the first member said, and how many said such a thing."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for category in dict.fromkeys(one.category for one in caught):
+        messages = [str(one.message) for one in caught if one.category is category]
+        said_by_all = len(messages) == n_members and len(set(messages)) == 1
+        who = "" if said_by_all else f"{len(messages)} of {n_members} members: "
+        # Past this generator, its context manager, and the function that fits: to whoever called fit.
+        warnings.warn(who + messages[0], category, stacklevel=5)
+
+
+def _coordinates(members: Sequence[Any], rows: Any) -> Float[np.ndarray, "M n d"]:
+    coordinates = [np.asarray(member.transform(rows), np.float64) for member in members]
+    counts = sorted({z.shape[1] for z in coordinates})
+    if len(counts) > 1:
+        raise ValueError(
+            f"members have from {counts[0]} to {counts[-1]} coordinates, and averaging needs as many in "
+            "each: give n_components as an integer"
+        )
+    return np.stack(coordinates)
+
+
+def _filled(rows: np.ndarray) -> Float[np.ndarray, "n D"]:
+    """Missing entries at the mean of their column, where they say nothing."""
+    rows = rows.astype(np.float64)
+    missing = np.isnan(rows)
+    if not missing.any():
+        return rows
+    means = np.nansum(rows, axis=0) / np.maximum(1, np.sum(~missing, axis=0))
+    return np.where(missing, means, rows)
+
+
+@eqx.filter_jit
+def _predict_centred(network: MeanPredictor, x: Float[Array, "n D"]) -> Float[Array, "n K"]:
+    return network.centred(x)
+
+
+@eqx.filter_jit
+def _spread(network: MeanMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
+    return network.spread(x)

@@ -1,0 +1,124 @@
+"""What a predictor is to give: labels or numbers, checked, as the columns that a loss reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from isthmus.checks import LARGEST
+from isthmus.moments import column_statistics
+from isthmus.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of some rows.
+
+    ``aside`` stands beside each row: ``n_targets`` columns, and a weight if rows have one. ``constant``
+    is the output that predicts best for all rows alike, ``strata`` numbers groups of rows that are held
+    out in proportion, ``fitted`` are attributes that the model gets once it is trained.
+    """
+
+    aside: Float[np.ndarray, "n a"]
+    n_targets: int
+    constant: Float[np.ndarray, " k"]
+    strata: Int[np.ndarray, " n"]
+    scaling: Scaling
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+
+def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Targets:
+    """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
+    _refuse_none(y)
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    check_consistent_length(rows, labels)
+    classes = np.unique(labels) if classes is None else classes
+    if len(classes) < 2:
+        raise ValueError(
+            f"there is one class only, {classes.tolist()[0]!r}: a classifier needs rows of two classes "
+            "at least"
+        )
+    unknown = np.setdiff1d(labels, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y has the label {unknown.tolist()[0]!r}, which is none of the classes {classes.tolist()}"
+        )
+    number = np.searchsorted(classes, labels)
+    weight = _row_weights(class_weight, classes, labels, number)
+    aside = number[:, None] if weight is None else np.stack([number, weight], axis=1)
+    return Targets(
+        aside.astype(np.float32),
+        n_targets=1,
+        constant=log_odds(np.bincount(number, weight, minlength=len(classes))),
+        strata=number,
+        scaling=Scaling(np.zeros(len(classes)), np.ones(len(classes))),
+        fitted={"classes_": classes},
+    )
+
+
+def number_targets(
+    y: Any, rows: Any, scaling: Scaling | None = None, shape: tuple[int, ...] | None = None
+) -> Targets:
+    """Numbers (n,) or (n, k), scaled to mean 0 and variance 1, or as in an earlier fit."""
+    _refuse_none(y)
+    numbers = np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+    check_consistent_length(rows, numbers)
+    if np.abs(numbers).max() > LARGEST:
+        raise ValueError(
+            f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
+        )
+    if shape is not None and numbers.shape[1:] != shape:
+        raise ValueError(
+            f"y has shape {numbers.shape}, and the model was fitted on targets of shape "
+            f"{('n', *shape)}: pass such, or fit anew with warm_start=False"
+        )
+    columns = numbers.reshape(len(numbers), -1)
+    if scaling is None:
+        scaling = Scaling.fit("standard", column_statistics(columns))
+    return Targets(
+        scaling(columns),
+        n_targets=columns.shape[1],
+        constant=np.zeros(columns.shape[1]),
+        strata=np.zeros(len(columns), int),
+        scaling=scaling,
+        fitted={"target_scaling_": scaling, "target_shape_": numbers.shape[1:]},
+    )
+
+
+def _refuse_none(y: Any) -> None:
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
+
+
+def _row_weights(
+    class_weight: Any, classes: np.ndarray, labels: np.ndarray, number: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"] | None:
+    """The weight of each row, 1 on average."""
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, Mapping):
+        # compute_class_weight wants a row of every class it is told of, and a part may lack some.
+        of_class = np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
+        if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
+            raise ValueError(f"class_weight={class_weight!r}: expected finite weights ≥ 0")
+    else:
+        of_class = compute_class_weight(class_weight, classes=classes, y=labels)
+    weight = of_class[number]
+    if not weight.sum() > 0:
+        raise ValueError(f"class_weight={class_weight!r} leaves no row a weight")
+    return np.asarray(weight / weight.mean())
+
+
+def log_odds(counts: Float[np.ndarray, " K"]) -> Float[np.ndarray, " k"]:
+    """The outputs whose probabilities are these frequencies, ½ at least: f = artanh(2p − 1) for two."""
+    logs = np.log(np.maximum(counts, 0.5))
+    return np.array([0.5 * (logs[1] - logs[0])]) if len(logs) == 2 else logs - logs.mean()

@@ -1,0 +1,38 @@
+"""What the pictures of all laboratories share: a figure, its colours and font sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLE, TEXT, NOTE = 15, 13, 12
+"""Font sizes."""
+
+OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
+"""Networks, what they are compared with, what to look at, and what is behind."""
+
+
+def blank_figure(height: float, title: str) -> Figure:
+    """A white figure 19.2 inches wide with a title, drawn without a screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
+    figure = Figure(figsize=(19.2, height), dpi=110, facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=19, fontweight="bold")
+    return figure
+
+
+def plain_axes(ax: Axes, title: str, across: str, up: str) -> None:
+    """Title, labels, and no more lines than the two that carry numbers."""
+    ax.set_title(title, fontsize=TITLE, pad=12)
+    ax.set_xlabel(across, fontsize=TEXT)
+    ax.set_ylabel(up, fontsize=TEXT)
+    ax.tick_params(labelsize=NOTE)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

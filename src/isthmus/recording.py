@@ -1,0 +1,85 @@
+"""The record of a training: what each epoch was like, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
+
+
+@dataclass
+class Recorder:
+    """Turns the records that compiled calls return into histories, and drives the progress bar.
+
+    One history for each of ``n_members`` that are trained together; each has its share of the seconds.
+    """
+
+    n_members: int
+    max_epochs: int
+    verbose: bool
+    clock: float = field(default_factory=time.perf_counter)
+    epochs: list[list[np.ndarray]] = field(default_factory=list)
+    seconds_per_epoch: float = 0.0
+    bar: Any = None
+
+    def __enter__(self) -> Recorder:
+        if self.verbose:
+            from rich.console import Console
+            from rich.progress import Progress, TextColumn
+
+            columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
+            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.bar.start()
+            self.bar.add_task("training", total=self.max_epochs, loss="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    @property
+    def epoch(self) -> int:
+        """Epochs recorded so far of the member that is farthest, the start not counted."""
+        return max((len(rows) - 1 for rows in self.epochs), default=0)
+
+    def add(self, records: Float[np.ndarray, "passes 4"] | Float[np.ndarray, "M passes 4"]) -> None:
+        """Records of one call: (epoch, train loss, held-out loss, rate), with epoch −1 where none is."""
+        of_members = records.reshape(self.n_members, -1, 4)
+        is_epoch = of_members[..., 0] >= 0
+        if not is_epoch.any():
+            return
+        now = time.perf_counter()
+        n_new = max(1, int(np.max(np.sum(of_members[..., 0] > 0, axis=1))))
+        self.seconds_per_epoch = (now - self.clock) / n_new
+        self.clock = now
+        self.epochs = self.epochs or [[] for _ in range(self.n_members)]
+        share = self.seconds_per_epoch / self.n_members
+        for rows, done, record in zip(self.epochs, is_epoch, of_members, strict=True):
+            rows += [np.append(row, share if row[0] > 0 else 0.0) for row in record[done]]
+        if self.bar:
+            farthest = max(self.epochs, key=len)[-1]
+            shown = farthest[2] if np.isfinite(farthest[2]) else farthest[1]
+            self.bar.update(self.bar.task_ids[0], completed=self.epoch, loss=f"loss {shown:.4g}")
+
+    def passes_in(self, seconds: float, most: int) -> int:
+        """How many more epochs fit into one call of about ``seconds``."""
+        affordable = int(seconds / max(1e-9, self.seconds_per_epoch))
+        return int(np.clip(affordable, 1, min(most, self.max_epochs - self.epoch)))
+
+    def history(self, member: int = 0) -> dict[str, np.ndarray]:
+        """Of one member, a column for each of ``COLUMNS``."""
+        rows = self.epochs[member] if self.epochs else []
+        table = np.array(rows).reshape(-1, len(COLUMNS))
+        columns = dict(zip(COLUMNS, table.T.copy(), strict=True))
+        return columns | {"epoch": columns["epoch"].astype(int)}
