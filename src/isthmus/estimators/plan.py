@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Self
 
+import jax
 import numpy as np
 
 from isthmus.checks import check_choice, check_integer, check_real
@@ -252,3 +253,9 @@ def _learning_rate(model: Any, solver: Solver) -> float:
 def _automatic_epochs(n_rows: int, batch_size: int) -> int:
     steps_per_epoch = max(1, n_rows // batch_size)
     return int(np.clip(LEAST_UPDATES // steps_per_epoch, MIN_EPOCHS, MAX_EPOCHS))
+
+
+def shapes_of(network: Any) -> Any:
+    """Structure of a network and shapes of its arrays, to see whether training can go on from it."""
+    leaves, structure = jax.tree.flatten(network)
+    return structure, [leaf.shape for leaf in leaves]

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.applying import map_rows, widest_layer
 from isthmus.checks import check_choice, check_real, check_rows
-from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule
+from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
 from isthmus.estimators.targets import Targets
 from isthmus.estimators.trained import LEAST_HELD_OUT, NoImprovementWarning, generator
 from isthmus.losses import Loss
@@ -185,7 +185,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         if not continues:
             network = eqx.tree_at(lambda n: n.layers[-1].shift, network, single(-targets.constant))
             return Scaling.fit(self.scaling, column_statistics(rows)), network
-        if _shapes(network) != _shapes(self.network_.network):
+        if shapes_of(network) != shapes_of(self.network_.network):
             raise ValueError(
                 "the network's parameters (widths, activation, skip_links) or the number of targets "
                 "changed since it was fitted, so training cannot go on from it: set warm_start=False, "
@@ -315,8 +315,3 @@ def _split(
         np.unique(others[(evenly + rng.random()).astype(int) % len(others)]) if len(others) else others
     )
     return np.setdiff1d(np.arange(n_rows), held_out), np.sort(held_out)
-
-
-def _shapes(network: FeedForward) -> Any:
-    leaves, structure = jax.tree.flatten(network)
-    return structure, [leaf.shape for leaf in leaves]

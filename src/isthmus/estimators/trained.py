@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from isthmus.canonical import canonical_frame, pca_frame
 from isthmus.checks import check_errors, check_rows
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.plan import Plan
+from isthmus.estimators.plan import Plan, shapes_of
 from isthmus.losses import Loss
 from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
 from isthmus.networks import Activation, DataMap, Frame, PCAPath, single
@@ -250,7 +250,7 @@ class TrainedMap(BaseMap):
 
     def _as_it_is(self, plan: Plan) -> Start:
         pair = self.network_.pair
-        if _shapes(self._example_pair(plan)) != _shapes(pair):
+        if shapes_of(self._example_pair(plan)) != shapes_of(pair):
             raise ValueError(
                 "the network's parameters (n_components, widths, activation, skip, tied, …) changed "
                 "since it was fitted, so training cannot go on from it: set warm_start=False, or "
@@ -403,8 +403,3 @@ def _split(
     order = rng.permutation(n_rows)
     n_held_out = max(1, min(wanted, n_rows // 3))
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-
-def _shapes(pair: Any) -> Any:
-    leaves, structure = jax.tree.flatten(pair)
-    return structure, [leaf.shape for leaf in leaves]
