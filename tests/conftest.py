@@ -2,13 +2,22 @@
 
 import gc
 import os
+import tempfile
 from pathlib import Path
-
-import jax
-import pytest
 
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+# Programs compiled by one test or worker are read by the next. The directory lives as long as the first
+# process, whose environment its workers have.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    PROGRAMS = tempfile.TemporaryDirectory(prefix="isthmus-programs-", ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = PROGRAMS.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+import jax
+import pytest
 
 MOST_MAPS = 20_000
 """Memory maps of the process: each compiled program has some, and Linux aborts it at 65 530."""

@@ -47,7 +47,8 @@ def test_sizes_of_pca():
 
 
 def facts_of(**more):
-    return {"features": 4, "coordinates": 2, "parameters": {"beta": 1.0}, "yardstick": "PCA", **more}
+    known = {"features": 4, "coordinates": 2, "parameters": {"beta": 1.0}, "yardstick": "PCA"}
+    return {"class": "VariationalAutoencoder" if "kl" in more else "Autoencoder", **known, **more}
 
 
 def test_errors_compare_by_their_ratio():
@@ -76,3 +77,34 @@ def test_a_long_list_is_cut():
     shown = summarise(facts_of(kl=[1.0] * 12, active=[False] * 12))
     assert shown["KL of each, nats"] == ", ".join(["1.00"] * 10 + ["…"])
     assert shown["active coordinates"] == "0 of 12, without number 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
+
+
+def test_a_classifier_is_told_by_its_classes():
+    labels = np.repeat(["a", "b", "c", "d"], 10)
+    model = isthmus.FeedForwardClassifier((8,), max_epochs=1, random_state=0).fit(ROWS, labels)
+    facts = json.loads(json.dumps(describe(model)))
+    assert facts["sizes"] == [4, 8, 4]
+    assert facts["weights"] == (4 + 1) * 8 + (8 + 1) * 4
+    shown = summarise(facts)
+    assert shown["classes"] == "4: a, b, c, d"
+    assert float(shown["held-out loss"]) == pytest.approx(model.validation_loss_, rel=1e-4)
+    assert "coordinates" not in shown
+
+
+def test_a_regressor_is_told_by_its_targets():
+    model = isthmus.FeedForwardRegressor((), max_epochs=1, random_state=0).fit(ROWS, ROWS[:, :2])
+    facts = describe(model)
+    assert (facts["sizes"], facts["weights"], summarise(facts)["targets"]) == ([4, 2], 10, 2)
+
+
+def test_an_ensemble_is_told_by_its_members():
+    model = isthmus.Ensemble(isthmus.Autoencoder(2, widths=(8,), max_epochs=2), 3, random_state=0)
+    facts = json.loads(json.dumps(describe(model.fit(ROWS))))
+    one = describe(model.members_[0])
+    assert (facts["sizes"], facts["weights"]) == ([4, 8, 2, 8, 4], 3 * one["weights"])
+    mean = np.mean([member.validation_loss_ for member in model.members_])
+    assert facts["validation_loss"] == pytest.approx(mean)
+    shown = summarise(facts)
+    assert shown["members"] == "3, each of class Autoencoder"
+    assert "best epoch" not in shown
+    assert float(shown["held-out error, mean of the members"]) == pytest.approx(mean, rel=1e-4)

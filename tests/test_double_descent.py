@@ -9,9 +9,11 @@ from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 
 from isthmus.experiments import LinearFeatures, RandomFeatures, double_descent, exact_risk, sizes_around
-from isthmus.experiments.double_descent import Curve, CurvePoint, DoubleDescentReport, measured_risk
+from isthmus.experiments.descents import DoubleDescentReport
+from isthmus.experiments.double_descent import Curve, CurvePoint
 from isthmus.experiments.features import Fit, Rows, least_norm_fit
 from isthmus.experiments.pictures.double_descent import draw_errors, draw_risks
+from isthmus.experiments.risk import measured_risk
 from isthmus.experiments.targets import as_targets, classes_of
 
 X, LABELS = load_digits(return_X_y=True)
@@ -137,9 +139,16 @@ def test_landmarks_of_a_curve_made_by_hand():
 @pytest.mark.parametrize(("end", "word"), [(1.0, "below"), (2.5, "above")])
 def test_the_verdict_says_whether_the_second_descent_pays(risks, end, word):
     curve = curve_of([2.0, 9.0, end], [2, 10, 50], 10.0)
-    first, second = DoubleDescentReport("data", curve, risks).verdict.splitlines()
+    report = DoubleDescentReport("data", curve, curve, curve_of([2.0, 3.0], [2, 10], 10.0), risks)
+    first, second = report.verdict.splitlines()
     assert f"the second descent ends {word} the first" in first
-    assert "1000 repeats" in second
+    assert "the worst error is 9 at M = 10" in second
+    assert "is 3 at worst" in second
+    assert [record.curve for record in report.records[::3]] == [
+        "random features",
+        "trained perceptron",
+        "mean of 5 perceptrons",
+    ]
 
 
 def test_targets_are_signs_of_classes_and_numbers_as_they_are():
@@ -158,7 +167,7 @@ class Echo:
 
     seen: list
 
-    def threshold(self, n, n_outputs):
+    def threshold(self, n, n_features, n_outputs):
         return n * n_outputs
 
     def fits(self, sizes, rows, rng):

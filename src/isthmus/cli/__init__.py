@@ -14,6 +14,7 @@ from isthmus.cli.applying import transform as transform
 from isthmus.cli.fitting import fit as fit
 from isthmus.cli.generating import impute as impute
 from isthmus.cli.generating import sample as sample
+from isthmus.cli.laboratory import lab as lab
 from isthmus.cli.telling import demo as demo
 from isthmus.cli.telling import info as info
 from isthmus.door import Door
@@ -39,8 +40,13 @@ def main(traceback: bool) -> None:
       isthmus fit gaps.csv --model variational -o map.isthmus
       isthmus impute map.isthmus gaps.csv -o complete.csv --std uncertainty.csv
       isthmus sample map.isthmus -n 100 -o new.csv
+
+    What theory says of networks, measured:
+
+    \b
+      isthmus lab double-descent
     """
 
 
-for command in (fit, transform, inverse, denoise, impute, sample, info, demo):
+for command in (fit, transform, inverse, denoise, impute, sample, info, lab, demo):
     main.add_command(command)

@@ -42,8 +42,8 @@ class Fit(NamedTuple):
 class SizedModel(Protocol):
     """A family of models with one of each size, all fitted to the same rows."""
 
-    def threshold(self, n: int, n_outputs: int) -> float:
-        """The size from which n rows of so many outputs can be fitted exactly."""
+    def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
+        """The size from which n rows can be fitted exactly, as far as that is known."""
         ...
 
     def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
@@ -78,7 +78,7 @@ class RandomFeatures:
         if self.scale is not None:
             check_real("scale", self.scale, 0.0)
 
-    def threshold(self, n: int, n_outputs: int) -> float:
+    def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
         return n
 
     def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
@@ -95,7 +95,7 @@ class RandomFeatures:
 class LinearFeatures:
     """ŷ = Σ w_j x_j over the first M columns of x: the case whose risk is known, ``exact_risk``."""
 
-    def threshold(self, n: int, n_outputs: int) -> float:
+    def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
         return n
 
     def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
@@ -108,10 +108,28 @@ class LinearFeatures:
             yield least_norm_fit(rows.x[:, :size], rows.y, rows.x_test[:, :size])
 
 
-MODELS: dict[str, SizedModel] = {
-    "random_features": RandomFeatures(),
-    "linear_features": LinearFeatures(),
-}
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """x̂ = mean + Σ v_j v_j·(x − mean) over the first M principal axes: the linear auto-encoder.
+
+    Its training error vanishes from M = N − 1 on, as far as there are so many axes, but it has no peak
+    there: an axis more can only take away from what the axes leave out of *any* row, so that the test
+    error, too, never rises.
+    """
+
+    def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
+        return min(n - 1, n_features)
+
+    def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
+        if rows.x.shape != rows.y.shape or not np.array_equal(rows.x, rows.y):
+            raise ValueError("PrincipalComponents() reconstructs rows, and y was given: pass y=None")
+        mean = rows.x.mean(axis=0)
+        axes = np.linalg.svd(rows.x - mean, full_matrices=False)[2]
+        for size in sizes:
+            kept = axes[:size]
+            norm = float(np.sqrt(len(kept)))
+            fitted, predicted = (mean + (x - mean) @ kept.T @ kept for x in (rows.x, rows.x_test))
+            yield Fit(fitted, predicted, kept.size, norm)
 
 
 def least_norm_fit(

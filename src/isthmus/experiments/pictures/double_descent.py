@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.experiments.double_descent import (
-    Curve,
-    DoubleDescentReport,
-    RiskPoint,
-    exact_risk,
-)
+from isthmus.experiments.descents import N_AVERAGED, DoubleDescentReport
+from isthmus.experiments.double_descent import Curve
 from isthmus.experiments.pictures.frame import (
     FAINT,
     NOTE,
@@ -22,6 +18,7 @@ from isthmus.experiments.pictures.frame import (
     blank_figure,
     plain_axes,
 )
+from isthmus.experiments.risk import RiskPoint, exact_risk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Hidden nodes are cos(w·x + b) with w and b drawn at random; only the weights from them "
-    "to the outputs are fitted, by least squares.\n"
-    "Beyond the threshold many weights fit exactly, and the shortest vector is taken. m*: the "
-    "best of the models that are too small to fit all training rows."
+    "Above: hidden nodes are cos(w·x + b) with w and b drawn at random; only the weights from them to "
+    "the outputs are fitted, by least squares. Beyond the threshold many weights fit exactly, and the\n"
+    "shortest vector is taken. m*: the best of the models that are too small to fit all training rows. "
+    "Below, left: all weights are trained by gradients, without early stopping."
 )
 
 SMALLEST = 3e-3
@@ -41,11 +38,12 @@ SMALLEST = 3e-3
 
 
 def picture(report: DoubleDescentReport) -> Figure:
-    """Three panels: errors by size, the norm of the weights, and the case whose error is known."""
-    figure = blank_figure(8.2, "More parameters than data: the error falls, peaks, and falls again")
-    errors, norms, theory = figure.subplots(1, 3, width_ratios=(1.25, 0.8, 1.0))
+    """Four panels: errors by size, why they peak, the case whose error is known, trained networks."""
+    figure = blank_figure(14.5, "More parameters than data: the error falls, peaks, and falls again")
+    (errors, norms), (trained, theory) = figure.subplots(2, 2, width_ratios=(1.25, 1.0))
     draw_errors(errors, report.curve, report.data)
     draw_norms(norms, report.curve)
+    draw_trained(trained, report.alone, report.averaged, report.data)
     draw_risks(theory, report.risks)
     figure.supxlabel(CAPTION, fontsize=NOTE, color=OTHER)
     return figure
@@ -74,6 +72,24 @@ def draw_errors(ax: Axes, curve: Curve, data: str = "data") -> None:
         "squared error (median of the repeats; band: all of them)",
     )
     ax.legend(frameon=False, fontsize=NOTE, loc="upper left")
+
+
+def draw_trained(ax: Axes, alone: Curve, averaged: Curve, data: str = "data") -> None:
+    """Test error of trained networks by size, one by one and averaged."""
+    _draw_median(ax, alone, alone.values("test_error"), WARM, "one network, on unseen rows")
+    together = f"the mean of {N_AVERAGED} networks, on unseen rows"
+    _draw_median(ax, averaged, averaged.values("test_error"), OURS, together)
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0)
+    _mark_threshold(ax, alone, "about as many weights\nas numbers to fit")
+    plain_axes(
+        ax,
+        f"{data}: trained perceptrons, {alone.n_train} noisy training rows;\n"
+        "an average of networks flattens the peak",
+        "hidden nodes M",
+        "squared error (median of the repeats; band: all of them)",
+    )
+    ax.legend(frameon=False, fontsize=NOTE, loc="upper right")
 
 
 def draw_norms(ax: Axes, curve: Curve) -> None:
@@ -118,10 +134,10 @@ def _draw_median(ax: Axes, curve: Curve, values: np.ndarray, colour: str, label:
     ax.plot(curve.sizes, np.median(values, axis=0), "o-", color=colour, markersize=4, label=label)
 
 
-def _mark_threshold(ax: Axes, curve: Curve) -> None:
+def _mark_threshold(ax: Axes, curve: Curve, why: str = "as many nodes\nas training rows") -> None:
     ax.axvline(curve.threshold, color=FAINT, linestyle="--", zorder=0)
     ax.annotate(
-        "as many nodes\nas training rows",
+        why,
         (curve.threshold, 0.03),
         xycoords=("data", "axes fraction"),
         xytext=(6, 0),

@@ -1,0 +1,133 @@
+"""Run a laboratory, and write what it found: a picture, its records, a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from isthmus.cli import options
+from isthmus.cli.rows import read_table
+
+
+class Laboratory(NamedTuple):
+    """Where a laboratory is: its module and its picture's, in ``isthmus.experiments``."""
+
+    module: str
+    picture: str
+    targets: bool
+
+
+MOST_CLASSES = 20
+"""Whole numbers with more values than this are numbers, not classes."""
+
+LABORATORIES = {
+    "double-descent": Laboratory("descents", "double_descent", targets=True),
+    "averaging": Laboratory("averaging", "averaging", targets=True),
+    "capacity": Laboratory("capacity", "capacity", targets=True),
+    "distill": Laboratory("distilling", "distilling", targets=False),
+    "one-number": Laboratory("one_number", "one_number", targets=False),
+}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(LABORATORIES)))
+@click.argument("data", callback=options.data_file, required=False)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=options.output(".png", ".pdf", ".svg"),
+    help="Where to write the picture: isthmus-NAME.png unless given. The records go beside it, as CSV.",
+)
+@click.option(
+    "--label",
+    help="The column that double-descent, averaging and capacity predict. Text is classes, and so are "
+    f"whole numbers of up to {MOST_CLASSES} values.",
+)
+@options.columns_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+def lab(
+    name: str,
+    data: Path | None,
+    output: Path | None,
+    label: str | None,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    header: bool | None,
+    seed: int,
+) -> None:
+    """Measure what theory says of networks, on DATA or on data that come along.
+
+    \b
+    double-descent  more parameters than data: the error falls, peaks, and falls again
+    averaging       many networks are better than one: by how much, and where it ends
+    capacity        wide or deep, at equal numbers of parameters
+    distill         how small a network may be once a large one is trained
+    one-number      an image as one integer: nothing is lost, and it is no map
+
+    Writes a picture and a CSV of all records, and says in two lines what was found. Each takes a minute
+    or less.
+
+    \b
+      isthmus lab double-descent
+      isthmus lab averaging measurements.csv --label price -o averaging.pdf
+      isthmus lab one-number images.npy
+    """
+    laboratory = LABORATORIES[name]
+    if label is not None and not (laboratory.targets and data):
+        raise click.UsageError(
+            f"--label names a column of DATA that is to be predicted, and lab {name} "
+            + ("has no DATA" if laboratory.targets else "predicts none; use --drop to leave it out")
+        )
+    if data is not None and laboratory.targets and label is None:
+        raise click.UsageError(f"lab {name} DATA needs --label, the column that is to be predicted")
+    rows = () if data is None else _read(data, header, columns, drop, label)
+    named = {} if data is None else {"data": data.name}
+    output = output or Path(f"isthmus-{name}.png")
+    run = import_module(f"isthmus.experiments.{laboratory.module}").run
+    report = run(*rows, **named, random_state=seed)
+    picture = import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture(report)
+    records = output.with_suffix(".csv")
+    _write(picture, output, report.records, records)
+    click.echo(report.verdict)
+    click.echo(f"picture: {output}   records: {records}", err=True)
+
+
+def _read(
+    data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
+) -> tuple[Any, ...]:
+    """Rows, and targets if a column is named."""
+    import numpy as np
+
+    table = read_table(data, header)
+    rows = np.asarray(table.numbers(table.choose(columns, [*drop, *([label] if label else [])])))
+    if label is None:
+        return (rows,)
+    (position,) = table.positions([label])
+    column = table.column(position)
+    if column.null_count:
+        raise ValueError(
+            f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
+            "because there is nothing to predict in them"
+        )
+    targets = np.asarray(column)
+    if targets.dtype.kind in "iu" and len(np.unique(targets)) > MOST_CLASSES:
+        targets = targets.astype(np.float64)
+    return rows, targets
+
+
+def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> None:
+    """Both files, complete or not at all."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    from isthmus.files import replacing
+
+    table = pa.Table.from_pylist([record._asdict() for record in records])
+    with replacing(csv) as new_csv, replacing(output) as new_output:
+        arrow.write_csv(table, new_csv)
+        picture.savefig(new_output, format=output.suffix[1:])
