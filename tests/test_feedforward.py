@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import isthmus
 from isthmus import FeedForwardClassifier, FeedForwardRegressor
-from isthmus.estimators.predictor import _split
+from isthmus.estimators.plan import split_rows
 from isthmus.networks import Architecture, FeedForward, Layer, identity, single, tanh
 from isthmus.prediction import LABEL_LOSSES, Prediction
 from isthmus.solvers import GRADIENT_DESCENT
@@ -297,7 +297,7 @@ def test_what_cannot_be_predicted_is_said():
 
 def test_rows_of_every_class_are_held_out_in_proportion():
     strata = np.repeat([0, 1, 2, 3], [600, 300, 99, 1])
-    train_rows, held_out = _split(strata, 0.1, np.random.default_rng(0))
+    train_rows, held_out = split_rows(len(strata), 0.1, np.random.default_rng(0), strata)
     np.testing.assert_array_equal(np.sort(np.concatenate([train_rows, held_out])), np.arange(1000))
     counts = np.bincount(strata[held_out], minlength=4)
     assert counts.sum() == 100

@@ -88,7 +88,10 @@ class HeldOut(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One training, all that ``train`` takes: what is lowered, from where, over which rows, and how."""
+    """One training, all that ``train`` takes: what is lowered, from where, over which rows, and how.
+
+    ``significance`` is the level at which an epoch must beat the start; None: it need only be better.
+    """
 
     objective: Objective
     network: Any
@@ -101,6 +104,7 @@ class Job:
     held_out: Float[np.ndarray, "m D"] | None = None
     held_out_objective: Objective | None = None
     patience: int | None = None
+    significance: float | None = SIGNIFICANCE
     optimiser: Any = None
     verbose: bool = False
 
@@ -140,8 +144,7 @@ class Job:
 
     def result(self, state: State, history: dict[str, np.ndarray], stopped: str) -> TrainingResult:
         """The best epoch's network, or the start where that is not clearly better."""
-        held_out = self.held_out
-        start_stays = held_out is not None and not float(state.best_margin) > least_margin(len(held_out))
+        start_stays = self.held_out is not None and not self._beats_start(state, len(self.held_out))
         best = self.network if start_stays else eqx.combine(state.best_weights, self.network)
         return TrainingResult(
             network=best,
@@ -150,6 +153,11 @@ class Job:
             best_epoch=0 if start_stays else max(0, int(state.best_epoch)),
             stopped=stopped,
         )
+
+    def _beats_start(self, state: State, n_held_out: int) -> bool:
+        if self.significance is None:
+            return int(state.best_epoch) > 0
+        return float(state.best_margin) > least_margin(n_held_out, self.significance)
 
 
 class Alone:
@@ -321,9 +329,9 @@ class _OrdersAhead:
         return orders
 
 
-def least_margin(n_held_out: int) -> float:
+def least_margin(n_held_out: int, significance: float = SIGNIFICANCE) -> float:
     """Standard errors by which the mean of paired differences must exceed zero; NaN for one row."""
-    return float(stdtrit(n_held_out - 1, 1 - SIGNIFICANCE))
+    return float(stdtrit(n_held_out - 1, 1 - significance))
 
 
 def _reasons_to_stop(state: State, call: Call, max_epochs: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from isthmus.checks import check_choice, check_integer, check_real
 from isthmus.losses import LOSSES, CrossEntropy, Loss
@@ -22,6 +23,9 @@ LEAST_UPDATES = 4000
 """Updates that a small data set is given, whatever its number of rows."""
 
 MIN_EPOCHS, MAX_EPOCHS = 40, 400
+
+LEAST_HELD_OUT = 20
+"""Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
 
 
 @dataclass(frozen=True)
@@ -259,3 +263,38 @@ def shapes_of(network: Any) -> Any:
     """Structure of a network and shapes of its arrays, to see whether training can go on from it."""
     leaves, structure = jax.tree.flatten(network)
     return structure, [leaf.shape for leaf in leaves]
+
+
+def split_rows(
+    n_rows: int,
+    fraction: float,
+    rng: np.random.Generator,
+    strata: Int[np.ndarray, " n"] | None = None,
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
+    """Numbers of the training rows and of the held-out rows, each in ascending order.
+
+    Strata are held out in proportion, but the first row of each is for training.
+    """
+    if fraction == 0:
+        return np.arange(n_rows), np.arange(0)
+    wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
+    n_held_out = max(1, min(wanted, n_rows // 3))
+    order = rng.permutation(n_rows)
+    held_out = order[:n_held_out]
+    if strata is not None:
+        held_out = _evenly(order[np.argsort(strata[order], kind="stable")], strata, n_held_out, rng)
+    return np.setdiff1d(np.arange(n_rows), held_out), np.sort(held_out)
+
+
+def _evenly(
+    order: Int[np.ndarray, " n"],
+    strata: Int[np.ndarray, " n"],
+    n_wanted: int,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, " k"]:
+    """Rows at even steps through ``order``, where strata lie one after the other."""
+    others = np.delete(order, np.unique(strata[order], return_index=True)[1])
+    if len(others) == 0:
+        return others
+    steps = np.linspace(0, len(others), n_wanted, endpoint=False)
+    return np.unique(others[(steps + rng.random()).astype(int) % len(others)])

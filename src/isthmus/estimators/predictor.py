@@ -19,13 +19,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.applying import map_rows, widest_layer
 from isthmus.checks import check_choice, check_real, check_rows
-from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
+from isthmus.estimators.plan import (
+    Schedule,
+    hidden_activations,
+    layer_widths,
+    schedule,
+    shapes_of,
+    split_rows,
+)
 from isthmus.estimators.targets import Targets
-from isthmus.estimators.trained import LEAST_HELD_OUT, NoImprovementWarning, generator
+from isthmus.estimators.trained import NoImprovementWarning, generator
 from isthmus.losses import Loss
 from isthmus.moments import column_statistics
 from isthmus.networks import Activation, Architecture, FeedForward, single, trainable
-from isthmus.passes import State
 from isthmus.prediction import Prediction, Predictor
 from isthmus.scaling import SCALINGS, ScaledRows, Scaling
 from isthmus.solvers import as_solver, decaying_solvers
@@ -33,18 +39,6 @@ from isthmus.sources import ArraySource, Beside
 from isthmus.training import DivergenceError, Job, TrainingResult, train_job
 
 STARTS = ("constant", "gaussian")
-
-
-class _BetterWins(Job):
-    """A training whose best epoch need not be better than the start by more than chance.
-
-    A constant is no model to fall back on: with few held-out rows it would stay where the network
-    explains most of the variance, because a few large errors of the constant make the difference.
-    """
-
-    def result(self, state: State, history: dict[str, np.ndarray], stopped: str) -> TrainingResult:
-        margin = np.where(np.asarray(state.best_epoch) > 0, np.inf, -np.inf)
-        return super().result(eqx.tree_at(lambda s: s.best_margin, state, margin), history, stopped)
 
 
 def takes_parts(model: FeedForwardPredictor) -> bool:
@@ -125,7 +119,9 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         targets = self._targets(y, rows, continues)
         split_rng, weights_rng, batches_rng, draws_rng = generator(self.random_state).spawn(4)
         scaling, network = self._start(rows, targets, weights_rng, continues)
-        train_rows, held_out = _split(targets.strata, plan.validation_fraction, split_rng)
+        train_rows, held_out = split_rows(
+            rows.shape[0], plan.validation_fraction, split_rng, targets.strata
+        )
         if bootstrap:
             train_rows = np.sort(draws_rng.choice(train_rows, len(train_rows)))
         job = self._job(rows, train_rows, held_out, plan, scaling, network, targets, batches_rng)
@@ -211,7 +207,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
                 f"solver={self.solver!r} takes all rows in each step, and these do not fit one block of "
                 f"{source.block_bytes >> 20} MiB: use solver='adam'"
             )
-        return _BetterWins(
+        return Job(
             objective=Prediction(self._checked_loss(), rows.shape[1], targets.n_targets),
             network=network,
             source=source,
@@ -222,6 +218,9 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
             rng=rng,
             held_out=data[held_out_rows] if len(held_out_rows) else None,
             patience=plan.patience,
+            # A constant is no model to fall back on: with few held-out rows it would stay where the
+            # network explains most of the variance, because a few of the constant's errors are large.
+            significance=None,
             verbose=self.verbose,
         )
 
@@ -293,25 +292,3 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _split(
-    strata: Int[np.ndarray, " n"], fraction: float, rng: np.random.Generator
-) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
-    """Numbers of the training rows and of the held-out rows, each in ascending order.
-
-    Strata are held out in proportion, but the first row of each is for training.
-    """
-    n_rows = len(strata)
-    if fraction == 0:
-        return np.arange(n_rows), np.arange(0)
-    wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
-    n_held_out = max(1, min(wanted, n_rows // 3))
-    order = rng.permutation(n_rows)
-    order = order[np.argsort(strata[order], kind="stable")]
-    others = np.delete(order, np.unique(strata[order], return_index=True)[1])
-    evenly = np.linspace(0, len(others), n_held_out, endpoint=False)
-    held_out = (
-        np.unique(others[(evenly + rng.random()).astype(int) % len(others)]) if len(others) else others
-    )
-    return np.setdiff1d(np.arange(n_rows), held_out), np.sort(held_out)

@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from isthmus.canonical import canonical_frame, pca_frame
 from isthmus.checks import check_errors, check_rows
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.plan import Plan, shapes_of
+from isthmus.estimators.plan import Plan, shapes_of, split_rows
 from isthmus.losses import Loss
 from isthmus.moments import ColumnStatistics, column_statistics, principal_axes
 from isthmus.networks import Activation, DataMap, Frame, PCAPath, single
@@ -36,9 +36,6 @@ MOST_NOISE = 1.0
 MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
 REFERENCE_ELEMENTS = 2**25
 """Rows, and numbers in them, among which nearest rows are searched for."""
-
-LEAST_HELD_OUT = 20
-"""Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
 
 
 class NoImprovementWarning(UserWarning):
@@ -226,7 +223,7 @@ class TrainedMap(BaseMap):
             start = like.start.redraw(weights_rng)
         else:
             start = self._at_pca(rows, plan, weights_rng, errors)
-        train_rows, held_out_rows = _split(rows.shape[0], plan.validation_fraction, split_rng)
+        train_rows, held_out_rows = split_rows(rows.shape[0], plan.validation_fraction, split_rng)
         if bootstrap:
             train_rows = np.sort(draws_rng.choice(train_rows, len(train_rows)))
         data = RowsOfTraining(ScaledRows(rows, start.scaling), train_rows, errors)
@@ -391,15 +388,3 @@ def input_noise_for(rows: Any, train_rows: Int[np.ndarray, " m"], spread: float)
     distances, _ = search.kneighbors(queries)
     gap = float(np.median(distances[:, 1])) / np.sqrt(rows.shape[1])
     return float(f"{min(NOISE_OF_GAP * gap / spread, MOST_NOISE):.2g}")
-
-
-def _split(
-    n_rows: int, fraction: float, rng: np.random.Generator
-) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
-    """Numbers of the training rows and of the held-out rows, each in ascending order."""
-    if fraction == 0:
-        return np.arange(n_rows), np.arange(0)
-    wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
-    order = rng.permutation(n_rows)
-    n_held_out = max(1, min(wanted, n_rows // 3))
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

@@ -29,26 +29,20 @@ from isthmus.elbo import (
     VariationalPair,
     bound_terms,
     draw_noise,
-    ppca_pair,
-    start_pair,
     with_fill,
 )
 from isthmus.estimators.plan import Plan
 from isthmus.estimators.trained import Prepared, Start, Task, TrainedMap, input_noise_for
-from isthmus.likelihoods import Bernoulli, Gaussian, Known, Likelihood, check_likelihood
+from isthmus.estimators.variational_start import any_missing, at_ppca, example_pair
+from isthmus.likelihoods import Gaussian, Likelihood, check_likelihood
 from isthmus.losses import Loss, Squared
-from isthmus.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
 from isthmus.networks import Activation, Frame, single
 from isthmus.noise import RowsOfTraining
 from isthmus.ppca import (
     FilledRows,
-    GaussianFill,
-    ProbabilisticPCA,
-    axes_of_incomplete,
-    without_useless,
 )
-from isthmus.priors import Prior, StandardNormal, check_prior, start_prior
-from isthmus.scaling import ScaledRows, Scaling
+from isthmus.priors import Prior, StandardNormal, check_prior
+from isthmus.scaling import ScaledRows
 from isthmus.sources import row_blocks
 from isthmus.training import TrainingResult
 
@@ -260,86 +254,10 @@ feature_names_in_
         rng: np.random.Generator,
         errors: Float[np.ndarray, "n D"] | None = None,
     ) -> Start:
-        """Scaling, principal axes of all rows, and the pair that starts at probabilistic PCA."""
-        known = rows if errors is None else without_useless(rows, errors)
-        columns = column_statistics(known)
-        self._check_columns(columns)
-        scaling, d = self._scaling_for(columns), plan.architecture.n_components
-        axes = self._axes(ScaledRows(known, scaling), d, columns, errors)
-        fixed = (
-            self.likelihood.fixed_variance(scaling) if isinstance(self.likelihood, Gaussian) else None
-        )
-        ppca = ProbabilisticPCA.of(axes, self.beta, fixed)
-        fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0, fixed))
-        left_out = ppca.left_out(columns.variance / np.square(scaling.scale))
-        likelihood = self.likelihood(Known(rows, scaling, columns, left_out))
-        has_missing = _any_missing(rows)
-
-        def draw(rng: np.random.Generator) -> Start:
-            prior = start_prior(self.prior, rng, d)
-            pair = start_pair(
-                plan.architecture,
-                rng,
-                ppca,
-                fill,
-                prior,
-                likelihood,
-                at_pca=plan.starts_at_pca,
-                has_missing=has_missing,
-            )
-            at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
-            return Start(scaling, pair, yardstick=at_pca, redraw=draw)
-
-        return draw(rng)
-
-    def _axes(
-        self,
-        scaled: ScaledRows,
-        d: int,
-        columns: ColumnStatistics,
-        errors: Float[np.ndarray, "n D"] | None,
-    ) -> PrincipalAxes:
-        scaling = scaled.scaling
-        if errors is None and bool(np.all(columns.n_rows == scaled.shape[0])):
-            return principal_axes(scaled, d)
-        means = (columns.mean - scaling.center) / scaling.scale
-        return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
-
-    def _check_columns(self, columns: ColumnStatistics) -> None:
-        empty = np.flatnonzero(columns.n_rows == 0)
-        if len(empty):
-            names = getattr(self, "feature_names_in_", None)
-            first = f"column {empty[0]}" if names is None else f"column {names[empty[0]]!r}"
-            raise ValueError(
-                f"all entries of {first} are NaN, so there is nothing to learn of it; {len(empty)} of "
-                f"{len(columns.mean)} columns are without any value. Drop them"
-            )
-
-    def _scaling_for(self, columns: ColumnStatistics) -> Scaling:
-        if not isinstance(self.likelihood, Bernoulli):
-            return Scaling.fit(self.scaling, columns)
-        if self.scaling is not None:
-            raise ValueError(
-                f"scaling={self.scaling!r} with likelihood={self.likelihood!r}, which needs the data in "
-                "[0, 1] as they are: set scaling=None"
-            )
-        return Scaling.none(len(columns.mean))
+        return at_ppca(self, rows, plan, rng, errors)
 
     def _example_pair(self, plan: Plan) -> VariationalPair:
-        fitted = self.network_.pair
-        D, d = plan.architecture.n_features, plan.architecture.n_components
-        nothing = ProbabilisticPCA(np.zeros(D), np.zeros((D, d)), np.zeros((d, D)), np.ones(d), 1.0)
-        rng = np.random.default_rng(0)
-        return start_pair(
-            plan.architecture,
-            rng,
-            nothing,
-            GaussianFill.of(nothing),
-            start_prior(self.prior, rng, d),
-            fitted.likelihood,
-            at_pca=plan.starts_at_pca,
-            has_missing=fitted.encoder.knows_what_is_missing(D),
-        )
+        return example_pair(self, plan)
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
         has_errors = data.errors is not None
@@ -374,7 +292,9 @@ feature_names_in_
     ) -> Prepared:
         """Without the filling of missing entries where there are none: a third of the compilation."""
         prepared = super()._job(data, task, plan, start, rng, held_out_rows)
-        if data.errors is not None or _any_missing(data.rows.rows):
+        encoder, D = start.pair.encoder, data.rows.shape[1]
+        may_miss = encoder.knows_what_is_missing(D) or (start.is_fitted and any_missing(data.rows.rows))
+        if data.errors is not None or may_miss:
             return prepared
         job = replace(prepared.job, network=with_fill(prepared.job.network, None))
         return replace(prepared, job=job)
@@ -429,10 +349,6 @@ feature_names_in_
             CollapseWarning,
             stacklevel=5,
         )
-
-
-def _any_missing(rows: Any) -> bool:
-    return any(bool(np.isnan(block).any()) for _, block in row_blocks(rows))
 
 
 @eqx.filter_jit
