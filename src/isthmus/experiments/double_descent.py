@@ -19,7 +19,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from isthmus.checks import check_choice, check_integer, check_real
 from isthmus.experiments.features import Fit, Rows, SizedModel
-from isthmus.experiments.targets import as_targets, classes_of, signs
+from isthmus.experiments.targets import as_targets, classes_of, with_noise
 from isthmus.experiments.trained import MODELS
 
 
@@ -211,7 +211,7 @@ class _Task:
         rng = np.random.default_rng(seed)
         shuffled = rng.permutation(len(self.rows))
         train, test = shuffled[: self.n_train], shuffled[self.n_train :]
-        y = self._with_noise(self.targets[train], rng)
+        y = with_noise(self.targets[train], self.n_classes, self.noise, rng)
         rows = Rows(y if self.reconstructs else self.rows[train], y, self.rows[test])
         fits = self.family.fits(self.sizes, rows, rng)
         return [
@@ -237,17 +237,6 @@ class _Task:
             float(np.mean(wrong)) if self.n_classes else np.nan,
             fit.weight_norm,
         )
-
-    def _with_noise(
-        self, y: Float[np.ndarray, "n K"], rng: np.random.Generator
-    ) -> Float[np.ndarray, "n K"]:
-        if not self.noise:
-            return y
-        if not self.n_classes:
-            return np.asarray(y + self.noise * rng.standard_normal(y.shape))
-        moved = rng.random(len(y)) < self.noise
-        steps = np.where(moved, rng.integers(1, self.n_classes, len(y)), 0)
-        return signs((classes_of(y) + steps) % self.n_classes, self.n_classes)
 
 
 def _squared_error(predicted: Float[np.ndarray, "n K"], y: Float[np.ndarray, "n K"]) -> float:

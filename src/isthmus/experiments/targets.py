@@ -37,3 +37,16 @@ def classes_of(outputs: Float[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
     if outputs.shape[1] == 1:
         return np.asarray(outputs[:, 0] > 0, dtype=np.int64)
     return np.asarray(np.argmax(outputs, axis=1))
+
+
+def with_noise(
+    y: Float[np.ndarray, "n K"], n_classes: int, noise: float, rng: np.random.Generator
+) -> Float[np.ndarray, "n K"]:
+    """Of classes the share ``noise`` of rows is given another class; to numbers, noise is added."""
+    if not noise:
+        return y
+    if not n_classes:
+        return np.asarray(y + noise * rng.standard_normal(y.shape))
+    moved = rng.random(len(y)) < noise
+    steps = np.where(moved, rng.integers(1, n_classes, len(y)), 0)
+    return signs((classes_of(y) + steps) % n_classes, n_classes)

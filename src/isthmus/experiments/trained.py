@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -26,6 +25,7 @@ from isthmus.experiments.features import (
     Rows,
     SizedModel,
 )
+from isthmus.experiments.widths import n_parameters
 from isthmus.losses import Squared
 from isthmus.members import train_members
 from isthmus.networks import Activation, Architecture, Constant, FeedForward, Layer, single
@@ -104,8 +104,7 @@ class TrainedNetworks:
 
     def n_parameters(self, size: int, n_features: int, n_outputs: int) -> int:
         """Σ (in + 1) · out over the layers of a network of this size."""
-        sizes = (n_features, *self._widths(size), n_outputs)
-        return sum((fan_in + 1) * out for fan_in, out in pairwise(sizes))
+        return n_parameters(self._widths(size), n_features, n_outputs)
 
     def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
         """The least size with as many parameters as there are numbers to fit, n · n_outputs.
@@ -128,8 +127,8 @@ class TrainedNetworks:
                 for z in (x, scales.x(rows.x_test))
             )
             norms = [_norm(member) for member in members]
-            n_parameters = self.n_parameters(size, rows.x.shape[1], rows.y.shape[1])
-            yield Fit(fitted, predicted, n_parameters, float(np.mean(norms)))
+            numbers = self.n_parameters(size, rows.x.shape[1], rows.y.shape[1])
+            yield Fit(fitted, predicted, numbers, float(np.mean(norms)))
 
     def _side_by_side(
         self,
