@@ -7,11 +7,13 @@ from inspect import signature
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from isthmus.cli import main
-from isthmus.cli.laboratory import LABORATORIES
+from isthmus.cli.laboratory import LABORATORIES, _write
 from isthmus.experiments import descents, double_descent
+from isthmus.experiments.capacity import Net
 from isthmus.experiments.descents import DoubleDescentReport
 from isthmus.experiments.risk import RiskPoint
 
@@ -117,3 +119,11 @@ def test_every_laboratory_takes_what_the_command_gives(name):
     rows = [None] * (1 + laboratory.targets)
     signature(module.run).bind(*rows, data="things.csv", random_state=0)
     assert callable(import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture)
+
+
+def test_widths_of_layers_are_one_cell(tmp_path):
+    net = Net("waves", 2, (8, 7), 81, 85, 0.01, 0, 0.5, 0.25)
+    _write(Figure(), tmp_path / "found.png", [net], tmp_path / "found.csv")
+    (record,) = csv.DictReader((tmp_path / "found.csv").read_text().splitlines())
+    assert record["widths"] == "8-7"
+    assert float(record["test_error"]) == 0.25

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from isthmus import noise as noise
     from isthmus import priors as priors
     from isthmus.applying import reconstruction_error as reconstruction_error
+    from isthmus.diagnostics.curves import geodesic as geodesic
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
+    from isthmus.diagnostics.geometry import distortion as distortion
     from isthmus.diagnostics.geometry import jacobian as jacobian
+    from isthmus.diagnostics.geometry import loadings as loadings
+    from isthmus.diagnostics.geometry import metric as metric
+    from isthmus.diagnostics.quality import Quality as Quality
+    from isthmus.diagnostics.quality import quality as quality
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.denoising import denoise as denoise
@@ -48,7 +54,9 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "applying": ("reconstruction_error",),
-    "diagnostics.geometry": ("decoder_jacobian", "jacobian"),
+    "diagnostics.curves": ("geodesic",),
+    "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
+    "diagnostics.quality": ("Quality", "quality"),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
@@ -85,18 +93,24 @@ __all__ = [
     "LinearAutoencoder",
     "ModelFileError",
     "NoImprovementWarning",
+    "Quality",
     "Squared",
     "VariationalAutoencoder",
     "coordinate_spread",
     "decoder_jacobian",
     "denoise",
     "distill",
+    "distortion",
+    "geodesic",
     "impute",
     "jacobian",
     "load",
+    "loadings",
     "log_likelihood",
+    "metric",
     "posterior",
     "prune",
+    "quality",
     "reconstruction_error",
     "sample",
     "sample_posterior",

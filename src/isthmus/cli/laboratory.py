@@ -127,7 +127,16 @@ def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> Non
 
     from isthmus.files import replacing
 
-    table = pa.Table.from_pylist([record._asdict() for record in records])
+    table = pa.Table.from_pylist([_plain(record) for record in records])
     with replacing(csv) as new_csv, replacing(output) as new_output:
         arrow.write_csv(table, new_csv)
         picture.savefig(new_output, format=output.suffix[1:])
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """The fields of a record, a tuple written as 32-16."""
+    fields: dict[str, Any] = record._asdict()
+    return {
+        name: "-".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+    }

@@ -1,13 +1,19 @@
-"""Derivatives of a fitted map, in raw units."""
+"""Derivatives of a fitted map, in raw units: how it stretches, and what a coordinate is made of.
+
+The decoder f embeds the coordinates as a surface in the data space. Its pull-back metric G = JᵀJ, with
+J = ∂x̂/∂z, turns lengths on the map into lengths in the data: ds² = dzᵀ G dz.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted
@@ -66,6 +72,134 @@ def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((len(coordinates), D, d), np.float32)
     return map_rows(partial(_forward_jacobian, model.decode), coordinates, out, widest=d * D)
+
+
+def metric(model: Any, Z: Any) -> Float[np.ndarray, "n d d"]:
+    """Pull-back metric G = JᵀJ of the decoder at points of the map: (n, d) → (n, d, d), float64.
+
+    ``dz @ G @ dz`` is the squared length in the data space, in the data's squared units, of a small step
+    dz on the map. The identity for PCA and other maps that keep lengths. Raises what
+    ``decoder_jacobian`` raises.
+
+    References
+    ----------
+    Arvanitidis, Hansen & Hauberg 2018, "Latent space oddity", ICLR, arXiv:1710.11379.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> G = isthmus.metric(model, model.transform(X))
+    >>> G.shape, bool(abs(G - [[1, 0], [0, 1]]).max() < 1e-6)
+    ((150, 2, 2), True)
+    """
+    check_is_fitted(model)
+    coordinates = check_coordinates(Z, model.n_components_)
+    d, D = model.n_components_, model.n_features_in_
+    out = np.empty((len(coordinates), d, d))
+    return map_rows(partial(_pulled_back, model.decode), coordinates, out, widest=d * D)
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How a map stretches the data at each of n points.
+
+    area : (n,)
+        √det G: data-space area (d = 2; length, volume) per unit of the map's. Where it varies, equal
+        areas of the picture are not equal amounts of data.
+    anisotropy : (n,)
+        Longest over shortest semi-axis of the image of a small circle, √(λ_max/λ_min); 1 where angles
+        are kept, infinite where the decoder does not move in some direction.
+    """
+
+    area: Float[np.ndarray, " n"]
+    anisotropy: Float[np.ndarray, " n"]
+
+
+def distortion(model: Any, Z: Any) -> Distortion:
+    """Area distortion and anisotropy of the map at points (n, d), from the metric.
+
+    Raises what ``decoder_jacobian`` raises.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> found = isthmus.distortion(model, model.transform(X))
+    >>> bool(abs(found.area - 1).max() < 1e-6), bool(abs(found.anisotropy - 1).max() < 1e-6)
+    (True, True)
+    """
+    eigenvalues = np.maximum(np.linalg.eigvalsh(metric(model, Z)), 0.0)
+    shortest, longest = eigenvalues[:, 0], eigenvalues[:, -1]
+    ratio = np.full(len(eigenvalues), np.inf)
+    np.divide(longest, shortest, out=ratio, where=shortest > EPSILON * longest)
+    ratio[longest == 0] = 1.0
+    return Distortion(np.sqrt(np.prod(eigenvalues, axis=1)), np.sqrt(ratio))
+
+
+@dataclass(frozen=True)
+class Loadings:
+    """What each coordinate is made of, at each of n rows.
+
+    values : (n, d, D)
+        ``values[i, k, j]``: by how much feature j of the decoded row moves per unit of coordinate k, in
+        raw units.
+    feature_names : D names
+    """
+
+    values: Float[np.ndarray, "n d D"]
+    feature_names: tuple[str, ...]
+
+    @property
+    def mean(self) -> Float[np.ndarray, "d D"]:
+        """Over the rows: what a coordinate does on the whole."""
+        return np.asarray(self.values.mean(axis=0, dtype=np.float64))
+
+    @property
+    def strength(self) -> Float[np.ndarray, "d D"]:
+        """Root mean square over the rows: what a coordinate does anywhere, whatever the sign."""
+        return np.asarray(np.sqrt(np.mean(np.square(self.values, dtype=np.float64), axis=0)))
+
+    def strongest(self, coordinate: int, n: int = 5) -> Mapping[str, float]:
+        """The n features that a coordinate moves most, with their mean loadings, strongest first."""
+        order = np.argsort(-self.strength[coordinate], kind="stable")[:n]
+        return {self.feature_names[j]: float(self.mean[coordinate, j]) for j in order}
+
+
+def loadings(model: Any, X: Any) -> Loadings:
+    """Local loadings of each coordinate by feature, at rows (n, D): values (n, d, D).
+
+    The transposed tangents of the decoder at z = encode(x). Of a linear map they are PCA's loadings, its
+    components, at every row; of another they change from place to place. Raises what ``transform``
+    raises.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris(as_frame=True).data
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> found = isthmus.loadings(model, X)
+    >>> found.values.shape, next(iter(found.strongest(0)))
+    ((150, 2, 4), 'petal length (cm)')
+    """
+    tangents = decoder_jacobian(model, np.asarray(model.transform(X)))
+    names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(model.n_features_in_)])
+    return Loadings(np.swapaxes(tangents, 1, 2), tuple(map(str, names)))
+
+
+EPSILON = 1e-10
+"""Share of the largest eigenvalue below which one is rounding, in single precision."""
+
+
+@eqx.filter_jit
+def _pulled_back(function: Callable[[Array], Array], z: Float[Array, "n d"]) -> Float[Array, "n d d"]:
+    J = jax.vmap(jax.jacfwd(function))(z)
+    return jnp.einsum("nDi,nDj->nij", J, J)
 
 
 @eqx.filter_jit

@@ -1,0 +1,171 @@
+"""Geometry of a map against surfaces whose geometry is known: a plane, a swiss roll, a sphere."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from sklearn.base import BaseEstimator
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+
+import isthmus
+
+
+class Surface(BaseEstimator):
+    """A map that is its own parametrisation: only the way back."""
+
+    n_components_ = 2
+
+    def __init__(self, decode):
+        self.decode = decode
+        self.n_features_in_ = 3
+
+    def fit(self, X=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def roll(z):
+    """(t, h) → (t cos t, h, t sin t)."""
+    t, h = z[..., 0], z[..., 1]
+    return jnp.stack([t * jnp.cos(t), h, t * jnp.sin(t)], axis=-1)
+
+
+def sphere(z):
+    """Longitude and latitude on the sphere of radius 2."""
+    u, v = z[..., 0], z[..., 1]
+    return 2 * jnp.stack([jnp.cos(v) * jnp.cos(u), jnp.cos(v) * jnp.sin(u), jnp.sin(v)], axis=-1)
+
+
+ROLL, SPHERE = Surface(roll), Surface(sphere)
+POINTS = np.random.default_rng(0).uniform([0.5, -1.0], [6.0, 1.0], (200, 2))
+
+
+@pytest.fixture(scope="module")
+def curved():
+    """A trained map of a curved surface, whose rows have names."""
+    rng = np.random.default_rng(0)
+    X = np.asarray(roll(rng.uniform([1.5, 0.0], [4.5, 3.0], (1000, 2))))
+    return isthmus.Autoencoder(2, widths=(32,), max_epochs=100, random_state=0).fit(X), X
+
+
+def test_the_metric_of_a_swiss_roll():
+    """ds² = (1 + t²) dt² + dh²."""
+    expected = np.zeros((200, 2, 2))
+    expected[:, 0, 0], expected[:, 1, 1] = 1 + POINTS[:, 0] ** 2, 1.0
+    np.testing.assert_allclose(isthmus.metric(ROLL, POINTS), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_area_and_anisotropy_of_a_sphere():
+    """ds² = 4 (cos² v du² + dv²): the area shrinks towards the poles, and circles become ellipses."""
+    found = isthmus.distortion(SPHERE, POINTS)
+    np.testing.assert_allclose(found.area, 4 * np.cos(POINTS[:, 1]), rtol=1e-5)
+    np.testing.assert_allclose(found.anisotropy, 1 / np.cos(POINTS[:, 1]), rtol=1e-5)
+
+
+def test_where_the_decoder_stands_still_anisotropy_is_infinite():
+    crease = Surface(lambda z: jnp.stack([z[..., 0], 0 * z[..., 1], z[..., 0]], axis=-1))
+    found = isthmus.distortion(crease, POINTS)
+    assert np.isinf(found.anisotropy).all()
+    np.testing.assert_allclose(found.area, 0.0, atol=1e-6)
+    point = Surface(lambda z: jnp.zeros((*z.shape[:-1], 3)))
+    np.testing.assert_array_equal(isthmus.distortion(point, POINTS).anisotropy, 1.0)
+
+
+def test_the_metric_is_that_of_the_jacobian(curved):
+    model, X = curved
+    Z = model.transform(X)
+    J = isthmus.decoder_jacobian(model, Z).astype(float)
+    np.testing.assert_allclose(isthmus.metric(model, Z), np.swapaxes(J, 1, 2) @ J, rtol=1e-4, atol=1e-4)
+
+
+def test_loadings_of_a_linear_model_are_the_components_of_pca():
+    frame = load_iris(as_frame=True).data
+    found = isthmus.loadings(isthmus.LinearAutoencoder(2).fit(frame), frame)
+    components = PCA(2).fit(frame).components_
+    signs = np.sign(np.sum(found.mean * components, axis=1))
+    expected = np.broadcast_to(components * signs[:, None], found.values.shape)
+    np.testing.assert_allclose(found.values, expected, atol=1e-6)
+    np.testing.assert_allclose(found.strength, np.abs(components), atol=1e-6)
+    strongest = found.strongest(0, 2)
+    order = np.argsort(-np.abs(components[0]))[:2]
+    assert list(strongest) == [frame.columns[j] for j in order]
+    np.testing.assert_allclose(list(strongest.values()), found.mean[0, order])
+
+
+def test_loadings_of_a_curved_map_change_from_place_to_place(curved):
+    model, X = curved
+    found = isthmus.loadings(model, X)
+    J = isthmus.decoder_jacobian(model, model.transform(X))
+    np.testing.assert_array_equal(found.values, np.swapaxes(J, 1, 2))
+    assert found.feature_names == ("x0", "x1", "x2")
+    # The roll turns by 172 degrees, and with it what a step along the first coordinate does.
+    assert np.all(found.strength >= np.abs(found.mean) - 1e-9)
+    assert found.values.std(axis=0).max() > 0.3 * found.strength.max()
+
+
+def test_the_geodesic_on_a_swiss_roll_is_straight_on_the_unrolled_sheet():
+    """Unrolled, the sheet is flat with the coordinates s(t) = ∫ √(1 + t²) dt and h."""
+    z0, z1 = np.array([0.5, -1.0]), np.array([6.0, 4.0])
+    way = isthmus.geodesic(ROLL, z0, z1, n_points=128)
+    s = quad(lambda t: np.sqrt(1 + t * t), z0[0], z1[0])[0]
+    assert way.converged
+    assert way.length == pytest.approx(np.hypot(s, 5.0), rel=1e-3)
+    straight = quad(lambda t: np.hypot(np.sqrt(1 + t * t), 5.0 / 5.5), z0[0], z1[0])[0]
+    assert way.straight_length == pytest.approx(straight, rel=1e-4)
+    assert straight > 1.005 * way.length
+    np.testing.assert_allclose(way.points[[0, -1]], [z0, z1])
+    t, h = way.points.T
+    unrolled = np.array([quad(lambda t: np.sqrt(1 + t * t), z0[0], end)[0] for end in t])
+    np.testing.assert_allclose((h + 1) / 5, unrolled / s, atol=2e-3)
+
+
+@pytest.mark.parametrize(("z0", "z1"), [((0.0, 1.0), (2.0, 1.0)), ((0.2, -0.4), (1.5, 0.9))])
+def test_the_geodesic_on_a_sphere_is_a_great_circle(z0, z1):
+    way = isthmus.geodesic(SPHERE, z0, z1, n_points=128)
+    ends = np.asarray(sphere(jnp.array([z0, z1])), float)
+    angle = np.arccos(ends[0] @ ends[1] / 4)
+    assert way.length == pytest.approx(2 * angle, rel=1e-3)
+    normal = np.cross(*ends)
+    off = way.rows @ normal / np.linalg.norm(normal)
+    assert np.abs(off).max() < 5e-3
+    steps = np.linalg.norm(np.diff(way.rows, axis=0), axis=1)
+    np.testing.assert_allclose(steps, steps.mean(), rtol=0.01)
+
+
+def test_the_way_back_is_the_same_way():
+    there = isthmus.geodesic(SPHERE, (0.2, -0.4), (1.5, 0.9), n_points=32)
+    back = isthmus.geodesic(SPHERE, (1.5, 0.9), (0.2, -0.4), n_points=32)
+    assert back.length == pytest.approx(there.length, rel=1e-5)
+    np.testing.assert_allclose(back.points[::-1], there.points, atol=5e-3)
+
+
+def test_between_a_point_and_itself_there_is_no_way():
+    way = isthmus.geodesic(SPHERE, (0.2, 0.3), (0.2, 0.3), n_points=5)
+    assert (way.length, way.straight_length, way.converged) == (0.0, 0.0, True)
+
+
+def test_a_trained_maps_geodesic_is_no_longer_than_the_straight_line(curved):
+    model, X = curved
+    Z = model.transform(X)
+    way = isthmus.geodesic(model, Z[0], Z[1])
+    assert np.linalg.norm(way.rows[-1] - way.rows[0]) <= way.length <= way.straight_length * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: isthmus.geodesic(SPHERE, (0.0, 1.0, 2.0), (0.0, 1.0)), "3"),
+        (lambda: isthmus.geodesic(SPHERE, [[0.0, 1.0], [0.0, 2.0]], (0.0, 1.0)), "are 3 points"),
+        (lambda: isthmus.geodesic(SPHERE, (0.0, np.nan), (0.0, 1.0)), "NaN"),
+        (lambda: isthmus.geodesic(SPHERE, (0.0, 0.0), (0.0, 1.0), n_points=2), "n_points=2"),
+        (lambda: isthmus.metric(SPHERE, np.zeros((3, 4))), "4"),
+        (lambda: isthmus.distortion(SPHERE, np.zeros((3, 1))), "1"),
+        (lambda: isthmus.loadings(isthmus.LinearAutoencoder(1), np.zeros((3, 1))), "not fitted"),
+    ],
+)
+def test_what_has_no_geometry(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
