@@ -147,7 +147,7 @@ def test_the_verdict_says_whether_the_second_descent_pays(risks, end, word):
     assert [record.curve for record in report.records[::3]] == [
         "random features",
         "trained perceptron",
-        "mean of 5 perceptrons",
+        "mean of 4 perceptrons",
     ]
 
 

@@ -13,10 +13,10 @@ from isthmus.experiments.double_descent import Curve, double_descent
 from isthmus.experiments.risk import RiskPoint, measured_risk
 from isthmus.experiments.trained import TrainedNetworks
 
-N_TRAINED_ROWS, TRAINED_NOISE = 60, 0.2
+N_TRAINED_ROWS, TRAINED_NOISE = 100, 0.2
 """Rows that trained networks learn from, and the share of labels that are wrong; both keep it short."""
 
-N_AVERAGED = 5
+N_AVERAGED = 4
 """Networks whose predictions are averaged."""
 
 
@@ -38,7 +38,7 @@ class DoubleDescentReport:
     """What the laboratory found.
 
     ``curve`` is that of random features, ``alone`` and ``averaged`` those of trained perceptrons, one by
-    one and five together; ``risks`` compare the method with the exact risk.
+    one and four together; ``risks`` compare the method with the exact risk.
     """
 
     data: str
@@ -94,7 +94,7 @@ def run(
 
     ``data`` names the rows. Random features of all ``sizes`` learn from ``n_train`` rows; None takes
     200, or half where there are fewer than 400: the curve has its shape at any N, its cost grows as N³.
-    Perceptrons are trained on 60 rows, a fifth of whose labels are wrong, which makes the peak plain; of
+    Perceptrons are trained on 100 rows, a fifth of whose labels are wrong, which makes the peak plain; of
     numbers, with noise of half their standard deviation. Other parameters and errors as of
     ``double_descent``.
     """
