@@ -8,7 +8,14 @@ from matplotlib.transforms import Affine2D
 from sklearn.datasets import load_digits
 
 import isthmus
-from isthmus.plots import class_map, decoded_grid, image_grid, posterior_map
+from isthmus.plots import (
+    class_map,
+    decoded_features,
+    decoded_grid,
+    image_grid,
+    posterior_map,
+    value_map,
+)
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 
@@ -54,7 +61,7 @@ def test_a_tile_shows_what_its_middle_decodes_to(ax, model):
     assert 20 < len(ax.images) <= 81
     distances = []
     for image in ax.images:
-        left, right, low, high = image.get_extent()
+        left, right, low, _ = image.get_extent()
         middle = np.array([[(left + right) / 2, (low + high) / 2]])
         expected = model.inverse_transform(middle).reshape(8, 8)
         np.testing.assert_allclose(image.get_array(), expected, atol=1e-6 * np.abs(expected).max())
@@ -116,7 +123,7 @@ def test_images_are_read_like_text(ax):
     for row, image in zip(DIGITS, ax.images, strict=False):
         np.testing.assert_array_equal(image.get_array(), row.reshape(8, 8))
         assert image.get_clim() == (0.0, 16.0)
-        left, right, low, high = image.get_extent()
+        left, right, low, _ = image.get_extent()
         middles.append([(left + right) / 2, (low + high) / 2])
     lines = [(0.5, 2.5), (1.5, 2.5), (2.5, 2.5), (0.5, 1.5), (1.5, 1.5), (2.5, 1.5), (0.5, 0.5)]
     np.testing.assert_allclose(middles, lines)
@@ -132,3 +139,51 @@ def test_a_grid_is_as_dark_as_its_darkest_pixels(ax):
 def test_a_grid_says_which_shape_does_not_fit(ax):
     with pytest.raises(ValueError, match=r"has 63 pixels, but images of shape \(5, 64\) came"):
         image_grid(ax, DIGITS[:5], (9, 7))
+
+
+def test_values_are_colours_of_a_scale_and_what_is_not_finite_is_grey(ax):
+    Z = np.random.default_rng(0).standard_normal((50, 2))
+    values = np.arange(50.0)
+    values[7] = np.nan
+    value_map(ax, Z, values, "height")
+    grey, points = ax.collections
+    np.testing.assert_array_equal(grey.get_offsets(), Z[[7]])
+    np.testing.assert_array_equal(points.get_offsets(), np.delete(Z, 7, axis=0))
+    np.testing.assert_array_equal(points.get_array(), np.delete(values, 7))
+    assert points.get_clim() == tuple(np.quantile(np.delete(values, 7), [0.01, 0.99]))
+    assert ax.figure.axes[1].get_ylabel() == "height"
+
+
+@pytest.mark.parametrize("values", [np.ones(5), 1 + 1e-8 * np.arange(5), np.full(5, np.nan)])
+def test_equal_values_have_one_colour(ax, values):
+    value_map(ax, np.eye(5, 2), values, "height")
+    low, high = ax.collections[1].get_clim()
+    assert high - low > 0.1
+
+
+def test_decoded_features_are_where_they_decode_from(model):
+    Z = model.transform(DIGITS)
+    figure, axes = plt.subplots(1, 3)
+    names = [f"pixel {j}" for j in range(64)]
+    decoded_features(axes, model, Z, [20, 43], names, n_across=40)
+    assert [ax.get_title() for ax in axes[:2]] == ["pixel 20", "pixel 43"]
+    assert [ax.get_visible() for ax in axes] == [True, True, False]
+    for ax, feature in zip(axes, (20, 43), strict=False):
+        image = ax.images[0]
+        left, right, low, _ = image.get_extent()
+        side = (right - left) / 40
+        values = np.ma.filled(image.get_array(), np.nan)
+        line, column = np.argwhere(np.isfinite(values))[100]
+        point = np.array([[left + (column + 0.5) * side, low + (line + 0.5) * side]])
+        decoded = model.inverse_transform(point)[0, feature]
+        assert values[line, column] == pytest.approx(decoded, rel=1e-5)
+        # Blank where no row is near.
+        assert np.isnan(values).mean() > 0.2
+    plt.close(figure)
+
+
+def test_there_must_be_a_value_for_each_point(ax):
+    with pytest.raises(ValueError, match=r"one value for each of 5 rows, got shape \(4,\)"):
+        value_map(ax, np.eye(5, 2), np.ones(4), "height")
+    with pytest.raises(ValueError, match=r"expected coordinates of shape \(n, 2\)"):
+        value_map(ax, np.eye(5, 3), np.ones(5), "height")

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from isthmus import comparison as comparison
     from isthmus import experiments as experiments
     from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
     from isthmus import priors as priors
     from isthmus.applying import reconstruction_error as reconstruction_error
+    from isthmus.comparison.comparing import compare as compare
+    from isthmus.comparison.report import ComparisonReport as ComparisonReport
     from isthmus.diagnostics.curves import geodesic as geodesic
+    from isthmus.diagnostics.dimension import intrinsic_dimension as intrinsic_dimension
+    from isthmus.diagnostics.dimension_choice import choose_dimension as choose_dimension
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
     from isthmus.diagnostics.geometry import distortion as distortion
     from isthmus.diagnostics.geometry import jacobian as jacobian
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.geometry import metric as metric
     from isthmus.diagnostics.quality import Quality as Quality
     from isthmus.diagnostics.quality import quality as quality
+    from isthmus.diagnostics.reliability import reliability as reliability
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.denoising import denoise as denoise
@@ -54,9 +60,14 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "applying": ("reconstruction_error",),
+    "comparison.comparing": ("compare",),
+    "comparison.report": ("ComparisonReport",),
     "diagnostics.curves": ("geodesic",),
+    "diagnostics.dimension": ("intrinsic_dimension",),
+    "diagnostics.dimension_choice": ("choose_dimension",),
     "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
     "diagnostics.quality": ("Quality", "quality"),
+    "diagnostics.reliability": ("reliability",),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
@@ -74,7 +85,7 @@ _ROOMS = {
     "persistence": ("ModelFileError", "load", "save"),
     "training": ("DivergenceError",),
 }
-_OPEN_ROOMS = ("experiments", "likelihoods", "noise", "priors")
+_OPEN_ROOMS = ("comparison", "experiments", "likelihoods", "noise", "priors")
 """Rooms that users enter: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -83,6 +94,7 @@ __all__ = [
     "Absolute",
     "Autoencoder",
     "CollapseWarning",
+    "ComparisonReport",
     "CrossEntropy",
     "DenoisingAutoencoder",
     "DivergenceError",
@@ -96,6 +108,8 @@ __all__ = [
     "Quality",
     "Squared",
     "VariationalAutoencoder",
+    "choose_dimension",
+    "compare",
     "coordinate_spread",
     "decoder_jacobian",
     "denoise",
@@ -103,6 +117,7 @@ __all__ = [
     "distortion",
     "geodesic",
     "impute",
+    "intrinsic_dimension",
     "jacobian",
     "load",
     "loadings",
@@ -112,6 +127,7 @@ __all__ = [
     "prune",
     "quality",
     "reconstruction_error",
+    "reliability",
     "sample",
     "sample_posterior",
     "sample_prior",

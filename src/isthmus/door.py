@@ -44,7 +44,13 @@ class Door(click.Group):
 def _faults_of_the_input() -> tuple[type[Exception], ...]:
     """Asked for once an error is there, so that nothing is imported to look for it."""
     training = sys.modules.get("isthmus.training")
-    return (ValueError, OSError, MemoryError, *([training.DivergenceError] if training else []))
+    return (
+        ValueError,
+        OSError,
+        MemoryError,
+        ModuleNotFoundError,
+        *([training.DivergenceError] if training else []),
+    )
 
 
 def _one_line(error: object) -> str:

@@ -5,7 +5,7 @@ Each function draws into the Axes that it is given, and decides nothing about th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,10 @@ CLASS_COLOURS = (
     "#aa3377", "#e68310", "#777777", "#7a5c3a", "#6a4fbf",
 )  # fmt: skip
 """Ten hues that stay apart for the common forms of colour blindness, after Tol's "bright" scheme."""
+
+
+EQUAL = 1e-4
+"""Relative differences below this are drawn as none."""
 
 
 def class_map(
@@ -99,15 +103,80 @@ def decoded_grid(
             f"image_shape={image_shape} has {np.prod(image_shape)} pixels, but the model decodes to "
             f"{model.n_features_in_} features"
         )
-    middle, half = _square_around(Z)
-    side = 2 * half / n_across
-    steps = side * (np.arange(n_across) + 0.5) - half
-    centres = middle + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    nearest, _ = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors(centres)
-    known = nearest[:, 0] < side
+    centres, known, side = _grid(Z, n_across)
     images = model.inverse_transform(centres[known]).reshape(-1, *image_shape)
     _draw_tiles(ax, centres[known], images, 0.92 * side, cmap, float(np.quantile(images, 0.995)))
-    _frame(ax, middle, half)
+    _frame(ax, *_square_around(Z))
+
+
+def value_map(
+    ax: Axes,
+    Z: Float[np.ndarray, "n 2"],
+    values: Float[np.ndarray, " n"],
+    label: str,
+    *,
+    size: float = 9.0,
+    cmap: str = "viridis",
+) -> None:
+    """Scatter coordinates (n, 2), coloured by a number of each row, with a bar that says ``label``.
+
+    Colours span the middle 98 % of the finite values, so that a few wild ones do not hide the rest; rows
+    without a finite value are grey. Raises ValueError if Z has not two columns, or there is not one
+    value per row.
+    """
+    _check_plane(Z)
+    if np.shape(values) != (len(Z),):
+        raise ValueError(f"expected one value for each of {len(Z)} rows, got shape {np.shape(values)}")
+    finite = np.isfinite(values)
+    x, y = Z.T
+    ax.scatter(x[~finite], y[~finite], s=size, color="#cccccc", linewidths=0, rasterized=True)
+    low, high = np.quantile(values[finite], [0.01, 0.99]) if finite.any() else (0.0, 1.0)
+    if high - low <= EQUAL * max(abs(low), abs(high), 1.0):
+        low, high = low - 0.1, high + 0.1
+    points = ax.scatter(
+        x[finite],
+        y[finite],
+        s=size,
+        c=values[finite],
+        cmap=cmap,
+        vmin=low,
+        vmax=high,
+        linewidths=0,
+        rasterized=True,
+    )
+    ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8)
+    _frame(ax, *_square_around(Z))
+
+
+def decoded_features(
+    axes: Sequence[Axes],
+    model: Any,
+    Z: Float[np.ndarray, "n 2"],
+    features: Sequence[int],
+    names: Sequence[str],
+    *,
+    n_across: int = 60,
+) -> None:
+    """The decoded value of one feature in each of the Axes, over the plane of Z (n, 2).
+
+    As in ``decoded_grid`` the plane is left blank where there are no rows. Axes that are left over are
+    hidden. Raises ValueError if Z has not two columns.
+    """
+    _check_plane(Z)
+    centres, known, side = _grid(Z, n_across)
+    decoded = model.inverse_transform(centres[known])
+    for ax, feature in zip(axes, features, strict=False):
+        plane = np.full(len(centres), np.nan)
+        plane[known] = decoded[:, feature]
+        image = plane.reshape(n_across, n_across)
+        (left, low), (right, high) = centres[0] - side / 2, centres[-1] + side / 2
+        drawn = ax.imshow(image, origin="lower", extent=(left, right, low, high), cmap="viridis")
+        ax.scatter(Z[:, 0], Z[:, 1], s=1.5, color="black", alpha=0.25, linewidths=0, rasterized=True)
+        ax.set_title(names[feature])
+        ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
+        _frame(ax, *_square_around(Z))
+    for ax in list(axes)[len(features) :]:
+        ax.set_visible(False)
 
 
 def image_grid(
@@ -172,6 +241,18 @@ def _draw_tiles(
     for (x, y), image in zip(centres, images, strict=True):
         extent = (x - reach, x + reach, y - reach, y + reach)
         ax.imshow(image, cmap=cmap, vmin=0.0, vmax=darkest, extent=extent, interpolation="bilinear")
+
+
+def _grid(
+    Z: Float[np.ndarray, "n 2"], n_across: int
+) -> tuple[Float[np.ndarray, "m 2"], Bool[np.ndarray, " m"], float]:
+    """Centres of square tiles, line by line from below; which of them have rows near; their side."""
+    middle, half = _square_around(Z)
+    side = 2 * half / n_across
+    steps = side * (np.arange(n_across) + 0.5) - half
+    centres = middle + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    nearest, _ = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors(centres)
+    return centres, nearest[:, 0] < side, side
 
 
 def _square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"], float]:

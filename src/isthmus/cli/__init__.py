@@ -11,10 +11,14 @@ import isthmus
 from isthmus.cli.applying import denoise as denoise
 from isthmus.cli.applying import inverse as inverse
 from isthmus.cli.applying import transform as transform
+from isthmus.cli.comparing import compare as compare
+from isthmus.cli.comparing import quality as quality
 from isthmus.cli.fitting import fit as fit
 from isthmus.cli.generating import impute as impute
 from isthmus.cli.generating import sample as sample
 from isthmus.cli.laboratory import lab as lab
+from isthmus.cli.reporting import dimension as dimension
+from isthmus.cli.reporting import report as report
 from isthmus.cli.telling import demo as demo
 from isthmus.cli.telling import info as info
 from isthmus.door import Door
@@ -41,6 +45,14 @@ def main(traceback: bool) -> None:
       isthmus impute map.isthmus gaps.csv -o complete.csv --std uncertainty.csv
       isthmus sample map.isthmus -n 100 -o new.csv
 
+    How good a map is, and what other methods make of the same rows:
+
+    \b
+      isthmus quality map.isthmus new.csv
+      isthmus compare measurements.csv
+      isthmus dimension measurements.csv
+      isthmus report measurements.csv -o report.html
+
     What theory says of networks, measured:
 
     \b
@@ -48,5 +60,8 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (fit, transform, inverse, denoise, impute, sample, info, lab, demo):
+for command in (
+    *(fit, transform, inverse, denoise, impute, sample),
+    *(info, quality, dimension, compare, report, lab, demo),
+):
     main.add_command(command)

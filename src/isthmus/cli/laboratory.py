@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from isthmus.cli import options
-from isthmus.cli.rows import read_table
+from isthmus.cli.rows import MOST_CLASSES, labelled_rows
 
 
 class Laboratory(NamedTuple):
@@ -20,9 +20,6 @@ class Laboratory(NamedTuple):
     picture: str
     targets: bool
 
-
-MOST_CLASSES = 20
-"""Whole numbers with more values than this are numbers, not classes."""
 
 LABORATORIES = {
     "double-descent": Laboratory("descents", "double_descent", targets=True),
@@ -85,7 +82,8 @@ def lab(
         )
     if data is not None and laboratory.targets and label is None:
         raise click.UsageError(f"lab {name} DATA needs --label, the column that is to be predicted")
-    rows = () if data is None else _read(data, header, columns, drop, label)
+    found = () if data is None else labelled_rows(data, header, columns, drop, label)
+    rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
     output = output or Path(f"isthmus-{name}.png")
     run = import_module(f"isthmus.experiments.{laboratory.module}").run
@@ -97,27 +95,10 @@ def lab(
     click.echo(f"picture: {output}   records: {records}", err=True)
 
 
-def _read(
-    data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
-) -> tuple[Any, ...]:
-    """Rows, and targets if a column is named."""
+def _arrays(features: Sequence[Any]) -> list[Any]:
     import numpy as np
 
-    table = read_table(data, header)
-    rows = np.asarray(table.numbers(table.choose(columns, [*drop, *([label] if label else [])])))
-    if label is None:
-        return (rows,)
-    (position,) = table.positions([label])
-    column = table.column(position)
-    if column.null_count:
-        raise ValueError(
-            f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
-            "because there is nothing to predict in them"
-        )
-    targets = np.asarray(column)
-    if targets.dtype.kind in "iu" and len(np.unique(targets)) > MOST_CLASSES:
-        targets = targets.astype(np.float64)
-    return rows, targets
+    return [np.asarray(part) for part in features if part is not None]
 
 
 def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> None:

@@ -13,6 +13,9 @@ import click
 
 import isthmus
 
+MOST_CLASSES = 20
+"""Whole numbers with more values than this are numbers, not classes."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -31,6 +34,29 @@ def read_table(data: Path, header: bool | None) -> Any:
     if table.note:
         say(f"{data}: {table.note}")
     return table
+
+
+def labelled_rows(
+    data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
+) -> tuple[Any, Any]:
+    """Rows, and the targets in the column ``label``, as floats where they are numbers; None without."""
+    import numpy as np
+
+    table = read_table(data, header)
+    rows = table.numbers(table.choose(columns, [*drop, *([label] if label else [])]))
+    if label is None:
+        return rows, None
+    (position,) = table.positions([label])
+    column = table.column(position)
+    if column.null_count:
+        raise ValueError(
+            f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
+            "because there is nothing to predict in them"
+        )
+    targets = np.asarray(column)
+    if targets.dtype.kind in "iu" and len(np.unique(targets)) > MOST_CLASSES:
+        targets = targets.astype(np.float64)
+    return rows, targets
 
 
 def say(note: str) -> None:

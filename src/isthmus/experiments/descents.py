@@ -94,8 +94,8 @@ def run(
 
     ``data`` names the rows. Random features of all ``sizes`` learn from ``n_train`` rows; None takes
     200, or half where there are fewer than 400: the curve has its shape at any N, its cost grows as N³.
-    Perceptrons are trained on 100 rows, a fifth of whose labels are wrong, which makes the peak plain; of
-    numbers, with noise of half their standard deviation. Other parameters and errors as of
+    Perceptrons are trained on 100 rows, a fifth of whose labels are wrong, which makes the peak plain;
+    of numbers, with noise of half their standard deviation. Other parameters and errors as of
     ``double_descent``.
     """
     if X is None:

@@ -1,0 +1,226 @@
+"""The same rows through several methods, with the same splits and the same measures for all.
+
+Lecture notes, "VAE versus SNE, MDS, kernel methods, PCA": what tells methods apart is not the picture of
+the rows that they were fitted on, but whether there is a function for the next row, and the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+
+from isthmus.checks import check_integer, check_real, check_rows
+from isthmus.comparison.judging import Settings, Split, Target, run
+from isthmus.comparison.methods import Method, chosen
+from isthmus.comparison.report import ComparisonReport
+from isthmus.sources import dense
+
+
+def compare(
+    X: Any,
+    y: Any = None,
+    methods: Sequence[str | Method] | str | Method | None = None,
+    n_components: int = 2,
+    *,
+    test_size: float = 0.25,
+    n_seeds: int = 1,
+    random_state: int = 0,
+    k: int = 10,
+    max_rows: int = 2000,
+    verbose: bool = False,
+) -> ComparisonReport:
+    """The rows X (n, D) through PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and ours, judged alike.
+
+    All are fitted on the same rows with their default settings, and judged by the same measures on the
+    same rows: those of the fit, where every method has coordinates, and held-out ones, where it has a
+    function. A method that is not installed, or fails, is a record that says why; warnings are notes.
+
+    Parameters
+    ----------
+    X : array-like or CSR matrix (n, D), finite
+        The data, as they are: scale the columns before if their units differ. Held as float64.
+    y : array-like (n,), optional
+        Targets, for the prediction from neighbours in the map. Floating-point numbers are predicted as
+        they are, by R²; integers, booleans and text are classes, by accuracy. No method sees them.
+    methods : sequence of names and Method, default None
+        None: all of ``isthmus.comparison.METHODS``. Names in any case, such as "pca", "kernel-pca",
+        "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
+    n_components : int, default 2
+        Coordinates d < D; 2 because a map is to be looked at.
+    test_size : float in (0, 1), default 0.25
+        Share of the rows held out.
+    n_seeds : int, default 1
+        Splits, each with seeds of its own for the methods. Five give an idea of what is chance.
+    random_state : int, default 0
+        The first seed s; others are s + 1, …. Rows are split by scikit-learn's ``train_test_split(X,
+        test_size=test_size, random_state=s)``. The same seed gives the same numbers, seconds and memory
+        apart.
+    k : int, default 10
+        Neighbours, of the measures and of the prediction.
+    max_rows : int, default 2000
+        Kernel PCA, MDS and Isomap take n² memory and up to n³ time, and are fitted on this many of the
+        training rows at most, drawn at random; a note says so. Every map is judged on the same rows, of
+        the training rows and of the held-out ones this many at most, drawn at random too, because the
+        measures of neighbours depend on the number of rows.
+    verbose : bool, default False
+        Whether stderr shows which method is running.
+
+    Returns
+    -------
+    ComparisonReport
+        ``records``, one per method and seed; ``table()`` for a data frame; ``verdict`` in words. Printed
+        as tables.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For rows that are not finite numbers, too few of them for k neighbours on either side of the
+        split, another number of targets than rows, n_components ≥ D, and methods that are not known.
+
+    Notes
+    -----
+    Seconds and memory are of this machine and this run. Seconds of a network's first fit include its
+    compilation, which later fits of the same sizes save. What memory is, ``ComparisonRecord`` says.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> report = isthmus.compare(X, y, ["PCA", "MDS"])
+    >>> for row in report.table():
+    ...     print(row["method"], "–", row["explicit"], "–", round(row["train_score"], 2))
+    PCA – yes – 0.96
+    MDS – no function – 0.96
+    >>> pca, mds = report.records
+    >>> print(f"{pca.test.trustworthiness:.2f}, {pca.variance_left_out:.3f}", mds.test)
+    0.99, 0.031 None
+    """
+    every = chosen(methods)
+    rows = np.asarray(dense(check_rows(BaseEstimator(), X, reset=True)), dtype=np.float64)
+    settings = Settings(
+        check_integer("n_components", n_components, 1),
+        check_integer("k", k, 1),
+        check_integer("max_rows", max_rows, 3),
+    )
+    share = check_real("test_size", test_size, 0.0, 1.0)
+    first = check_integer("random_state", random_state, 0, "Further seeds are counted from it")
+    seeds = tuple(range(first, first + check_integer("n_seeds", n_seeds, 1)))
+    target = None if y is None else _target(y, len(rows))
+    n_train, n_test = _check_sizes(rows.shape, share, settings)
+    splits = [_split(rows, target, share, seed) for seed in seeds]
+    score, of_train, of_test = _of_data(target, splits, settings)
+    with _status(verbose) as status:
+        records = []
+        for method in every:
+            for split in splits:
+                if status is not None:
+                    place = f"{every.index(method) + 1} of {len(every)}"
+                    status.update(f"{method.name} ({place}), seed {split.seed}")
+                records.append(run(method, split, settings))
+    return ComparisonReport(
+        records=tuple(records),
+        n_components=settings.n_components,
+        n_features=rows.shape[1],
+        n_train=n_train,
+        n_test=n_test,
+        n_judged_train=min(n_train, settings.max_rows),
+        n_judged_test=min(n_test, settings.max_rows),
+        k=settings.k,
+        seeds=seeds,
+        score=score,
+        data_train_score=of_train,
+        data_test_score=of_test,
+    )
+
+
+def _split(rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int) -> Split:
+    train, test = train_test_split(np.arange(len(rows)), test_size=share, random_state=seed)
+    targets = (target.of(train), target.of(test)) if target else None
+    return Split(seed, rows[train], rows[test], targets)
+
+
+def _of_data(
+    target: Target | None, splits: Sequence[Split], settings: Settings
+) -> tuple[str | None, float | None, float | None]:
+    """What the score is, and what neighbours in all columns predict, the mean of the splits."""
+    if target is None:
+        return None, None, None
+    most, k = settings.max_rows, settings.k
+    train = [split.train_score(split.train[:most], k) for split in splits]
+    test = [split.test_score(split.train[:most], split.test[:most], k) for split in splits]
+    return target.score_name, float(np.mean(np.array(train))), float(np.mean(np.array(test)))
+
+
+def _target(y: Any, n: int) -> Target:
+    """Checked targets: numbers as they are, classes numbered."""
+    values = np.asarray(y)
+    if values.shape != (n,):
+        raise ValueError(
+            f"y has shape {values.shape} for {n} rows: expected one target for each row of X, ({n},)"
+        )
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values)))
+            raise ValueError(
+                f"y is {values[row]:g} in row {row}: expected finite numbers, or classes as integers or "
+                "text. Leave out the rows that have no target"
+            )
+        return Target(values.astype(np.float64), 0)
+    if values.dtype.kind not in "biuUSO":
+        raise ValueError(
+            f"y is of type {values.dtype}: expected numbers, or classes as integers or text"
+        )
+    try:
+        classes, codes = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"y holds values that cannot be put in order ({error}): expected classes that are all "
+            "integers or all text"
+        ) from error
+    if len(classes) < 2:
+        raise ValueError(f"y is {classes[0]} in every row: expected two classes or more")
+    return Target(codes, len(classes))
+
+
+def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tuple[int, int]:
+    """Numbers of training and held-out rows, as ``train_test_split`` has them."""
+    n, D = shape
+    d, k = settings.n_components, settings.k
+    if d >= D:
+        raise ValueError(
+            f"n_components={d} for data of {D} columns: expected fewer, for with as many nothing is "
+            f"reduced. Use at most {D - 1}"
+            if D > 1
+            else f"X has {D} column: there is nothing to reduce"
+        )
+    n_test = int(np.ceil(share * n))
+    n_train = n - n_test
+    least = max(k + 1, d + 1, 3)
+    if settings.max_rows < least:
+        raise ValueError(
+            f"max_rows={settings.max_rows}: expected at least {least} for k={k} neighbours and "
+            f"n_components={d}"
+        )
+    if min(n_train, n_test) < least:
+        raise ValueError(
+            f"X has {n} rows, and test_size={share:g} splits them into {n_train} to fit and {n_test} to "
+            f"judge: expected at least {least} of each for k={k} neighbours and n_components={d}. Pass "
+            "more rows, or choose a smaller k or another test_size"
+        )
+    return n_train, n_test
+
+
+def _status(verbose: bool) -> Any:
+    """A line on stderr that says what is running; None where it is not wanted."""
+    if not verbose:
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status("")

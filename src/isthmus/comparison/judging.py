@@ -1,0 +1,249 @@
+"""One method on one split: fitted, judged, timed, and excused where it fails."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neighbors import NearestNeighbors
+
+from isthmus.comparison.memory import PeakMemory
+from isthmus.comparison.methods import Method
+from isthmus.comparison.records import ComparisonRecord, Judgement
+from isthmus.diagnostics.quality import quality
+
+FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
+"""Warnings for who writes a method, not for who uses it."""
+
+INTERRUPTED = "training was interrupted"
+"""How the warning begins with which our training answers Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted: numbers, or the numbers of classes."""
+
+    values: Shaped[np.ndarray, " n"]
+    n_classes: int
+    """0 for numbers."""
+
+    @property
+    def score_name(self) -> str:
+        return "accuracy" if self.n_classes else "R²"
+
+    def of(self, rows: Int[np.ndarray, " m"]) -> Target:
+        """The targets of some rows."""
+        return replace(self, values=self.values[rows])
+
+    def first(self, n: int) -> Target:
+        """The targets of the first n rows."""
+        return replace(self, values=self.values[:n])
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training rows in random order, held-out rows, and their targets, for one seed."""
+
+    seed: int
+    train: Float[np.ndarray, "n D"]
+    test: Float[np.ndarray, "m D"]
+    targets: tuple[Target, Target] | None
+    """Of the training rows and of the held-out rows."""
+
+    def train_score(self, Z: Float[np.ndarray, "n d"], k: int) -> float | None:
+        """What neighbours in the map Z of the first training rows predict of one another."""
+        if self.targets is None:
+            return None
+        return neighbour_score(Z, self.targets[0].first(len(Z)), k)
+
+    def test_score(
+        self, Z: Float[np.ndarray, "n d"], Z_test: Float[np.ndarray, "m d"], k: int
+    ) -> float | None:
+        """What they predict of the first held-out rows, with the map Z_test."""
+        if self.targets is None:
+            return None
+        target, truth = self.targets[0].first(len(Z)), self.targets[1].first(len(Z_test))
+        return neighbour_score(Z, target, k, Z_test, truth)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all methods and splits."""
+
+    n_components: int
+    k: int
+    max_rows: int
+
+
+def run(method: Method, split: Split, settings: Settings) -> ComparisonRecord:
+    """The record of one method; that of a failure where it raises an exception."""
+    rows = split.train[: settings.max_rows] if method.pairwise else split.train
+    notes: list[str] = []
+    if len(rows) < len(split.train):
+        notes.append(f"fitted on {len(rows)} of {len(split.train)} training rows, drawn at random")
+    words = (method.explicit, method.invertible, method.differentiable)
+    record = ComparisonRecord(method.name, split.seed, None, len(rows), *words)
+    trial = _Trial(method, split, settings, rows)
+    for stage in (trial.fit, trial.apply, trial.invert):
+        found, failure = _attempt(stage, notes)
+        if failure is None:
+            record = replace(record, **found)
+        elif trial.is_fitted:
+            notes.append(failure)
+            break
+        else:
+            record = replace(record, failure=failure)
+            break
+    return replace(record, notes=tuple(dict.fromkeys(notes)))
+
+
+@dataclass
+class _Trial:
+    """The stages of one method; each gives fields of the record, none where it has no function."""
+
+    method: Method
+    split: Split
+    settings: Settings
+    rows: Float[np.ndarray, "n D"]
+    model: Any = None
+    Z: Any = None
+    Z_test: Any = None
+    is_fitted: bool = False
+
+    def fit(self) -> dict[str, Any]:
+        """Make it, fit it, and judge the map of training rows that all methods are judged on."""
+        split, settings, judged = self.split, self.settings, self.settings.max_rows
+        self.model = self.method.make(settings.n_components, split.seed)
+        with PeakMemory() as memory:
+            began = time.perf_counter()
+            Z = self.model.fit_transform(self.rows)
+            seconds = time.perf_counter() - began
+        self.Z = _coordinates(Z, len(self.rows), settings.n_components)[:judged]
+        score = split.train_score(self.Z, settings.k)
+        train = _judgement(split.train[:judged], self.Z, settings.k, score)
+        self.is_fitted = True
+        explicit, invertible, differentiable = self.method.functions(self.model)
+        return {
+            "explicit": explicit,
+            "invertible": invertible,
+            "differentiable": differentiable,
+            "train": train,
+            "fit_seconds": seconds,
+            "peak_mib": memory.mib,
+        }
+
+    def apply(self) -> dict[str, Any]:
+        """Map the held-out rows, twice, because the first call of a function may compile it."""
+        if not hasattr(self.model, "transform"):
+            return {}
+        split, k, judged = self.split, self.settings.k, self.settings.max_rows
+        Z = self.model.transform(split.test)
+        self.Z_test = _coordinates(Z, len(split.test), self.settings.n_components)
+        began = time.perf_counter()
+        self.model.transform(split.test)
+        seconds = (time.perf_counter() - began) / len(split.test)
+        score = split.test_score(self.Z, self.Z_test[:judged], k)
+        test = _judgement(split.test[:judged], self.Z_test[:judged], k, score)
+        return {"test": test, "transform_seconds": seconds}
+
+    def invert(self) -> dict[str, Any]:
+        """Decode the held-out rows."""
+        if self.Z_test is None or not hasattr(self.model, "inverse_transform"):
+            return {}
+        test = self.split.test
+        decoded = np.asarray(self.model.inverse_transform(self.Z_test), dtype=np.float64)
+        if decoded.shape != test.shape:
+            raise ValueError(f"rows of shape {test.shape} were decoded to shape {decoded.shape}")
+        error = _mean_square(test - decoded)
+        variance = _mean_square(test - self.split.train.mean(axis=0))
+        share = error / variance if variance > 0 else None
+        return {"reconstruction_error": error, "variance_left_out": share}
+
+
+def neighbour_score(
+    Z: Float[np.ndarray, "n d"],
+    target: Target,
+    k: int,
+    Z_test: Float[np.ndarray, "m d"] | None = None,
+    truth: Target | None = None,
+) -> float:
+    """Accuracy of the majority, or R² of the mean, of the k nearest rows in a map.
+
+    Without ``Z_test`` each row of ``Z`` is predicted from the others.
+    """
+    nearest = NearestNeighbors(n_neighbors=k).fit(Z).kneighbors(Z_test, return_distance=False)
+    neighbours = target.values[nearest]
+    wanted = (truth or target).values
+    if not target.n_classes:
+        return float(r2_score(wanted, neighbours.mean(axis=1)))
+    votes = [np.bincount(row, minlength=target.n_classes) for row in neighbours]
+    return float(accuracy_score(wanted, np.argmax(votes, axis=1)))
+
+
+def _judgement(
+    rows: Float[np.ndarray, "n D"], Z: Float[np.ndarray, "n d"], k: int, score: float | None
+) -> Judgement:
+    # Only distances' ranks are reported: one width of the densities is the least that quality takes.
+    found = quality(rows, Z, k=k, sigmas=(1.0,))
+    return Judgement(
+        trustworthiness=float(found.trustworthiness),
+        continuity=float(found.continuity),
+        overlap=float(found.overlap),
+        spearman=found.spearman,
+        imbalance_to_map=found.imbalance_to_map,
+        imbalance_to_data=found.imbalance_to_data,
+        score=score,
+    )
+
+
+def _coordinates(Z: Any, n: int, n_components: int) -> Float[np.ndarray, "n d"]:
+    """What a method gave, as (n, d) numbers; ``quality`` looks for NaN."""
+    coordinates = np.asarray(Z, dtype=np.float64)
+    if coordinates.shape != (n, n_components):
+        raise ValueError(
+            f"{n} rows were given coordinates of shape {coordinates.shape} for {(n, n_components)}"
+        )
+    return coordinates
+
+
+def _mean_square(gap: Float[np.ndarray, "n D"]) -> float:
+    return float(np.mean(np.einsum("ij,ij->i", gap, gap)))
+
+
+def _attempt(work: Callable[[], dict[str, Any]], notes: list[str]) -> tuple[dict[str, Any], str | None]:
+    """What ``work`` found, or why it failed; its warnings become notes.
+
+    Ctrl-C ends all: our own training would keep its best weights with a warning, and the next method
+    would follow.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("error", message=INTERRUPTED)
+        try:
+            return work(), None
+        except Exception as error:
+            if isinstance(error, UserWarning) and str(error).startswith(INTERRUPTED):
+                raise KeyboardInterrupt from error
+            return {}, _reason(error)
+        finally:
+            notes += [
+                _one_line(each.message) for each in caught if not issubclass(each.category, FOR_WRITERS)
+            ]
+
+
+def _reason(error: Exception) -> str:
+    """Why a method failed; an ImportError says it itself."""
+    text = _one_line(error)
+    if isinstance(error, ImportError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

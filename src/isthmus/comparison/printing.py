@@ -1,0 +1,164 @@
+"""A comparison as tables, for a terminal and as text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from isthmus.comparison.methods import NO_FUNCTION
+from isthmus.comparison.records import Conditions
+from isthmus.comparison.verdict import Row, verdict
+
+WIDTH = 100
+"""Columns of the text, which has no terminal to fit."""
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _tenth(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _micro(value: float) -> str:
+    return f"{1e6 * value:.3g}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: its name in ``ComparisonReport.table``, its heading, how one is written."""
+
+    name: str
+    heading: str
+    write: Callable[[float], str] = _three
+
+    def cell(self, row: Row) -> str:
+        """Mean, and deviation where there is one."""
+        value, deviation = row[self.name], row.get(f"{self.name}_std")
+        if value is None:
+            return ""
+        return self.write(value) + (f"\n± {self.write(deviation)}" if deviation is not None else "")
+
+
+def _measures(part: str, score: str | None) -> list[Column]:
+    columns = [
+        Column(f"{part}_trustworthiness", "trust-\nworthy"),
+        Column(f"{part}_continuity", "contin-\nuous"),
+        Column(f"{part}_overlap", "overlap"),
+        Column(f"{part}_spearman", "Spear-\nman"),
+        Column(f"{part}_imbalance_to_map", "Δ to\nmap"),
+        Column(f"{part}_imbalance_to_data", "Δ to\ndata"),
+    ]
+    return columns + (
+        [Column(f"{part}_score", "accu-\nracy" if score == "accuracy" else score)] if score else []
+    )
+
+
+def as_text(conditions: Conditions, table: Sequence[Row]) -> str:
+    """The tables, notes and verdict as plain text."""
+    file = io.StringIO()
+    console = Console(file=file, width=WIDTH, markup=False, highlight=False, color_system=None)
+    console.print(as_tables(conditions, table))
+    lines = (line.rstrip() for line in file.getvalue().splitlines())
+    return "\n".join(lines)
+
+
+def as_tables(conditions: Conditions, table: Sequence[Row]) -> RenderableType:
+    """Three tables of numbers and one of functions, what there is to know, and the verdict.
+
+    Each is narrow enough for a terminal of 80 columns.
+    """
+    train = f"Training rows, judged on {_part_of(conditions.n_judged_train, conditions.n_train)}"
+    test = f"Held-out rows, judged on {_part_of(conditions.n_judged_test, conditions.n_test)}"
+    return Group(
+        _numbers(train, _measures("train", conditions.score), table),
+        _numbers(test, _measures("test", conditions.score), table),
+        _numbers("Rows restored, and costs", COSTS, table),
+        _functions(table),
+        *_remarks(conditions, table),
+        Text(f"\n{verdict(conditions, table)}"),
+    )
+
+
+COSTS = (
+    Column("reconstruction_error", "held-out\n‖x − x̂‖²", _short),
+    Column("variance_left_out", "of the\nvariance", _share),
+    Column("fit_seconds", "seconds\nto fit", _tenth),
+    Column("transform_seconds", "µs per\nnew row", _micro),
+    Column("peak_mib", "peak\nMiB", _whole),
+)
+
+
+def _numbers(title: str, columns: Sequence[Column], table: Sequence[Row]) -> Table:
+    """A table of some columns; a method without numbers says why in the first."""
+    printed = _blank(title)
+    for column in columns:
+        printed.add_column(column.heading, justify="right")
+    for row in table:
+        cells = [column.cell(row) for column in columns]
+        printed.add_row(row["method"], *(cells if any(cells) else [_why_empty(row)]))
+    return printed
+
+
+def _why_empty(row: Row) -> str:
+    if row["failure"]:
+        return "not run"
+    return NO_FUNCTION if row["explicit"] == NO_FUNCTION else "failed"
+
+
+def _functions(table: Sequence[Row]) -> Table:
+    words = ("explicit", "invertible", "differentiable")
+    printed = _blank("Functions")
+    for word in words:
+        printed.add_column(word)
+    for row in table:
+        printed.add_row(row["method"], *(row[word] or "–" for word in words))
+    return printed
+
+
+def _blank(title: str) -> Table:
+    printed = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+    printed.add_column("", no_wrap=True)
+    return printed
+
+
+def _remarks(conditions: Conditions, table: Sequence[Row]) -> Iterator[Text]:
+    """What numbers are of, and each method's notes."""
+    seeds = len(conditions.seeds)
+    measured = (
+        f"{conditions.k} neighbours; Δ: information imbalance; peak: growth of own memory in the fit"
+    )
+    if seeds > 1:
+        measured += f"; mean ± standard deviation of {seeds} splits and seeds"
+    yield Text(f"{conditions.n_features} columns → {conditions.n_components} coordinates; {measured}")
+    if conditions.score:
+        train, test = conditions.data_train_score, conditions.data_test_score
+        start = f"{conditions.score} in all {conditions.n_features} columns"
+        yield Text(f"{start}: {train:.3f} of training rows, {test:.3f} of held-out rows")
+    for row in table:
+        if row["failure"] or row["notes"]:
+            text = "; ".join(filter(None, (row["failure"], row["notes"])))
+            yield Text(f"{row['method']}: {text}")
+
+
+def _part_of(judged: int, n: int) -> str:
+    return f"all {n}" if judged == n else f"{judged} of {n}"

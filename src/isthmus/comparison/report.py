@@ -1,0 +1,73 @@
+"""What a comparison found: all records, as a table, as text, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.comparison.records import ComparisonRecord, Conditions
+from isthmus.comparison.verdict import verdict
+
+
+@dataclass(frozen=True)
+class ComparisonReport(Conditions):
+    """What ``isthmus.compare`` found. ``print`` shows tables, notes and the verdict.
+
+    ``records`` are in the order of methods and, within each, of seeds.
+    """
+
+    records: tuple[ComparisonRecord, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row per method, for a data frame: means over the seeds, and with several the deviations.
+
+        Columns are those of ``ComparisonRecord.numbers``, with their sample standard deviation in
+        columns that end in _std, besides method, failure, n_seeds (those that succeeded), n_fitted,
+        explicit, invertible, differentiable, and notes.
+        """
+        by_method: dict[str, list[ComparisonRecord]] = {}
+        for record in self.records:
+            by_method.setdefault(record.method, []).append(record)
+        return [_row(records) for records in by_method.values()]
+
+    @property
+    def verdict(self) -> str:
+        """Who is best on new rows, who on the rows of the fit, and who is missing: a line each."""
+        return verdict(self, self.table())
+
+    def __str__(self) -> str:
+        from isthmus.comparison.printing import as_text  # loads rich
+
+        return as_text(self, self.table())
+
+
+def _row(records: Sequence[ComparisonRecord]) -> dict[str, Any]:
+    """The records of one method as one row."""
+    succeeded = [record for record in records if record.failure is None]
+    shown = (succeeded or records)[0]
+    row: dict[str, Any] = {
+        "method": shown.method,
+        "failure": shown.failure,
+        "n_seeds": len(succeeded),
+        "n_fitted": shown.n_fitted,
+        **{name: getattr(shown, name) for name in ("explicit", "invertible", "differentiable")},
+    }
+    numbers = [record.numbers() for record in succeeded or records]
+    for name in numbers[0]:
+        known = [value for each in numbers if (value := each[name]) is not None]
+        row[name] = float(np.mean(known)) if known else None
+        if len(records) > 1:
+            row[f"{name}_std"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    row["notes"] = "; ".join(_notes(records, all_failed=not succeeded))
+    return row
+
+
+def _notes(records: Sequence[ComparisonRecord], *, all_failed: bool) -> list[str]:
+    """Every note once, and the seeds that failed where others did not."""
+    notes = [note for record in records for note in record.notes]
+    if not all_failed:
+        notes += [f"seed {each.seed}: {each.failure}" for each in records if each.failure]
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,115 @@
+"""What speaks against a map, in sentences: the part of the page that is read last and matters most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from isthmus.report.findings import Findings
+
+LOW_TRUST = 0.9
+"""Trustworthiness below which neighbours in the picture are often none in the data."""
+
+UNEVEN = 4.0
+"""Ratio of areas, the 95th percentile to the 5th, above which sizes in the picture mislead."""
+
+STRETCHED = 3.0
+"""Median anisotropy above which directions in the picture do."""
+
+
+def reasons(findings: Findings) -> tuple[str, ...]:
+    """Sentences, the gravest first."""
+    return tuple(
+        sentence
+        for about in (_of_notes, _of_dimension, _of_neighbours, _of_geometry, _of_rows, _of_rivals)
+        for sentence in about(findings)
+    )
+
+
+def _of_notes(findings: Findings) -> Iterator[str]:
+    for note in findings.notes:
+        yield f"The fit warned: {note}."
+
+
+def _of_dimension(findings: Findings) -> Iterator[str]:
+    d, found = findings.coordinates.shape[1], findings.dimension
+    if found.dimension > d:
+        yield (
+            f"The data have about {found.dimension} dimensions ({found.low} to {found.high}), and the "
+            f"map has {d}: {findings.variance_left_out:.0%} of the variance of unseen rows is not in "
+            "it. Rows that differ in the rest lie in one place."
+        )
+    if found.noisy:
+        yield (
+            "At small scales the data look higher-dimensional than at large ones, as noisy data do: "
+            "details of the map that are as small as the distance between neighbours are noise."
+        )
+
+
+def _of_neighbours(findings: Findings) -> Iterator[str]:
+    found = findings.quality
+    trust, continuity, overlap = (
+        float(np.atleast_1d(value)[-2 if len(np.atleast_1d(value)) > 1 else 0])
+        for value in (found.trustworthiness, found.continuity, found.overlap)
+    )
+    if trust < LOW_TRUST:
+        yield (
+            f"Trustworthiness on unseen rows is {trust:.3f}: rows that lie side by side in the picture "
+            "are often no neighbours in the data."
+        )
+    if continuity < LOW_TRUST:
+        yield (
+            f"Continuity on unseen rows is {continuity:.3f}: neighbours in the data are often torn "
+            "apart."
+        )
+    if overlap < 0.5:
+        yield (
+            f"Of the nearest neighbours of an unseen row {overlap:.0%} are the same in map and data: "
+            "look up single neighbours in the data, not in the picture."
+        )
+
+
+def _of_geometry(findings: Findings) -> Iterator[str]:
+    area, anisotropy = findings.distortion.area, findings.distortion.anisotropy
+    low, high = np.quantile(area, [0.05, 0.95])
+    if high > UNEVEN * low:
+        ratio = f"{high / low:.0f} times" if low > 0 else "infinitely many times"
+        yield (
+            f"A square of the picture stands for {ratio} as much of the data in some places as in "
+            "others: densities and distances of the picture are not those of the data."
+        )
+    median = float(np.median(anisotropy))
+    if median > STRETCHED:
+        yield (
+            f"At half of the rows one direction of the picture is stretched more than {median:.1f} "
+            "times as much as another."
+        )
+
+
+def _of_rows(findings: Findings) -> Iterator[str]:
+    found = findings.reliability
+    n_flagged = int(np.sum(found.flagged))
+    if n_flagged:
+        yield (
+            f"{n_flagged} of {len(found.flagged)} rows are marked in the picture of reliability: they "
+            f"are rebuilt worse, or lie more alone, than all but {found.false_alarm_rate:.0%} of unseen "
+            "rows."
+        )
+    if int(np.max(found.local_rank)) < findings.coordinates.shape[1]:
+        yield "The map has coordinates that move nothing: fewer would do."
+
+
+def _of_rivals(findings: Findings) -> Iterator[str]:
+    records: list[Any] = [one for one in findings.comparison.records if one.train is not None]
+    if not records:
+        return
+    best = max(records, key=lambda one: one.train.trustworthiness)
+    ours = [one for one in records if one.method == type(findings.model).__name__]
+    if ours and best.train.trustworthiness > ours[0].train.trustworthiness + 0.01:
+        function = "" if best.explicit == "yes" else ", but has no function for new rows"
+        yield (
+            f"{best.method} keeps the neighbours of its own rows better "
+            f"({best.train.trustworthiness:.3f} against {ours[0].train.trustworthiness:.3f}){function}."
+        )

@@ -1,0 +1,152 @@
+"""Everything that the page says about data and a map of them, as records."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import train_test_split
+
+from isthmus.checks import check_rows
+from isthmus.comparison import ComparisonReport, Method, compare
+from isthmus.diagnostics.dimension_choice import DimensionChoice, choose_dimension
+from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
+from isthmus.diagnostics.quality import Quality, quality
+from isthmus.diagnostics.reliability import Reliability, reliability
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.sources import dense
+
+TEST_SIZE = 0.25
+"""Share of the rows that the map is judged on."""
+
+FEWEST_ROWS = 200
+"""A quarter of them judges the map, and half of these say how strange a good row may look."""
+
+NEIGHBOURS = (5, 10, 50)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a map of rows (n, D), fitted on three quarters of them.
+
+    ``train`` and ``test`` are numbers of rows, ``labels`` a class or number for each row, if there are
+    any. ``quality`` is of the rows in ``test``; ``distortion`` and ``loadings`` are at the rows in
+    ``train``; ``reliability`` judges these by those in ``test``. ``notes`` are warnings of the fit.
+    """
+
+    data: str
+    rows: Float[np.ndarray, "n D"]
+    labels: np.ndarray | None
+    label_name: str | None
+    feature_names: tuple[str, ...]
+    model: Any
+    train: Int[np.ndarray, " m"]
+    test: Int[np.ndarray, " k"]
+    coordinates: Float[np.ndarray, "n d"]
+    reconstruction_error: float
+    variance_left_out: float
+    quality: Quality
+    dimension: DimensionChoice
+    comparison: ComparisonReport
+    distortion: Distortion
+    reliability: Reliability
+    loadings: Loadings
+    notes: tuple[str, ...]
+
+
+def gather(
+    X: Any,
+    y: Any = None,
+    *,
+    model: Any = None,
+    methods: Sequence[str | Method] | None = None,
+    data: str = "data",
+    label_name: str | None = None,
+    random_state: int = 0,
+) -> Findings:
+    """Fit a map to rows X (n, D) and find out all that the page says. Digits take about three minutes.
+
+    Parameters
+    ----------
+    X : array-like (n, D), n ≥ 200, finite
+        The rows. Columns with names keep them.
+    y : array-like (n,) or None, default None
+        Classes or numbers, one for each row: they colour the map, and are predicted from it in the
+        comparison. The map does not see them.
+    model : estimator or None, default None
+        The map, with two coordinates or more; a copy of it is fitted. None: ``Autoencoder(2)``.
+    methods : sequence or None, default None
+        What it is compared with, as of ``isthmus.compare``. None: all.
+    data, label_name : str
+        What rows and labels are called.
+    random_state : int, default 0
+        Of the split and all that follows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For fewer than 200 rows, a map of one coordinate, and what ``fit`` and ``compare`` refuse.
+    """
+    checked = BaseEstimator()
+    rows = np.asarray(dense(check_rows(checked, X, reset=True)), np.float64)
+    if len(rows) < FEWEST_ROWS:
+        raise ValueError(
+            f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, for a quarter of them judges the "
+            "map. Pass more, or use isthmus.quality on what there is"
+        )
+    names = tuple(map(str, getattr(checked, "feature_names_in_", _numbered(rows.shape[1]))))
+    labels = None if y is None else _labels(y, len(rows))
+    map_ = clone(Autoencoder(2) if model is None else model)
+    if map_.get_params().get("random_state", 0) is None:
+        map_.set_params(random_state=random_state)
+    order = np.arange(len(rows))
+    train, test = train_test_split(order, test_size=TEST_SIZE, random_state=random_state)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        map_.fit(rows[train])
+    Z = np.asarray(map_.transform(rows), np.float64)
+    if Z.shape[1] < 2:
+        raise ValueError("the map has one coordinate, and the page shows a plane: use n_components=2")
+    gap = rows[test] - map_.inverse_transform(Z[test])
+    error = float(np.mean(np.sum(np.square(gap), axis=1)))
+    spread = float(np.mean(np.sum(np.square(rows[test] - rows[train].mean(axis=0)), axis=1)))
+    ks = tuple(k for k in NEIGHBOURS if k < len(test) / 2)
+    local = loadings(map_, rows[train])
+    return Findings(
+        data=data,
+        rows=rows,
+        labels=labels,
+        label_name=label_name,
+        feature_names=names,
+        model=map_,
+        train=train,
+        test=test,
+        coordinates=Z,
+        reconstruction_error=error,
+        variance_left_out=error / spread if spread else 0.0,
+        quality=quality(rows[test], Z[test], k=ks, random_state=random_state),
+        dimension=choose_dimension(rows[train], random_state=random_state),
+        comparison=compare(
+            rows, labels, methods, Z.shape[1], test_size=TEST_SIZE, random_state=random_state
+        ),
+        distortion=distortion(map_, Z[train]),
+        reliability=reliability(map_, rows[train], rows[test], random_state=random_state),
+        loadings=Loadings(local.values, names),
+        notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
+    )
+
+
+def _labels(y: Any, n: int) -> np.ndarray:
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise ValueError(f"y has shape {labels.shape} for {n} rows: expected one label for each, ({n},)")
+    return labels
+
+
+def _numbered(D: int) -> list[str]:
+    return [f"x{j}" for j in range(D)]

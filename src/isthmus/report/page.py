@@ -1,0 +1,249 @@
+"""The page itself: one HTML file with all that it needs inside, for a screen, a phone and a printer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.files import replacing
+from isthmus.report import figures
+from isthmus.report.distrust import reasons
+from isthmus.report.findings import Findings
+
+LIBRARIES = ("isthmus", "jax", "equinox", "optax", "numpy", "scipy", "scikit-learn", "umap-learn")
+
+QUALITY_ROWS = (
+    ("trustworthiness", "neighbours in the map are neighbours in the data", "1"),
+    ("continuity", "neighbours in the data are neighbours in the map", "1"),
+    ("overlap", "share of the nearest rows that are the same in both", "1"),
+    ("rank_error_in_map", "mean relative error of ranks, map's neighbours", "0"),
+    ("rank_error_in_data", "mean relative error of ranks, data's neighbours", "0"),
+    ("spearman", "rank correlation of the distances", "1"),
+    ("stress", "Kruskal's stress of the distances", "0"),
+    ("imbalance_to_map", "information imbalance, data → map", "0"),
+    ("imbalance_to_data", "information imbalance, map → data", "0"),
+)
+"""Measures of ``Quality``, what they say, and what is best."""
+
+COMPARED = (
+    ("test_trustworthiness", "trust, unseen"),
+    ("train_trustworthiness", "trust, fitted"),
+    ("train_continuity", "continuity, fitted"),
+    ("train_overlap", "overlap, fitted"),
+    ("variance_left_out", "variance left out"),
+    ("test_score", "prediction, unseen"),
+    ("fit_seconds", "seconds"),
+    ("peak_mib", "MiB"),
+)
+"""Columns of the comparison: a number of ``ComparisonReport.table``, and its heading."""
+
+
+def write(
+    findings: Findings,
+    output: Path,
+    *,
+    image_shape: tuple[int, int] | None = None,
+    command: str = "",
+) -> None:
+    """Write the page to ``output``; complete or not at all.
+
+    ``image_shape`` (height, width) says that rows are images; ``command`` is what makes the page again.
+    All numbers of the page are in it once more as JSON, in an element with the id "records". Raises
+    ModuleNotFoundError without Jinja, ValueError if the shape is not the number of columns, and OSError.
+    """
+    check_image_shape(image_shape, findings.rows.shape[1])
+    text = _template().render(
+        findings=findings,
+        pictures=_pictures(findings, image_shape),
+        are_images=image_shape is not None,
+        facts=_facts(findings),
+        quality=_quality(findings),
+        compared=_compared(findings),
+        reasons=reasons(findings),
+        command=command,
+        versions=_versions(),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        records=json.dumps(records(findings), ensure_ascii=False).replace("</", "<\\/"),
+    )
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def records(findings: Findings) -> dict[str, Any]:
+    """The numbers of the page, as JSON holds them."""
+    found: dict[str, Any] = _plain(
+        {
+            "data": findings.data,
+            "n_rows": len(findings.rows),
+            "n_features": findings.rows.shape[1],
+            "n_components": findings.coordinates.shape[1],
+            "reconstruction_error": findings.reconstruction_error,
+            "variance_left_out": findings.variance_left_out,
+            "quality": findings.quality.table(),
+            "dimension": {
+                "choice": findings.dimension.dimension,
+                "low": findings.dimension.low,
+                "high": findings.dimension.high,
+                "knee": findings.dimension.knee,
+                "estimates": {
+                    name: [one.estimate, one.low, one.high]
+                    for name, one in findings.dimension.estimates.items()
+                },
+                "errors": [
+                    {"n_components": one.n_components, "pca": one.pca, "denoiser": one.denoiser}
+                    for one in findings.dimension.errors
+                ],
+            },
+            "comparison": findings.comparison.table(),
+            "distortion": {
+                name: np.quantile(values, [0.05, 0.5, 0.95])
+                for name, values in dataclasses.asdict(findings.distortion).items()
+            },
+            "reliability": {
+                "n_flagged": int(np.sum(findings.reliability.flagged)),
+                "n": len(findings.reliability.flagged),
+                "false_alarm_rate": findings.reliability.false_alarm_rate,
+            },
+            "reasons": list(reasons(findings)),
+            "versions": _versions(),
+        }
+    )
+    return found
+
+
+def check_image_shape(image_shape: tuple[int, int] | None, n_features: int) -> None:
+    """Raise ValueError if rows of so many features are no images of this shape."""
+    if image_shape is not None and np.prod(image_shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape} has {np.prod(image_shape)} pixels, and rows have {n_features} "
+            "columns: pass the height and width of the images, or none"
+        )
+
+
+def check_template() -> None:
+    """Raise ModuleNotFoundError without Jinja: before the minutes, not after them."""
+    if find_spec("jinja2") is None:
+        raise ModuleNotFoundError(
+            "the report needs Jinja, which is not installed: pip install 'isthmus[report]'",
+            name="jinja2",
+        )
+
+
+def _template() -> Any:
+    check_template()
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    source = files("isthmus.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _pictures(findings: Findings, image_shape: tuple[int, int] | None) -> dict[str, str | None]:
+    return {
+        "map": figures.the_map(findings),
+        "decoded": figures.the_decoded_plane(findings, image_shape),
+        "errors": figures.error_by_dimension(findings),
+        "training": figures.training(findings),
+        "area": figures.area(findings),
+        "anisotropy": figures.anisotropy(findings),
+        "rebuilt": figures.rebuilt(findings),
+        "strange": figures.strange(findings),
+        "loadings": figures.loadings(findings, image_shape),
+    }
+
+
+def _facts(findings: Findings) -> dict[str, str]:
+    """What stands at the top."""
+    n, D = findings.rows.shape
+    model = findings.model
+    facts = {
+        "rows": f"{n:,}: {len(findings.train):,} fitted, {len(findings.test):,} kept from the fit",
+        "features": f"{D:,}",
+        "map": f"{type(model).__name__}, {findings.coordinates.shape[1]} coordinates",
+        "variance left out, unseen rows": f"{findings.variance_left_out:.1%}",
+        "dimension of the data": f"{findings.dimension.dimension} "
+        f"({findings.dimension.low} to {findings.dimension.high} by nearest neighbours)",
+    }
+    loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
+    if loss is not None and of_pca and type(model).__name__ != "VariationalAutoencoder":
+        facts["held-out loss / PCA's"] = number(loss / of_pca)
+    return facts
+
+
+def _quality(findings: Findings) -> list[tuple[str, str, str, str, list[str]]]:
+    """Name, k or nothing, what it says, what is best, the values of each k."""
+    found = findings.quality
+    return [
+        (name, what, best, "", [number(value) for value in np.atleast_1d(getattr(found, name))])
+        for name, what, best in QUALITY_ROWS
+    ]
+
+
+def _compared(findings: Findings) -> dict[str, Any]:
+    """Headings, and a line of texts for each method."""
+    table = findings.comparison.table()
+    columns = [(name, title) for name, title in COMPARED if any(row[name] is not None for row in table)]
+    lines = []
+    for row in table:
+        function = {name: row[name] or "–" for name in ("explicit", "invertible", "differentiable")}
+        numbers = ["–" if row[name] is None else number(row[name]) for name, _ in columns]
+        lines.append(
+            {
+                "method": row["method"],
+                "failure": row["failure"],
+                "functions": list(function.values()),
+                "numbers": numbers,
+                "notes": row["notes"],
+                "is_ours": row["method"] == type(findings.model).__name__,
+            }
+        )
+    return {"titles": [title for _, title in columns], "lines": lines}
+
+
+def number(value: Any) -> str:
+    """Three digits, as the page shows them."""
+    value = float(value)
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+    return f"{value:.2e}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it: arrays as lists, what is no finite number as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,178 @@
+"""The page about a map: its numbers are those of the records, and it needs nothing else."""
+
+import base64
+import json
+import re
+from functools import partial
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_s_curve
+
+import isthmus
+from isthmus.report import distrust, findings, gather, page, write
+from isthmus.report.figures import are_classes
+
+pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+
+
+class Page(HTMLParser):
+    """Texts of table cells, sources of pictures, and the JSON."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells, self.sources, self.json, self.inside = [], [], "", None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag if tag in ("td", "script") else self.inside
+        if tag == "td":
+            self.cells.append("")
+        if tag == "img":
+            self.sources.append(dict(attributes)["src"])
+
+    def handle_endtag(self, tag):
+        self.inside = None if tag in ("td", "script") else self.inside
+
+    def handle_data(self, data):
+        if self.inside == "td":
+            self.cells[-1] += data.strip()
+        elif self.inside == "script":
+            self.json += data
+
+
+@pytest.fixture(scope="module")
+def found():
+    """An S-curve with a constant column, whose labels are halves of it and whose name is markup."""
+    X, t = make_s_curve(300, random_state=0)
+    frame = pd.DataFrame(np.column_stack([X, np.ones(300)]), columns=["x", "y", "z <b>", "one"])
+    quick = partial(isthmus.choose_dimension, widths=(8,), max_epochs=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "choose_dimension", quick)
+        return gather(
+            frame,
+            np.where(t > 0, "right", "left"),
+            model=isthmus.Autoencoder(2, widths=(16,), max_epochs=20),
+            methods=["PCA", "MDS", "Autoencoder"],
+            data="curve <i>",
+            label_name="side",
+        )
+
+
+@pytest.fixture(scope="module")
+def written(found, tmp_path_factory):
+    output = tmp_path_factory.mktemp("page") / "report.html"
+    write(found, output, command="isthmus report 'curve.csv' --label side")
+    return output.read_text(encoding="utf-8")
+
+
+def test_the_map_is_judged_on_rows_that_it_has_not_seen(found):
+    assert len(found.test) == 75
+    assert not set(found.train) & set(found.test)
+    unseen = found.rows[found.test]
+    expected = np.mean(isthmus.reconstruction_error(found.model, unseen))
+    assert found.reconstruction_error == pytest.approx(expected)
+    spread = np.mean(np.sum((unseen - found.rows[found.train].mean(axis=0)) ** 2, axis=1))
+    assert found.variance_left_out == pytest.approx(expected / spread)
+    again = isthmus.quality(unseen, found.model.transform(unseen), k=(5, 10))
+    np.testing.assert_array_equal(found.quality.trustworthiness, again.trustworthiness)
+
+
+def test_the_pages_numbers_are_the_records(found, written):
+    parsed = Page(written)
+    records = json.loads(parsed.json)
+    assert records["reconstruction_error"] == found.reconstruction_error
+    assert records["dimension"]["choice"] == found.dimension.dimension
+    for row, record in zip(records["comparison"], found.comparison.table(), strict=True):
+        assert row["method"] == record["method"]
+        assert row["train_trustworthiness"] == record["train_trustworthiness"]
+        assert page.number(record["train_trustworthiness"]) in parsed.cells
+    for name, *_ in page.QUALITY_ROWS:
+        for value in np.atleast_1d(getattr(found.quality, name)):
+            assert page.number(value) in parsed.cells
+    for estimate in found.dimension.estimates.values():
+        assert page.number(estimate.estimate) in parsed.cells
+
+
+def test_the_page_needs_nothing_else(written):
+    parsed = Page(written)
+    assert len(parsed.sources) == 9
+    assert all(source.startswith("data:image/") for source in parsed.sources)
+    assert not re.search(r'(src|href)="(?!data:)', written)
+    assert "@import" not in written
+    for source in parsed.sources:
+        kind, content = source.split(";base64,")
+        start = b"\x89PNG" if kind.endswith("png") else b"<?xml"
+        assert base64.b64decode(content).startswith(start)
+
+
+def test_names_are_text_and_methods_without_a_function_say_so(written):
+    assert "curve &lt;i&gt;" in written
+    assert "curve <i>" not in written.split('<script type="application/json"')[0]
+    assert "no function" in Page(written).cells
+    assert "isthmus report &#39;curve.csv&#39; --label side" in written
+    assert f"isthmus {isthmus.__version__}" in written
+
+
+def test_what_speaks_against_a_map_is_said(found):
+    told = " ".join(distrust.reasons(found))
+    n_flagged = int(found.reliability.flagged.sum())
+    assert (f"{n_flagged} of 225 rows are marked" in told) == (n_flagged > 0)
+    area = np.quantile(found.distortion.area, [0.05, 0.95])
+    assert ("A square of the picture" in told) == (area[1] > 4 * area[0])
+    trust = found.quality.trustworthiness[0]
+    assert ("Trustworthiness on unseen rows" in told) == (trust < 0.9)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12345, "0.123"),
+        (0.0, "0"),
+        (0.4, "0.400"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+        (1e-5, "1.00e-05"),
+    ],
+)
+def test_numbers_have_three_digits(value, text):
+    assert page.number(value) == text
+    assert (page.number(np.nan), page.number(np.inf)) == ("–", "∞")
+
+
+def test_many_whole_numbers_are_a_scale():
+    assert are_classes(np.array(["a", "b"]))
+    assert are_classes(np.arange(20))
+    assert not are_classes(np.arange(21))
+    assert not are_classes(np.arange(3.0))
+
+
+def test_nothing_is_written_of_a_page_that_fails(found, tmp_path):
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 3\) has 9 pixels, and rows have 4 columns"):
+        write(found, tmp_path / "report.html", image_shape=(3, 3))
+    with pytest.raises(OSError, match="No such file or directory"):
+        write(found, tmp_path / "nowhere" / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_jinja_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'isthmus\[report\]'"):
+        page.check_template()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"X": np.zeros((199, 3))}, "X has 199 rows: expected 200 at least"),
+        ({"y": np.zeros(3)}, r"y has shape \(3,\) for 300 rows"),
+        ({"model": isthmus.LinearAutoencoder(1)}, "the map has one coordinate"),
+        ({"X": np.full((300, 3), np.nan)}, "NaN"),
+    ],
+)
+def test_what_cannot_be_reported(given, message):
+    rows = np.random.default_rng(0).standard_normal((300, 3))
+    with pytest.raises(ValueError, match=message):
+        gather(**{"X": rows, "methods": ["PCA"]} | given)
