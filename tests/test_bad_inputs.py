@@ -25,10 +25,13 @@ import isthmus
 from isthmus import cli, likelihoods, noise, tables
 from isthmus.cli.fitting import MODELS
 from isthmus.formats import TableError
+from isthmus.report import gather
+from isthmus.report.page import check_image_shape
 
 ROWS = np.random.default_rng(0).standard_normal((40, 4))
 NAMES = ["a", "b", "c", "d"]
 TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}
+GRID = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
 PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
 
 
@@ -489,6 +492,44 @@ MODEL_FILES = [
           lambda d: ["fit", d.csv(), "-o", d.folder / "nowhere" / "map.isthmus"], 2,
           "there is no folder .*nowhere; create it first"),
 ]
+MEASURING = [
+    Input("more neighbours than rows", lambda d: isthmus.quality(ROWS[:8], ROWS[:8, :2]),
+          ValueError, r"k=10 neighbours were asked for, and each of 8 rows has 7 others. Pass k ≤ 7",
+          lambda d: ["quality", d.saved, d.csv(ROWS[:8])], 1, "Pass k ≤ 7"),
+    Input("coordinates of other rows", lambda d: isthmus.quality(ROWS, ROWS[:8, :2]),
+          ValueError, "X has 40 rows and Z has 8: expected the map of each row of X",
+          lambda d: ["quality", d.file("z.csv", "p,q\n1,2\n3,4\n"), d.csv()], 1,
+          "X has 40 rows and Z has 2"),
+    Input("too few rows for a dimension", lambda d: isthmus.intrinsic_dimension(ROWS[:5]),
+          ValueError, "X has 5 rows, of which 5 are distinct: expected at least 10",
+          lambda d: ["dimension", d.csv(ROWS[:5]), "--method", "two_nn"], 1, "expected at least 10"),
+    Input("too few rows for a verdict on the dimension", lambda d: isthmus.choose_dimension(ROWS),
+          ValueError, "of which 40 are distinct: expected at least 100",
+          lambda d: ["dimension", d.csv()], 1, "expected at least 100"),
+    Input("the points of a grid", lambda d: isthmus.intrinsic_dimension(GRID),
+          ValueError, "the neighbours of each row are equally far, as those of points on a grid",
+          lambda d: ["dimension", d.csv(GRID, ["a", "b"]), "--method", "two_nn"], 1, "points on a grid"),
+    Input("too few known rows", lambda d: isthmus.reliability(fit(ROWS), ROWS, ROWS[:20]),
+          ValueError, "known has 20 rows: .* needs 40 at least", None, None, ""),
+    Input("ends of a way that are no points of the map",
+          lambda d: isthmus.geodesic(d.model, ROWS[0], ROWS[1]),
+          ValueError, "Z has 4 columns, but the model has 2 coordinates", None, None, ""),
+    Input("a method that is not known", lambda d: isthmus.compare(ROWS, methods=["sne"]),
+          ValueError, "methods: 'sne' is not known; use PCA, kernel PCA, MDS",
+          lambda d: ["compare", d.csv(), "--methods", "sne"], 1, "'sne' is not known"),
+    Input("too few rows to fit and to judge", lambda d: isthmus.compare(ROWS[:20], methods=["pca"]),
+          ValueError, "splits them into 15 to fit and 5 to judge: expected at least 11 of each",
+          lambda d: ["compare", d.csv(ROWS[:20]), "--methods", "pca"], 1, "15 to fit and 5 to judge"),
+    Input("too few rows for a page", lambda d: gather(ROWS), ValueError,
+          "X has 40 rows: expected 200 at least",
+          lambda d: ["report", d.csv(), "-o", d.folder / "out.html"], 1, "expected 200 at least"),
+    Input("images of another size", lambda d: check_image_shape((3, 3), 4), ValueError,
+          r"image_shape=\(3, 3\) has 9 pixels, and rows have 4 columns",
+          lambda d: ["report", d.csv(), "--image", "3x3", "-o", d.folder / "out.html"], 1,
+          "has 9 pixels, and rows have 4 columns"),
+    Input("a laboratory without anything to predict", None, None, "",
+          lambda d: ["lab", "averaging", d.csv()], 2, "needs --label"),
+]
 DATA_FILES = [
     Input("a data file that is not there", lambda d: tables.read(d.folder / "missing.csv"),
           FileNotFoundError, "missing.csv", lambda d: fit_command(d, d.folder / "missing.csv"), 1,
@@ -515,7 +556,7 @@ DATA_FILES = [
 
 INPUTS = [
     *(*VALUES, *SHAPES, *APPLYING, *PARAMETERS, *CHOICES, *GENERATIVE),
-    *(*MODEL_FILES, *DATA_FILES),
+    *(*MEASURING, *MODEL_FILES, *DATA_FILES),
 ]
 
 

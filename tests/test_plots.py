@@ -12,6 +12,7 @@ from isthmus.plots import (
     class_map,
     decoded_features,
     decoded_grid,
+    dimension_scales,
     image_grid,
     posterior_map,
     value_map,
@@ -61,7 +62,7 @@ def test_a_tile_shows_what_its_middle_decodes_to(ax, model):
     assert 20 < len(ax.images) <= 81
     distances = []
     for image in ax.images:
-        left, right, low, _ = image.get_extent()
+        left, right, low, high = image.get_extent()
         middle = np.array([[(left + right) / 2, (low + high) / 2]])
         expected = model.inverse_transform(middle).reshape(8, 8)
         np.testing.assert_allclose(image.get_array(), expected, atol=1e-6 * np.abs(expected).max())
@@ -123,7 +124,7 @@ def test_images_are_read_like_text(ax):
     for row, image in zip(DIGITS, ax.images, strict=False):
         np.testing.assert_array_equal(image.get_array(), row.reshape(8, 8))
         assert image.get_clim() == (0.0, 16.0)
-        left, right, low, _ = image.get_extent()
+        left, right, low, high = image.get_extent()
         middles.append([(left + right) / 2, (low + high) / 2])
     lines = [(0.5, 2.5), (1.5, 2.5), (2.5, 2.5), (0.5, 1.5), (1.5, 1.5), (2.5, 1.5), (0.5, 0.5)]
     np.testing.assert_allclose(middles, lines)
@@ -187,3 +188,18 @@ def test_there_must_be_a_value_for_each_point(ax):
         value_map(ax, np.eye(5, 2), np.ones(4), "height")
     with pytest.raises(ValueError, match=r"expected coordinates of shape \(n, 2\)"):
         value_map(ax, np.eye(5, 3), np.ones(5), "height")
+
+
+def test_the_dimension_is_drawn_over_its_scales(ax):
+    """Noise in a plane: high-dimensional at small scales, two-dimensional at large ones."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros((2000, 10))
+    rows[:, :2] = rng.uniform(0, 1, (2000, 2))
+    found = isthmus.intrinsic_dimension(rows + 0.01 * rng.standard_normal(rows.shape), "gride")
+    dimension_scales(ax, found)
+    (line, _, (bars,)) = ax.containers[0].lines
+    np.testing.assert_allclose(line.get_xdata(), [scale.distance for scale in found.scales])
+    np.testing.assert_allclose(line.get_ydata(), [scale.estimate for scale in found.scales])
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, [(scale.low, scale.high) for scale in found.scales])
+    assert line.get_ydata()[0] > 3.5 > 2.4 > line.get_ydata()[-1]

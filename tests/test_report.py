@@ -98,7 +98,7 @@ def test_the_pages_numbers_are_the_records(found, written):
 
 def test_the_page_needs_nothing_else(written):
     parsed = Page(written)
-    assert len(parsed.sources) == 9
+    assert len(parsed.sources) == 10
     assert all(source.startswith("data:image/") for source in parsed.sources)
     assert not re.search(r'(src|href)="(?!data:)', written)
     assert "@import" not in written

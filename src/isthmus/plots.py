@@ -179,6 +179,22 @@ def decoded_features(
         ax.set_visible(False)
 
 
+def dimension_scales(ax: Axes, found: Any, *, colour: str = CLASS_COLOURS[0]) -> None:
+    """Estimates of ``isthmus.intrinsic_dimension`` at all scales, with their intervals.
+
+    Over the distance to the farthest neighbour in use, in the data's units. Flat where the data have one
+    dimension; noise shows as estimates that fall from small distances to large ones.
+    """
+    distance, estimate, low, high = np.array(
+        [(scale.distance, scale.estimate, scale.low, scale.high) for scale in found.scales]
+    ).T
+    bars = np.stack([estimate - low, high - estimate])
+    ax.errorbar(distance, estimate, bars, fmt="o-", color=colour, capsize=3)
+    ax.set_xscale("log")
+    ax.set_xlabel("distance to the neighbours in use")
+    ax.set_ylabel("dimension")
+
+
 def image_grid(
     ax: Axes,
     images: Float[np.ndarray, "n D"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.plots import class_map, decoded_features, decoded_grid, value_map
+from isthmus.plots import class_map, decoded_features, decoded_grid, dimension_scales, value_map
 from isthmus.report.findings import Findings
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ def error_by_dimension(findings: Findings) -> str:
     ax.set_xticks(d)
     _label(ax, "coordinates", "unseen rows restored from noise:\nerror, % of their variance")
     ax.legend(frameon=False)
+    return _embedded(figure, "svg")
+
+
+def scales(findings: Findings) -> str:
+    """The dimension as nearest neighbours see it, from small distances to large ones."""
+    figure, ((ax,),) = _figure(7.5, 4.2)
+    dimension_scales(ax, findings.dimension.estimates["gride"])
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
     return _embedded(figure, "svg")
 
 

@@ -157,6 +157,7 @@ def _pictures(findings: Findings, image_shape: tuple[int, int] | None) -> dict[s
         "map": figures.the_map(findings),
         "decoded": figures.the_decoded_plane(findings, image_shape),
         "errors": figures.error_by_dimension(findings),
+        "scales": figures.scales(findings),
         "training": figures.training(findings),
         "area": figures.area(findings),
         "anisotropy": figures.anisotropy(findings),
