@@ -2,7 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
-BENCHMARKS ?= first_fit training time_to_quality transform quality defaults
+BENCHMARKS ?= first_fit training time_to_quality transform quality defaults noises variational \
+	imputation ensembles compression double_descent trust dimension
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

@@ -191,6 +191,8 @@ def dimension_scales(ax: Axes, found: Any, *, colour: str = CLASS_COLOURS[0]) ->
     bars = np.stack([estimate - low, high - estimate])
     ax.errorbar(distance, estimate, bars, fmt="o-", color=colour, capsize=3)
     ax.set_xscale("log")
+    for set_formatter in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        set_formatter("{x:g}")
     ax.set_xlabel("distance to the neighbours in use")
     ax.set_ylabel("dimension")
 
