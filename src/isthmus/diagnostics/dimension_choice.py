@@ -158,8 +158,8 @@ def choose_dimension(
 
     Notes
     -----
-    For 2000 rows in 50 columns it takes about half a minute on two cores, most of it to compile a
-    program for each number of coordinates.
+    For 2000 rows in 50 columns it takes up to half a minute on two cores, most of it to compile a
+    program for each number of coordinates, which later calls have.
 
     Data need not have one dimension: where parts of them have others, the choice is between these.
     ``intrinsic_dimension(X, "mle").local`` shows it. Noise in the data makes small scales look

@@ -12,6 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 BLOCK_ELEMENTS = 2**22
 """Numbers in a block of differences: 32 MiB."""
 
+FEW_PRODUCTS = 2**24
+"""n² D up to which one thread is fast enough; others would cost more to wake than they save."""
+
 SPARE = 4
 """Neighbours that are searched for beyond k, for rounding may have put a near one behind a far one."""
 
@@ -44,7 +47,10 @@ def nearest(rows: Float[np.ndarray, "n D"], k: int) -> Nearest:
     origin are right.
     """
     centred = rows - rows.mean(axis=0)
-    search = NearestNeighbors(n_neighbors=min(k + SPARE, len(rows) - 1)).fit(centred)
+    algorithm = "kd_tree" if rows.size * len(rows) <= FEW_PRODUCTS else "auto"
+    search = NearestNeighbors(n_neighbors=min(k + SPARE, len(rows) - 1), algorithm=algorithm).fit(
+        centred
+    )
     others = search.kneighbors(return_distance=False)
     distances = np.empty(others.shape)
     step = max(1, BLOCK_ELEMENTS // (others.shape[1] * rows.shape[1]))
