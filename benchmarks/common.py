@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import platform
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -110,6 +111,41 @@ def flat_data_allowed() -> Iterator[None]:
 
 
 # Paired timing.
+
+
+SAMPLE_SECONDS = 0.005
+
+
+class PeakMemory:
+    """Peak of the process's own memory in MiB, mapped files not counted, sampled inside ``with``."""
+
+    def __enter__(self) -> PeakMemory:
+        self.before = self.peak = own_memory()
+        self._done = threading.Event()
+        self._sampler = threading.Thread(target=self._sample)
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._sampler.join()
+
+    @property
+    def extra(self) -> float:
+        """Above what there was at the start."""
+        return self.peak - self.before
+
+    def _sample(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, own_memory())
+
+
+def own_memory() -> float:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return float("nan")
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ process owns besides mapped files (RssAnon), sampled while ``transform`` runs.
 from __future__ import annotations
 
 import tempfile
-import threading
 from pathlib import Path
 
 import click
@@ -19,9 +18,11 @@ from bounds import forward_flops, forward_products, numpy_forward_products
 from common import (
     Aim,
     Contestant,
+    PeakMemory,
     Report,
     flat_data_allowed,
     json_option,
+    own_memory,
     quick_option,
     rounds_option,
     run_paired,
@@ -38,35 +39,6 @@ BLOCK_ROWS = 4096
 ISTHMUS, PEER = "isthmus transform", "PyTorch eager"
 JAX_PRODUCTS, NUMPY_PRODUCTS = "jax products, these shapes", "numpy products, these shapes"
 AIMS = {JAX_PRODUCTS: Aim(0.8), NUMPY_PRODUCTS: Aim(0.8), PEER: None}
-
-SAMPLE_SECONDS = 0.005
-
-
-class PeakMemory:
-    """Peak of the process's own memory in MiB, mapped files not counted, inside ``with``."""
-
-    def __enter__(self) -> PeakMemory:
-        self.peak = own_memory()
-        self._done = threading.Event()
-        self._sampler = threading.Thread(target=self._sample)
-        self._sampler.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._sampler.join()
-
-    def _sample(self) -> None:
-        while not self._done.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, own_memory())
-
-
-def own_memory() -> float:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return float("nan")
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 def write_rows(path: Path, n: int) -> None:

@@ -9,7 +9,6 @@ while each runs. Then a larger table, of which a sample of the rows is compared 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from common import (
     Aim,
     Contestant,
+    PeakMemory,
     Report,
     generated_images,
     images,
@@ -37,37 +37,6 @@ K = 10
 ISTHMUS, PEER = "isthmus.quality, all", "sklearn trustworthiness"
 AIM = Aim(1.0)
 MEMORY_AIM = Aim(1024.0, at_least=False)
-
-
-class PeakMemory:
-    """Samples own memory, in MiB, every 5 ms inside ``with``; ``extra`` is the peak over the start."""
-
-    def __enter__(self) -> PeakMemory:
-        self._before = self._peak = own_memory()
-        self._done = threading.Event()
-        self._sampler = threading.Thread(target=self._sample)
-        self._sampler.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._sampler.join()
-
-    @property
-    def extra(self) -> float:
-        return self._peak - self._before
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.005):
-            self._peak = max(self._peak, own_memory())
-
-
-def own_memory() -> float:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return float("nan")
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
 def race(report: Report, X: np.ndarray, Z: np.ndarray, name: str, rounds: int) -> None:

@@ -16,11 +16,13 @@ import numpy as np
 from common import (
     Aim,
     Contestant,
+    PeakMemory,
     Report,
     flat_data_allowed,
     images,
     json_option,
     mnist_option,
+    own_memory,
     quick_option,
     rounds_option,
     run_paired,
@@ -30,7 +32,6 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
-from transform import PeakMemory, own_memory
 
 from isthmus import Autoencoder, VariationalAutoencoder, sample, sample_prior
 from isthmus.likelihoods import Gaussian
