@@ -8,13 +8,16 @@ from pathlib import Path
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-# Programs compiled by one test or worker are read by the next. The directory lives as long as the first
-# process, whose environment its workers have.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+# Compiled programs are kept until the last process ends, so that tests need not compile what others
+# have. Each process has a directory of its own: of what another one is writing, it would read a part.
+if "ISTHMUS_PROGRAMS" not in os.environ:
     PROGRAMS = tempfile.TemporaryDirectory(prefix="isthmus-programs-", ignore_cleanup_errors=True)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = PROGRAMS.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ["ISTHMUS_PROGRAMS"] = PROGRAMS.name
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(
+    os.environ["ISTHMUS_PROGRAMS"], os.environ.get("PYTEST_XDIST_WORKER", "alone")
+)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
