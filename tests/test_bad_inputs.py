@@ -28,6 +28,8 @@ from isthmus.formats import TableError
 from isthmus.report import gather
 from isthmus.report.page import check_image_shape
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 ROWS = np.random.default_rng(0).standard_normal((40, 4))
 NAMES = ["a", "b", "c", "d"]
 TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}

@@ -17,6 +17,8 @@ from sklearn.decomposition import PCA
 import isthmus
 from isthmus import cli, losses, networks, scaling, tables, training
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 COMMANDS = ["fit", "transform", "inverse", "denoise", "impute", "sample", "info", "demo"]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main(prog_name='isthmus')"]
 

@@ -25,6 +25,8 @@ from isthmus.comparison.peers import (
 )
 from isthmus.recording import Recorder
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
 
 

@@ -92,7 +92,11 @@ def test_loadings_of_a_linear_model_are_the_components_of_pca():
     strongest = found.strongest(0, 2)
     order = np.argsort(-np.abs(components[0]))[:2]
     assert list(strongest) == [frame.columns[j] for j in order]
-    np.testing.assert_allclose(list(strongest.values()), found.mean[0, order])
+    np.testing.assert_allclose([one.mean for one in strongest.values()], found.mean[0, order])
+    np.testing.assert_allclose([one.strength for one in strongest.values()], found.strength[0, order])
+    assert str(found).splitlines()[1].startswith(f"coordinate 0: {frame.columns[order[0]]}")
+    with pytest.raises(ValueError, match="coordinate=2 of 2: they are numbered from 0 to 1"):
+        found.strongest(2)
 
 
 def test_loadings_of_a_curved_map_change_from_place_to_place(curved):
@@ -133,6 +137,22 @@ def test_the_geodesic_on_a_sphere_is_a_great_circle(z0, z1):
     assert np.abs(off).max() < 5e-3
     steps = np.linalg.norm(np.diff(way.rows, axis=0), axis=1)
     np.testing.assert_allclose(steps, steps.mean(), rtol=0.01)
+
+
+def test_a_hill_in_the_way_is_gone_around():
+    """Over a hill the straight line is a shortest way too, of those near by; around it is shorter."""
+    height, width = 4.0, 0.5
+
+    def hill(z):
+        up = height * jnp.exp(-jnp.sum(z**2, axis=-1) / (2 * width**2))
+        return jnp.concatenate([z, up[..., None]], axis=-1)
+
+    way = isthmus.geodesic(Surface(hill), (-1.5, 0.0), (1.5, 0.0), n_points=128)
+    assert way.straight_length > 6
+    # Around a circle of three widths, where the hill is a hundredth of its height.
+    around = 2 * np.sqrt(1.5**2 - 1.2**2) + 2 * 1.2 * np.arcsin(1.2 / 1.5)
+    assert way.length < 1.15 * around
+    assert np.abs(way.points[:, 1]).max() > 0.5
 
 
 def test_the_way_back_is_the_same_way():

@@ -21,7 +21,10 @@ from sklearn.linear_model import LinearRegression
 import isthmus
 from isthmus import ModelFileError, persistence
 
-pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+pytestmark = [
+    pytest.mark.usefixtures("quick_compilation"),
+    pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
+]
 
 X = load_iris().data
 TINY = {"widths": (8, 6), "max_epochs": 8, "batch_size": 16, "random_state": 0}

@@ -1,5 +1,7 @@
 """Where a map may be believed: errors against a second computation, and rates of alarms."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.ndimage import shift
@@ -49,7 +51,7 @@ def test_rows_of_the_same_kind_are_not(model):
     found = isthmus.reliability(model, UNSEEN, KNOWN)
     # 397 rows judged by 200 others: two standard deviations of the rate are 0.04.
     assert found.flagged.mean() < 0.09
-    assert "no more than chance" in found.verdict
+    assert "no more than chance" in str(found)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
@@ -134,9 +136,33 @@ def test_a_lost_direction_is_told():
         ({"X": UNSEEN[:, :5]}, "5 features"),
         ({"known": np.full((50, 64), np.nan)}, "NaN"),
         ({"model": isthmus.LinearAutoencoder(2)}, "not fitted"),
+        ({"known": KNOWN[:50], "n_neighbors": 25}, "by 25 neighbours needs 52 at least"),
     ],
 )
 def test_what_cannot_be_judged(model, given, message):
     arguments = {"model": model, "X": UNSEEN, "known": KNOWN} | given
     with pytest.raises(ValueError, match=message):
         isthmus.reliability(**arguments)
+
+
+def test_rows_with_missing_entries_are_refused():
+    rows = rows_of_a_plane(200, np.random.default_rng(0))
+    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        model.fit(rows)
+    holed = rows.copy()
+    holed[3, 2] = np.nan
+    with pytest.raises(ValueError, match=r"X has missing entries.* fill them with isthmus\.impute"):
+        isthmus.reliability(model, holed, rows)
+    with pytest.raises(ValueError, match="known has missing entries"):
+        isthmus.reliability(model, rows, holed)
+
+
+@pytest.mark.parametrize("judge", [isthmus.metric, isthmus.loadings, isthmus.jacobian])
+def test_a_predictor_is_no_map(judge):
+    rows = rows_of_a_plane(60, np.random.default_rng(0))
+    model = isthmus.FeedForwardRegressor((), max_epochs=1, random_state=0, validation_fraction=0)
+    with pytest.raises(TypeError, match=r"FeedForwardRegressor has no .* expected a fitted map"):
+        judge(model.fit(rows, rows[:, 0]), rows)

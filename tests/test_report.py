@@ -15,7 +15,10 @@ import isthmus
 from isthmus.report import distrust, findings, gather, page, write
 from isthmus.report.figures import are_classes
 
-pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+pytestmark = [
+    pytest.mark.usefixtures("quick_compilation"),
+    pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
+]
 
 
 class Page(HTMLParser):

@@ -13,7 +13,12 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float
 from sklearn.utils import get_tags
-from sklearn.utils.validation import _get_feature_names, check_array, validate_data
+from sklearn.utils.validation import (
+    _get_feature_names,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from isthmus.sources import row_blocks
 
@@ -40,6 +45,17 @@ ADVICE = {
 """What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
 DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
+
+
+def check_map(model: Any, *needs: str) -> None:
+    """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
+    check_is_fitted(model)
+    for need in needs or ("encode", "decode"):
+        if not hasattr(model, need):
+            raise TypeError(
+                f"{type(model).__name__} has no {need}: expected a fitted map of isthmus, such as "
+                "isthmus.Autoencoder(2)"
+            )
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any:

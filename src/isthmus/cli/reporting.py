@@ -118,10 +118,10 @@ def report(
     """Write a page about a map of DATA: the picture, its faithfulness, and what to distrust.
 
     One HTML file that needs nothing else. It takes minutes: the dimension of the data and other methods
-    are found out, too. Needs isthmus[report].
+    are found out, too. Needs 200 rows, and isthmus[report].
 
     \b
-      isthmus report iris.csv --label species -o iris.html
+      isthmus report measurements.csv --label species -o measurements.html
       isthmus report digits.npy --image 8x8 -o digits.html
     """
     from isthmus.report import gather, write

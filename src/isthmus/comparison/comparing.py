@@ -173,6 +173,11 @@ def _target(y: Any, n: int) -> Target:
                 "text. Leave out the rows that have no target"
             )
         return Target(values.astype(np.float64), 0)
+    absent = [row for row, value in enumerate(values.tolist()) if value is None or value != value]
+    if absent:
+        raise ValueError(
+            f"y has no value in row {absent[0]}, and in {len(absent)} rows in all: leave these rows out"
+        )
     if values.dtype.kind not in "biuUSO":
         raise ValueError(
             f"y is of type {values.dtype}: expected numbers, or classes as integers or text"

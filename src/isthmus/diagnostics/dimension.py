@@ -123,7 +123,8 @@ def intrinsic_dimension(
     5000 rows that costs up to 5 % at d ≤ 3, up to 12 % at 5, 20 % at 10 and 35 % at 20; most for cubes,
     least for Gaussians and closed surfaces; less for "two_nn" than for "mle"; and it falls with more
     rows as n^(−1/d) only. Intervals of "two_nn" therefore hold the truth as often as they say up to
-    d = 2 or 3, those of "mle", which are three times as narrow, up to d = 1, or 2 without an edge.
+    d = 3 without an edge, and with one about 92 % of the time instead of 95; those of "mle", which are
+    three times as narrow, up to d = 1, or 2 without an edge.
     ``choose_dimension`` corrects for the bias. ``benchmarks/dimension.py`` prints all this.
 
     Neighbours are exact. For up to 15 columns they come from a tree, for more from all n² distances, a

@@ -298,22 +298,27 @@ def _in_words(dimension: int, window: _Window, knee: int | None, pca: Dimension)
     neighbours = f"{low:.1f} to {high:.1f}, corrected for the edges of data"
     if high > MOST_DIMENSIONS:
         neighbours = f"more than {MOST_DIMENSIONS}, which so few rows cannot tell apart"
-    words = f"{_counted(dimension)}. Nearest neighbours say {neighbours}{_of_the_knee(dimension, knee)}."
+    of_the_knee = _of_the_knee(dimension, knee, window.noisy)
+    words = f"{_counted(dimension)}. Nearest neighbours say {neighbours}{of_the_knee}."
     if dimension == window.most < high - 0.5:
         words += f" No more than {window.most} can be told from these rows and columns."
     if window.noisy:
-        words += " Estimates fall from small scales to large ones: there is noise in the data."
+        words += (
+            " Estimates fall from small scales to large ones: there is noise in the data, and raw "
+            "estimates, which are of small scales, are too high."
+        )
     components = next(int(scale.estimate) for scale in pca.scales if scale.value == KEPT)
     if components > dimension:
         words += f" PCA needs {components} components for {100 * KEPT:.0f} % of the variance."
     return words
 
 
-def _of_the_knee(dimension: int, knee: int | None) -> str:
+def _of_the_knee(dimension: int, knee: int | None, noisy: bool) -> str:
     if knee is None:
+        taken = "least, that of the largest scale" if noisy else "middle"
         return (
-            ". The error of denoisers has no knee that would decide among these, so it is their middle. "
-            "A smaller noise, more rows or more max_epochs may show one"
+            ". The error of denoisers has no knee that would decide among these, so it is their "
+            f"{taken}. A smaller noise, more rows or more max_epochs may show one"
         )
     if knee == dimension:
         return f", and the error of denoisers has its knee at {knee}: they agree"

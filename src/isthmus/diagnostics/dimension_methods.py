@@ -315,7 +315,7 @@ def positive(total: float) -> float:
     raise ValueError(
         "the neighbours of each row are equally far, as those of points on a grid are: expected "
         "distances that differ, for the dimension is in their ratios. Add noise of the size of the "
-        "rounding, or use more neighbours, such as method=MLE(k=30)"
+        "rounding, or use more neighbours, such as isthmus.diagnostics.dimension_methods.MLE(k=30)"
     )
 
 

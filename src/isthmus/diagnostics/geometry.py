@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from sklearn.utils.validation import check_is_fitted
 
 from isthmus.applying import map_rows
-from isthmus.checks import check_coordinates, check_rows
+from isthmus.checks import check_coordinates, check_map, check_rows
 
 
 def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:
@@ -43,7 +42,7 @@ def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:
     >>> bool(abs(J - model.components_).max() < 1e-6)
     True
     """
-    check_is_fitted(model)
+    check_map(model, "encode")
     rows = check_rows(model, X, reset=False)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((rows.shape[0], d, D), np.float32)
@@ -67,7 +66,7 @@ def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
     >>> isthmus.decoder_jacobian(model, model.transform(X)).shape
     (150, 4, 2)
     """
-    check_is_fitted(model)
+    check_map(model, "decode")
     coordinates = check_coordinates(Z, model.n_components_)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((len(coordinates), D, d), np.float32)
@@ -95,7 +94,7 @@ def metric(model: Any, Z: Any) -> Float[np.ndarray, "n d d"]:
     >>> G.shape, bool(abs(G - [[1, 0], [0, 1]]).max() < 1e-6)
     ((150, 2, 2), True)
     """
-    check_is_fitted(model)
+    check_map(model, "decode")
     coordinates = check_coordinates(Z, model.n_components_)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((len(coordinates), d, d))
@@ -116,6 +115,13 @@ class Distortion:
 
     area: Float[np.ndarray, " n"]
     anisotropy: Float[np.ndarray, " n"]
+
+    def __str__(self) -> str:
+        lines = []
+        for name in ("area", "anisotropy"):
+            low, middle, high = np.quantile(getattr(self, name), [0.05, 0.5, 0.95])
+            lines.append(f"{name}: {middle:.3g} at the median row, {low:.3g} to {high:.3g} at 90 %")
+        return "\n".join(lines)
 
 
 def distortion(model: Any, Z: Any) -> Distortion:
@@ -141,6 +147,13 @@ def distortion(model: Any, Z: Any) -> Distortion:
     return Distortion(np.sqrt(np.prod(eigenvalues, axis=1)), np.sqrt(ratio))
 
 
+class Loading(NamedTuple):
+    """What a coordinate does to a feature, over the rows: mean, and root mean square."""
+
+    mean: float
+    strength: float
+
+
 @dataclass(frozen=True)
 class Loadings:
     """What each coordinate is made of, at each of n rows.
@@ -164,10 +177,22 @@ class Loadings:
         """Root mean square over the rows: what a coordinate does anywhere, whatever the sign."""
         return np.asarray(np.sqrt(np.mean(np.square(self.values, dtype=np.float64), axis=0)))
 
-    def strongest(self, coordinate: int, n: int = 5) -> Mapping[str, float]:
-        """The n features that a coordinate moves most, with their mean loadings, strongest first."""
-        order = np.argsort(-self.strength[coordinate], kind="stable")[:n]
-        return {self.feature_names[j]: float(self.mean[coordinate, j]) for j in order}
+    def strongest(self, coordinate: int, n: int = 5) -> Mapping[str, Loading]:
+        """The n features that a coordinate moves most anywhere, strongest first."""
+        d = self.values.shape[1]
+        if not 0 <= coordinate < d:
+            raise ValueError(f"coordinate={coordinate} of {d}: they are numbered from 0 to {d - 1}")
+        mean, strength = self.mean[coordinate], self.strength[coordinate]
+        order = np.argsort(-strength, kind="stable")[:n]
+        return {self.feature_names[j]: Loading(float(mean[j]), float(strength[j])) for j in order}
+
+    def __str__(self) -> str:
+        lines = ["mean change of a feature per unit of a coordinate (root mean square in brackets)"]
+        for k in range(self.values.shape[1]):
+            strongest = self.strongest(k).items()
+            told = (f"{name} {one.mean:+.3g} ({one.strength:.3g})" for name, one in strongest)
+            lines.append(f"coordinate {k}: {', '.join(told)}")
+        return "\n".join(lines)
 
 
 def loadings(model: Any, X: Any) -> Loadings:
@@ -187,6 +212,7 @@ def loadings(model: Any, X: Any) -> Loadings:
     >>> found.values.shape, next(iter(found.strongest(0)))
     ((150, 2, 4), 'petal length (cm)')
     """
+    check_map(model)
     tangents = decoder_jacobian(model, np.asarray(model.transform(X)))
     names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(model.n_features_in_)])
     return Loadings(np.swapaxes(tangents, 1, 2), tuple(map(str, names)))

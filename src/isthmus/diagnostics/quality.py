@@ -187,6 +187,10 @@ def quality(
     array([1., 1.])
     """
     rows = check_rows(BaseEstimator(), X, reset=True)
+    if hasattr(Z, "transform"):
+        raise TypeError(
+            f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
+        )
     coordinates = check_coordinates(Z, _width(Z))
     n = _check_numbers_of_rows(rows, coordinates)
     ks = _check_neighbours(k, n)

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import check_is_fitted
 
 from isthmus.applying import map_rows, reconstruction_error
-from isthmus.checks import check_integer, check_real
+from isthmus.checks import check_integer, check_map, check_real, check_rows
 from isthmus.diagnostics.geometry import decoder_jacobian
 from isthmus.estimators.trained import generator
+from isthmus.sources import row_blocks
 
 LEAST_SINGULAR = 0.01
 """Share of the decoder's largest singular value below which a direction does not count."""
@@ -46,9 +46,9 @@ class Reliability:
     flagged : (n,)
         Whether p_value ≤ ``false_alarm_rate``: not to be believed.
     false_alarm_rate : float
-        The share of good rows that is flagged.
+        The share of good rows that is flagged, at most; the less known rows, the farther below.
     n_known : int
-        Good rows that these were compared with.
+        Good rows that were passed; half of them say how strange a good row may look.
     """
 
     reconstruction_error: Float[np.ndarray, " n"]
@@ -65,7 +65,7 @@ class Reliability:
         """In words."""
         n, n_flagged = len(self.flagged), int(np.sum(self.flagged))
         share, expected = n_flagged / n, self.false_alarm_rate
-        scatter = np.sqrt(expected * (1 - expected) * (1 / n + 1 / self.n_known))
+        scatter = np.sqrt(expected * (1 - expected) * (1 / n + 2 / self.n_known))
         if share <= expected + 2 * scatter:
             word = "no more than chance: these rows are like those that the map is known to be good for"
         elif share < 0.5:
@@ -79,6 +79,9 @@ class Reliability:
             f"{n_flagged} of {n} rows ({share:.1%}) are flagged at a false-alarm rate of "
             f"{expected:.1%}, {word}.{rank}"
         )
+
+    def __str__(self) -> str:
+        return self.verdict
 
 
 def reliability(
@@ -97,7 +100,7 @@ def reliability(
     model : fitted map
         Any of the maps of isthmus, or an ensemble of them.
     X : array (n, D)
-        Rows in question.
+        Rows in question, without missing entries: what is not there cannot look strange.
     known : array (m, D), m ≥ 40
         Rows of the kind that the map is for, and that it was *not* fitted on: its errors on the rows it
         has learnt from are smaller than on others of the same kind, and everything new would be flagged.
@@ -118,8 +121,10 @@ def reliability(
     Raises
     ------
     ValueError
-        For fewer than 40 known rows, a rate that these are too few for, and what ``transform`` refuses;
-        NotFittedError before ``fit``.
+        For fewer than 40 known rows, a rate that these are too few for, missing entries, and what
+        ``transform`` refuses; NotFittedError before ``fit``.
+    TypeError
+        For a model that is no map.
 
     References
     ----------
@@ -137,17 +142,17 @@ def reliability(
     >>> bool(good.flagged.mean() < 0.15), bool(inverted.flagged.mean() > 0.95)
     (True, True)
     """
-    check_is_fitted(model)
+    check_map(model)
     rate = check_real("false_alarm_rate", false_alarm_rate, 0.0, 1.0)
     n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
-    z_known, error_known = _placed(model, known)
-    m = len(z_known)
-    if m < max(40, 2 * n_neighbors, 2 / rate):
+    z_known, error_known = _placed(model, known, "known")
+    m, needed = len(z_known), int(np.ceil(max(40, 2 * n_neighbors + 2, 2 / rate)))
+    if m < needed:
         raise ValueError(
             f"known has {m} rows: a false-alarm rate of {rate:g} by {n_neighbors} neighbours needs "
-            f"{int(np.ceil(max(40, 2 * n_neighbors, 2 / rate)))} at least. Pass more, or a higher rate"
+            f"{needed} at least. Pass more, or a higher rate"
         )
-    z, error = _placed(model, X)
+    z, error = _placed(model, X, "X")
     order = generator(random_state).permutation(m)
     first, second = order[: m // 2], order[m // 2 :]
     search = NearestNeighbors(n_neighbors=n_neighbors).fit(z_known[first])
@@ -173,8 +178,14 @@ def reliability(
     )
 
 
-def _placed(model: Any, X: Any) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
-    """Coordinates and reconstruction errors."""
+def _placed(model: Any, X: Any, name: str) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+    """Coordinates and reconstruction errors of complete rows."""
+    rows = check_rows(model, X, reset=False)
+    if any(np.isnan(block).any() for _, block in row_blocks(rows)):
+        raise ValueError(
+            f"{name} has missing entries, and what is not there cannot look strange: drop these rows, "
+            "or fill them with isthmus.impute"
+        )
     return np.asarray(model.transform(X), np.float64), reconstruction_error(model, X)
 
 

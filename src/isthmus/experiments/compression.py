@@ -110,8 +110,7 @@ def prune(
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from isthmus import Autoencoder
-    >>> from isthmus.experiments.compression import prune
+    >>> from isthmus import Autoencoder, prune
     >>> X = load_digits().data
     >>> model = Autoencoder(2, widths=(128, 64), max_epochs=20, random_state=0).fit(X)
     >>> small = prune(model, X, trials=2)
@@ -122,6 +121,8 @@ def prune(
     True
     """
     kind = kind_of(model)
+    if y is None and hasattr(model, "predict"):
+        raise ValueError(f"prune of a {type(model).__name__} needs y, the targets of the rows of X")
     tolerance = check_real("tolerance", tolerance, 0.0)
     if epochs is not None:
         epochs = check_integer("epochs", epochs, 1)

@@ -100,8 +100,7 @@ def distill(
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from isthmus import Autoencoder
-    >>> from isthmus.experiments.compression_teaching import distill
+    >>> from isthmus import Autoencoder, distill
     >>> X = load_digits().data
     >>> teacher = Autoencoder(2, widths=(128, 64), max_epochs=20, random_state=0).fit(X)
     >>> student = distill(teacher, X, (16, 8), random_state=0)

@@ -69,10 +69,21 @@ class Curve:
         flat = [getattr(point, field) for point in self.points]
         return np.asarray(flat, dtype=np.float64).reshape(-1, len(self.sizes))
 
+    def __str__(self) -> str:
+        lines = [f"{'size':>8}  training error  test error"]
+        for size, *errors in zip(self.sizes, *self._medians(), strict=True):
+            lines.append(f"{size:>8}  {errors[0]:>14.3g}  {errors[1]:>10.3g}")
+        return "\n".join(lines)
+
+    def _medians(self) -> tuple[np.ndarray, np.ndarray]:
+        """Over the repeats."""
+        train, test = (np.median(self.values(name), axis=0) for name in ("train_error", "test_error"))
+        return train, test
+
     def landmarks(self) -> Landmarks:
         """Where the curve turns. Raises ValueError if no size lies below the threshold."""
         sizes = np.array(self.sizes)
-        errors = np.median(self.values("test_error"), axis=0)
+        _, errors = self._medians()
         below = sizes < self.threshold
         if not below.any():
             raise ValueError(
@@ -134,7 +145,7 @@ def double_descent(
     Returns
     -------
     Curve
-        One ``CurvePoint`` per repeat and size, the threshold, and ``landmarks()``.
+        One ``CurvePoint`` per repeat and size, the threshold, and ``landmarks()``. ``print`` shows them.
 
     Raises
     ------
@@ -161,9 +172,8 @@ def double_descent(
     threshold = family.threshold(n_train, rows.shape[1], targets.shape[1])
     if sizes is None:
         sizes = sizes_around(threshold)
-    task = _Task(
-        rows, targets, n_classes, tuple(map(_as_size, sizes)), family, n_train, noise, y is None
-    )
+    sizes = tuple(map(_as_size, np.atleast_1d(sizes).tolist()))
+    task = _Task(rows, targets, n_classes, sizes, family, n_train, noise, y is None)
     seeds = np.random.SeedSequence(random_state).spawn(n_repeats)
     found = Parallel(n_jobs=n_jobs)(
         delayed(task.repeat)(number, seed) for number, seed in enumerate(seeds)

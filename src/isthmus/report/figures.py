@@ -186,7 +186,9 @@ def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
     for k, ax in enumerate(axes.ravel()[:n_shown]):
         strongest = findings.loadings.strongest(k, 10)
         names = list(strongest)[::-1]
-        ax.barh(names, [strongest[name] for name in names], color=OURS)
+        for sign in (-1, 1):
+            ax.barh(names, [sign * strongest[name].strength for name in names], color="#eeeeee")
+        ax.barh(names, [strongest[name].mean for name in names], color=OURS, height=0.5)
         ax.axvline(0, color=FAINT, linewidth=1)
         _label(ax, "change per unit of the coordinate", "")
         ax.set_title(f"coordinate {k}")
