@@ -19,7 +19,10 @@ from isthmus import cli, losses, networks, scaling, tables, training
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-COMMANDS = ["fit", "transform", "inverse", "denoise", "impute", "sample", "info", "demo"]
+COMMANDS = [
+    *("fit", "transform", "inverse", "denoise", "impute", "sample"),
+    *("info", "quality", "dimension", "compare", "report", "lab", "demo"),
+]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main(prog_name='isthmus')"]
 
 
