@@ -408,7 +408,7 @@ HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
         ({"y": np.full(120, np.nan)}, ValueError, "y is nan in row 0: expected finite numbers"),
         ({"y": np.zeros(120, int)}, ValueError, "y is 0 in every row: expected two classes or more"),
         ({"y": ["a", None] * 60}, ValueError, "y has no value in row 1, and in 60 rows in all"),
-        ({"y": np.array(["a", 1] * 60, object)}, ValueError, "classes that are all integers or all text"),
+        ({"y": np.array(["a", 1] * 60, object)}, ValueError, "are all integers or all text"),
         ({"y": np.ones(120, complex)}, ValueError, "y is of type complex128"),
         ({"methods": ["tsna"]}, ValueError, "'tsna' is not known; use PCA, kernel PCA, .*Method"),
         ({"methods": [PCA]}, TypeError, "methods holds <class .*expected names, of PCA, .*Method"),
