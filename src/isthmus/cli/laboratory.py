@@ -66,8 +66,8 @@ def lab(
     distill         how small a network may be once a large one is trained
     one-number      an image as one integer: nothing is lost, and it is no map
 
-    Writes a picture and a CSV of all records, and says in two lines what was found. Each takes a minute
-    or less.
+    Writes a picture and a CSV of all records, and says in two lines what was found. Each takes about
+    a minute.
 
     \b
       isthmus lab double-descent

@@ -198,8 +198,7 @@ def distinct_rows(X: Any, most_neighbours: int) -> DistinctRows:
     if len(first) < needed:
         raise ValueError(
             f"X has {len(rows)} rows, of which {len(first)} are distinct: expected at least {needed}, "
-            f"for {most_neighbours} neighbours of each and an interval that says something. Pass more "
-            "rows, or ask for fewer neighbours"
+            "for an interval that says something. Pass more rows, or choose a method with fewer neighbours"
         )
     return DistinctRows(rows[first], unit, inverse)
 
