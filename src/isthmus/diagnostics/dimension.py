@@ -198,7 +198,7 @@ def distinct_rows(X: Any, most_neighbours: int) -> DistinctRows:
     if len(first) < needed:
         raise ValueError(
             f"X has {len(rows)} rows, of which {len(first)} are distinct: expected at least {needed}, "
-            "for an interval that says something. Pass more rows, or choose a method with fewer neighbours"
+            "for an interval that says something. Pass more rows, or a method with fewer neighbours"
         )
     return DistinctRows(rows[first], unit, inverse)
 
