@@ -2,8 +2,12 @@
 
 import gc
 import os
+import signal
 import tempfile
 from pathlib import Path
+
+# A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
