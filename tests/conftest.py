@@ -6,9 +6,6 @@ import signal
 import tempfile
 from pathlib import Path
 
-# A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
@@ -25,6 +22,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
+
+# A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_MAPS = 20_000
 """Memory maps of the process: each compiled program has some, and Linux aborts it at 65 530."""
