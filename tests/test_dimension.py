@@ -351,10 +351,10 @@ def test_what_has_no_dimension_is_an_error_that_says_why(rows, message, method):
 
 
 def test_as_many_neighbours_as_asked_for_must_be_there():
-    with pytest.raises(ValueError, match="expected at least 41, for 40 neighbours"):
+    with pytest.raises(ValueError, match="expected at least 41"):
         isthmus.intrinsic_dimension(cube(40, 2), MLE(k=40))
     assert isthmus.intrinsic_dimension(cube(41, 2), MLE(k=40)).estimate > 0
-    with pytest.raises(ValueError, match="expected at least 17, for 16 neighbours"):
+    with pytest.raises(ValueError, match="expected at least 17"):
         isthmus.intrinsic_dimension(cube(16, 2), Gride((2, 8)))
     for method in METHODS:  # the fewest rows that are enough
         assert np.isfinite(isthmus.intrinsic_dimension(cube(11, 2), method).high)
