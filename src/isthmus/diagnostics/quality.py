@@ -187,7 +187,7 @@ def quality(
     array([1., 1.])
     """
     rows = check_rows(BaseEstimator(), X, reset=True)
-    if hasattr(Z, "transform"):
+    if hasattr(Z, "fit"):
         raise TypeError(
             f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
         )
