@@ -452,3 +452,10 @@ def test_what_it_refuses(X, Z, options, message):
 def test_what_is_no_table():
     with pytest.raises(TypeError, match="Z is None: pass rows of numbers"):
         isthmus.quality(np.ones((5, 3)), None)
+
+
+def test_a_model_in_the_place_of_its_coordinates_is_told():
+    rows = np.random.default_rng(0).standard_normal((30, 3))
+    model = isthmus.LinearAutoencoder(2).fit(rows)
+    with pytest.raises(TypeError, match=r"Z is a LinearAutoencoder: expected coordinates \(n, d\)"):
+        isthmus.quality(rows, model)
