@@ -26,13 +26,14 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.stats.qmc import Halton
 from sklearn.neighbors import kneighbors_graph
 
+from isthmus.applying import BLOCK_ELEMENTS
 from isthmus.checks import check_coordinates, check_integer, check_map
 
 MOST_ITERATIONS = 200
 TOLERANCE = 1e-7
 """Relative fall of the energy at which Newton's method has ended: single precision has no more."""
 
-NET_POINTS, NET_EDGES, NET_PARTS = 1000, 16, 3
+NET_POINTS, NET_EDGES, NET_PARTS = 4000, 24, 3
 """Points of the net, edges from each, and straight parts that an edge is measured in."""
 
 NET_REACH = 0.5
@@ -73,7 +74,7 @@ def geodesic(model: Any, z0: Any, z1: Any, *, n_points: int = 64) -> Geodesic:
     Distances on the map mean little where it is stretched; the length of the geodesic is the distance
     along the data, in their own units. A straight line in the coordinates, which is how maps are mostly
     interpolated, is never shorter. The way is the shorter of two that are each the shortest of those
-    near by: one drawn tight from the straight line, one from the shortest way through a net of 1000
+    near by: one drawn tight from the straight line, one from the shortest way through a net of 4000
     points around the ends. In more than a few coordinates the net is wide, and a shorter way may be
     missed.
 
@@ -136,11 +137,7 @@ def _through_net(
     net = np.concatenate([ends, spread]).astype(np.float64)
     # Neighbours by number of steps on the map; how long a step is on the surface, its edge says.
     graph = kneighbors_graph(net, NET_EDGES).tocoo()
-    parts = np.linspace(0, 1, NET_PARTS + 1)[:, None, None]
-    between = (1 - parts) * net[graph.row] + parts * net[graph.col]
-    rows = _decoded(decode, between.reshape(-1, d)).reshape(NET_PARTS + 1, len(graph.row), -1)
-    # An edge of no length, between points that decode alike, is one still.
-    lengths = np.linalg.norm(np.diff(rows, axis=0), axis=2).sum(axis=0) + np.finfo(np.float32).tiny
+    lengths = _edge_lengths(decode, net[graph.row], net[graph.col])
     edges = scipy.sparse.csr_matrix((lengths, (graph.row, graph.col)), shape=(len(net), len(net)))
     _, before = dijkstra(edges, directed=False, indices=[0], return_predecessors=True)
     way = [1]
@@ -148,6 +145,24 @@ def _through_net(
         way.append(int(before[0, way[-1]]))
     corners = net[way[::-1]] if way[-1] == 0 else ends
     return _at_equal_distances(decode, corners, n_points)
+
+
+def _edge_lengths(
+    decode: Callable[[Array], Array], starts: Float[np.ndarray, "e d"], stops: Float[np.ndarray, "e d"]
+) -> Float[np.ndarray, " e"]:
+    """Lengths on the surface, in straight parts; edges are taken in blocks of one size."""
+    n, d = starts.shape
+    D = _decoded(decode, starts[:1]).shape[1]
+    size = min(n, max(1, BLOCK_ELEMENTS // (D * (NET_PARTS + 1))))
+    parts = np.linspace(0, 1, NET_PARTS + 1)[:, None, None]
+    lengths = np.empty(n)
+    for first in range(0, n, size):
+        at = min(first, n - size)
+        between = (1 - parts) * starts[at : at + size] + parts * stops[at : at + size]
+        rows = _decoded(decode, between.reshape(-1, d)).reshape(NET_PARTS + 1, size, D)
+        lengths[at : at + size] = np.linalg.norm(np.diff(rows, axis=0), axis=2).sum(axis=0)
+    # An edge of no length, between points that decode alike, is one still.
+    return lengths + np.finfo(np.float32).tiny
 
 
 def _at_equal_distances(
