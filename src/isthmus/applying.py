@@ -83,7 +83,11 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
     >>> bool(isthmus.reconstruction_error(model, X).max() < 1e-9)
     True
     """
-    Z = model.transform(X)
+    return squared_gaps(model, X, model.transform(X))
+
+
+def squared_gaps(model: Any, X: Any, Z: Any) -> Float[np.ndarray, " n"]:
+    """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
     rows = X.tocsr() if hasattr(X, "tocsr") else X if hasattr(X, "dtype") else np.asarray(X)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):

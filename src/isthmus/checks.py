@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from jaxtyping import Float
+from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     _get_feature_names,
@@ -82,6 +83,11 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any
     allow_nan = get_tags(estimator).input_tags.allow_nan
     check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
     return rows
+
+
+def check_table(X: Any) -> Any:
+    """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
+    return check_rows(BaseEstimator(), X, reset=True)
 
 
 def check_coordinates(Z: Any, n_components: int) -> Float[np.ndarray, "n d"]:

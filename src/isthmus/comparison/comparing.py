@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 
-from isthmus.checks import check_integer, check_real, check_rows
+from isthmus.checks import check_integer, check_real, check_table
 from isthmus.comparison.judging import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
@@ -103,7 +102,7 @@ def compare(
     0.99, 0.031 None
     """
     every = chosen(methods)
-    rows = np.asarray(dense(check_rows(BaseEstimator(), X, reset=True)), dtype=np.float64)
+    rows = np.asarray(dense(check_table(X)), dtype=np.float64)
     settings = Settings(
         check_integer("n_components", n_components, 1),
         check_integer("k", k, 1),

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.base import BaseEstimator
 
-from isthmus.checks import check_choice, check_real, check_rows
+from isthmus.checks import check_choice, check_real, check_table
 from isthmus.diagnostics.dimension_methods import METHODS, Method
 from isthmus.diagnostics.dimension_scales import Scale
 from isthmus.diagnostics.nearest import distinct
@@ -187,7 +186,7 @@ class DistinctRows:
 
 def distinct_rows(X: Any, most_neighbours: int) -> DistinctRows:
     """The rows of X, or an error where they are too few."""
-    checked = check_rows(BaseEstimator(), X, reset=True)
+    checked = check_table(X)
     rows = dense(checked).astype(np.float64)
     rows -= rows.mean(axis=0)
     unit = float(np.abs(rows).max()) or 1.0

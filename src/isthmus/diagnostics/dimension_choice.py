@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator
 
-from isthmus.checks import check_integer, check_real, check_rows
+from isthmus.checks import check_integer, check_real, check_table
 from isthmus.diagnostics.dimension import Dimension, DistinctRows, distinct_rows, warn_of_ties
 from isthmus.diagnostics.dimension_methods import MLE, PCA, Gride, Method, TwoNN
 from isthmus.diagnostics.dimension_witnesses import (
@@ -260,7 +259,7 @@ def _of_gride(readings: Readings, at: int) -> float:
 
 
 def _drawn(X: Any, max_rows: int, rng: np.random.Generator) -> DistinctRows:
-    checked = check_rows(BaseEstimator(), X, reset=True)
+    checked = check_table(X)
     n = checked.shape[0]
     if n > max_rows:
         checked = checked[np.sort(rng.choice(n, max_rows, replace=False))]

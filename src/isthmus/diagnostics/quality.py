@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.base import BaseEstimator
 
 from isthmus.applying import reconstruction_error
-from isthmus.checks import check_coordinates, check_integer, check_real, check_rows
+from isthmus.checks import check_coordinates, check_integer, check_real, check_table
 from isthmus.diagnostics.distances import distances_between
 from isthmus.diagnostics.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
@@ -186,7 +185,7 @@ def quality(
     >>> isthmus.quality(X, 3 * X, k=(5, 50)).overlap
     array([1., 1.])
     """
-    rows = check_rows(BaseEstimator(), X, reset=True)
+    rows = check_table(X)
     if hasattr(Z, "fit"):
         raise TypeError(
             f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
@@ -314,7 +313,7 @@ def _reconstruction_error(X: Any, rows: Any, X_hat: Any, model: Any) -> float | 
         return float(np.mean(reconstruction_error(model, X)))
     if X_hat is None:
         return None
-    decoded = check_rows(BaseEstimator(), X_hat, reset=True)
+    decoded = check_table(X_hat)
     if decoded.shape != rows.shape:
         raise ValueError(
             f"X_hat has shape {decoded.shape} and X has {rows.shape}: expected the reconstruction of "

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus.applying import map_rows, reconstruction_error
+from isthmus.applying import map_rows, squared_gaps
 from isthmus.checks import check_integer, check_map, check_real, check_rows
 from isthmus.diagnostics.geometry import decoder_jacobian
 from isthmus.estimators.trained import generator
@@ -186,7 +186,8 @@ def _placed(model: Any, X: Any, name: str) -> tuple[Float[np.ndarray, "n d"], Fl
             f"{name} has missing entries, and what is not there cannot look strange: drop these rows, "
             "or fill them with isthmus.impute"
         )
-    return np.asarray(model.transform(X), np.float64), reconstruction_error(model, X)
+    Z = np.asarray(model.transform(X), np.float64)
+    return Z, squared_gaps(model, X, Z)
 
 
 def _distance(

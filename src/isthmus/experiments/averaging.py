@@ -29,7 +29,7 @@ from sklearn.utils import check_array
 from isthmus.checks import check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
-from isthmus.experiments.targets import as_targets, with_noise
+from isthmus.experiments.targets import as_targets, training_rows, with_noise
 
 MEMBER = FeedForwardRegressor((32,), max_epochs=100, validation_fraction=0.0)
 """A perceptron with more weights than the default's 200 training rows. No rows are held out, so that
@@ -193,11 +193,7 @@ def averaging(
     """
     rows = check_array(X, dtype=np.float64)
     targets, n_classes = as_targets(y, len(rows))
-    n_train = len(rows) // 2 if n_train is None else check_integer("n_train", n_train, 2)
-    if not 1 < n_train < len(rows):
-        raise ValueError(
-            f"n_train={n_train} of {len(rows)} rows: two are needed to learn from, and some to test on"
-        )
+    n_train = training_rows(n_train, len(rows))
     check_real("noise", noise, 0.0, 1.0 if n_classes else np.inf, closed=True)
     largest = _largest_group(n_members, n_groups)
     check_integer("n_reference", n_reference, 2, "An error bar needs two members")

@@ -27,7 +27,7 @@ from isthmus.checks import check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.experiments.functions import FUNCTIONS
-from isthmus.experiments.targets import as_targets
+from isthmus.experiments.targets import as_targets, training_rows
 from isthmus.experiments.widths import equal_widths, n_parameters
 from isthmus.training import DivergenceError
 
@@ -248,11 +248,7 @@ def capacity(
     """
     rows = check_array(X, dtype=np.float64)
     targets, _ = as_targets(y, len(rows))
-    n_train = len(rows) // 2 if n_train is None else check_integer("n_train", n_train, 2)
-    if not 1 < n_train < len(rows):
-        raise ValueError(
-            f"n_train={n_train} of {len(rows)} rows: two are needed to learn from, and some to test on"
-        )
+    n_train = training_rows(n_train, len(rows))
     variance = float(targets.var(axis=0).sum())
     if not variance > 0:
         raise ValueError("y is the same in all rows: there is no function to find")

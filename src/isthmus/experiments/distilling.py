@@ -7,7 +7,6 @@ that none of them saw.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +21,11 @@ from isthmus.applying import reconstruction_error
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.trained import NoImprovementWarning
 from isthmus.experiments.compression import prune
+from isthmus.experiments.compression_kinds import measured
 from isthmus.experiments.compression_teaching import distill
 from isthmus.experiments.compression_units import n_parameters
 
 LARGE, PRUNED, TAUGHT, ALONE = "large", "pruned", "taught by the large one", "trained alone"
-
-TIMED_ROWS, TIMINGS = 5000, 5
-"""Rows in one timed call, and calls, of which the median counts."""
 
 
 class CompressedPoint(NamedTuple):
@@ -82,7 +79,6 @@ class DistillingReport:
 
 def run(
     X: Any = None,
-    y: Any = None,
     *,
     data: str = "digits",
     n_components: int = 5,
@@ -93,10 +89,10 @@ def run(
 ) -> DistillingReport:
     """A large map of X (n, D), or of scikit-learn's digits, and small ones made of it.
 
-    ``data`` names the rows, of which a fifth is kept from all networks to judge them. ``y`` is ignored:
-    a map needs no targets. ``tolerances`` are those of ``prune``, ``small_widths`` the hidden layers of
-    the networks that are taught, or trained alone. 5 coordinates and a large network of (256, 128),
-    because that is more than digits need and is trained in seconds.
+    ``data`` names the rows, of which a fifth is kept from all networks to judge them. ``tolerances`` are
+    those of ``prune``, ``small_widths`` the hidden layers of the networks that are taught, or trained
+    alone. 5 coordinates and a large network of (256, 128), because that is more than digits need and is
+    trained in seconds.
 
     Raises ValueError for rows that ``Autoencoder.fit`` refuses, and for fewer than 50 of them.
     """
@@ -134,17 +130,7 @@ def _pruned(model: Any, rows: Float[np.ndarray, "n D"], tolerance: float) -> Any
 
 
 def _record(how: str, model: Any, unseen: Float[np.ndarray, "m D"]) -> CompressedPoint:
-    many = np.resize(unseen, (TIMED_ROWS, unseen.shape[1]))
-    model.transform(many)
-    seconds = []
-    for _ in range(TIMINGS):
-        start = time.perf_counter()
-        model.transform(many)
-        seconds.append(time.perf_counter() - start)
-    return CompressedPoint(
-        how,
-        "-".join(map(str, model.widths)),
-        n_parameters(model.network_.pair),
-        float(np.mean(reconstruction_error(model, unseen))),
-        float(np.median(seconds)) / TIMED_ROWS,
-    )
+    error = float(np.mean(reconstruction_error(model, unseen)))
+    size = n_parameters(model.network_.pair)
+    seconds = measured(model, size, error, unseen)["seconds_per_row"]
+    return CompressedPoint(how, "-".join(map(str, model.widths)), size, error, seconds)

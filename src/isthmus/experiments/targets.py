@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.utils import check_array
 
+from isthmus.checks import check_integer
+
 
 def as_targets(y: Any, n: int) -> tuple[Float[np.ndarray, "n K"], int]:
     """Numbers as columns, classes as outputs of ±1; and how many classes, 0 for numbers."""
@@ -37,6 +39,16 @@ def classes_of(outputs: Float[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
     if outputs.shape[1] == 1:
         return np.asarray(outputs[:, 0] > 0, dtype=np.int64)
     return np.asarray(np.argmax(outputs, axis=1))
+
+
+def training_rows(n_train: Any, n: int) -> int:
+    """How many of n rows are learnt from, half unless told: two at least, and some stay for the test."""
+    n_train = n // 2 if n_train is None else check_integer("n_train", n_train, 2)
+    if not 1 < n_train < n:
+        raise ValueError(
+            f"n_train={n_train} of {n} rows: two are needed to learn from, and some to test on"
+        )
+    return int(n_train)
 
 
 def with_noise(

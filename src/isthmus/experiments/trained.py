@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -30,6 +30,7 @@ from isthmus.losses import Squared
 from isthmus.members import train_members
 from isthmus.networks import Activation, Architecture, Constant, FeedForward, Layer, single
 from isthmus.prediction import Prediction
+from isthmus.scaling import Scaling
 from isthmus.solvers import adam
 from isthmus.sources import ArraySource
 from isthmus.training import Job
@@ -117,14 +118,14 @@ class TrainedNetworks:
         return size
 
     def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
-        scales = _Scales.of(rows)
-        x, y = scales.x(rows.x), scales.y(rows.y)
+        of_x, of_y = _one_spread(rows.x), _one_spread(rows.y)
+        x, y = of_x(rows.x), of_y(rows.y)
         seeds = rng.spawn(self.n_members)
         train = self._one_after_the_other if self.warm_start else self._side_by_side
         for size, members in zip(sizes, train(sizes, x, y, seeds), strict=True):
             fitted, predicted = (
-                scales.back(np.mean([_outputs(member, z) for member in members], axis=0))
-                for z in (x, scales.x(rows.x_test))
+                np.mean([_outputs(member, z) for member in members], axis=0) * of_y.scale + of_y.center
+                for z in (x, of_x(rows.x_test))
             )
             norms = [_norm(member) for member in members]
             numbers = self.n_parameters(size, rows.x.shape[1], rows.y.shape[1])
@@ -255,31 +256,11 @@ class Padded(eqx.Module):
         return last(x)
 
 
-class _Scales(NamedTuple):
-    """Center of every column of rows and targets, and one spread for all."""
-
-    x_center: Float[np.ndarray, " D"]
-    x_spread: float
-    y_center: Float[np.ndarray, " K"]
-    y_spread: float
-
-    @classmethod
-    def of(cls, rows: Rows) -> _Scales:
-        x, y = rows.x - rows.x.mean(axis=0), rows.y - rows.y.mean(axis=0)
-        return cls(rows.x.mean(axis=0), _rms(x), rows.y.mean(axis=0), _rms(y))
-
-    def x(self, rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
-        return np.asarray((rows - self.x_center) / self.x_spread, np.float32)
-
-    def y(self, targets: Float[np.ndarray, "n K"]) -> Float[np.ndarray, "n K"]:
-        return np.asarray((targets - self.y_center) / self.y_spread, np.float32)
-
-    def back(self, outputs: Float[np.ndarray, "n K"]) -> Float[np.ndarray, "n K"]:
-        return np.asarray(outputs * self.y_spread + self.y_center)
-
-
-def _rms(centred: Float[np.ndarray, "n D"]) -> float:
-    return float(np.sqrt(np.mean(np.square(centred)))) or 1.0
+def _one_spread(columns: Float[np.ndarray, "n D"]) -> Scaling:
+    """Each column centred, all divided by their root mean square about the centers."""
+    center = columns.mean(axis=0)
+    spread = float(np.sqrt(np.mean(np.square(columns - center)))) or 1.0
+    return Scaling(center, np.full(len(center), spread))
 
 
 def _room(size: int, largest: int) -> int:

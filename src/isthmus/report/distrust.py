@@ -50,8 +50,9 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
 
 def _of_neighbours(findings: Findings) -> Iterator[str]:
     found = findings.quality
+    middle = (len(np.atleast_1d(found.k)) - 1) // 2
     trust, continuity, overlap = (
-        float(np.atleast_1d(value)[-2 if len(np.atleast_1d(value)) > 1 else 0])
+        float(np.atleast_1d(value)[middle])
         for value in (found.trustworthiness, found.continuity, found.overlap)
     )
     if trust < LOW_TRUST:

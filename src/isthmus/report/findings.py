@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 
+from isthmus.applying import squared_gaps
 from isthmus.checks import check_rows
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.diagnostics.dimension_choice import DimensionChoice, choose_dimension
@@ -112,8 +113,7 @@ def gather(
     Z = np.asarray(map_.transform(rows), np.float64)
     if Z.shape[1] < 2:
         raise ValueError("the map has one coordinate, and the page shows a plane: use n_components=2")
-    gap = rows[test] - map_.inverse_transform(Z[test])
-    error = float(np.mean(np.sum(np.square(gap), axis=1)))
+    error = float(np.mean(squared_gaps(map_, rows[test], Z[test])))
     spread = float(np.mean(np.sum(np.square(rows[test] - rows[train].mean(axis=0)), axis=1)))
     ks = tuple(k for k in NEIGHBOURS if k < len(test) / 2)
     local = loadings(map_, rows[train])

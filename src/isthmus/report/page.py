@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.estimators.variational import VariationalAutoencoder
 from isthmus.files import replacing
 from isthmus.report import figures
 from isthmus.report.distrust import reasons
@@ -180,16 +181,17 @@ def _facts(findings: Findings) -> dict[str, str]:
         f"({findings.dimension.low} to {findings.dimension.high} by nearest neighbours)",
     }
     loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
-    if loss is not None and of_pca and type(model).__name__ != "VariationalAutoencoder":
+    # A bound on a log density has no zero to take a ratio to.
+    if loss is not None and of_pca and not isinstance(model, VariationalAutoencoder):
         facts["held-out loss / PCA's"] = number(loss / of_pca)
     return facts
 
 
-def _quality(findings: Findings) -> list[tuple[str, str, str, str, list[str]]]:
-    """Name, k or nothing, what it says, what is best, the values of each k."""
+def _quality(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
+    """Name, what it says, what is best, and a value for each k, or one for all."""
     found = findings.quality
     return [
-        (name, what, best, "", [number(value) for value in np.atleast_1d(getattr(found, name))])
+        (name, what, best, [number(value) for value in np.atleast_1d(getattr(found, name))])
         for name, what, best in QUALITY_ROWS
     ]
 
