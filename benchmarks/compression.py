@@ -27,8 +27,8 @@ from common import (
 )
 
 from isthmus import Autoencoder, FeedForwardClassifier, reconstruction_error
-from isthmus.experiments.compression import prune
-from isthmus.experiments.compression_teaching import distill
+from isthmus.compression.distill import distill
+from isthmus.compression.prune import prune
 
 WIDTHS = (512, 256)
 SMALL = (128, 64)

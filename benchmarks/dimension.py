@@ -20,7 +20,7 @@ from common import Aim, Report, json_option, quick_option
 from sklearn.datasets import make_s_curve, make_swiss_roll
 
 from isthmus import choose_dimension, intrinsic_dimension
-from isthmus.diagnostics.dimension_methods import MLE, Gride, Method, TwoNN
+from isthmus.diagnostics.dimension.methods import MLE, Gride, Method, TwoNN
 
 COLUMNS = 50
 LEVEL = 0.95

@@ -19,9 +19,10 @@ from sklearn.manifold import trustworthiness
 from sklearn.model_selection import train_test_split
 
 from isthmus import Autoencoder, DenoisingAutoencoder
-from isthmus.moments import column_statistics
-from isthmus.noise import Compose, Gaussian, ImageJitter, Neighbours, RowsOfTraining, bind
-from isthmus.scaling import ScaledRows, Scaling
+from isthmus.data.moments import column_statistics
+from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.data.scaling import Scaling
+from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Neighbours, bind
 
 NOISES: dict[str, Any] = {
     "Neighbours(10)": Neighbours(10),

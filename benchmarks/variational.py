@@ -34,8 +34,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from isthmus import Autoencoder, VariationalAutoencoder, sample, sample_prior
-from isthmus.likelihoods import Gaussian
-from isthmus.priors import Mixture, StandardNormal
+from isthmus.variational.likelihoods import Gaussian
+from isthmus.variational.priors import Mixture, StandardNormal
 
 WIDTHS, BATCH_SIZE = (256, 128), 128
 MORE_TIME = 3.0

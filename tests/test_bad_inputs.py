@@ -22,11 +22,14 @@ from click.testing import CliRunner
 from sklearn.exceptions import NotFittedError
 
 import isthmus
-from isthmus import cli, likelihoods, noise, tables
-from isthmus.cli.fitting import MODELS
-from isthmus.formats import TableError
+from isthmus import cli
+from isthmus.cli._fit import MODELS
+from isthmus.files import tables
+from isthmus.files.formats import TableError
+from isthmus.objectives import noise
 from isthmus.report import gather
 from isthmus.report.page import check_image_shape
+from isthmus.variational import likelihoods
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -207,7 +210,7 @@ def model_file(name, make, says):
 
 
 def data_file(name, make, says, code=1):
-    """A bad data file; the Python door to files is ``isthmus.tables.read``."""
+    """A bad data file; the Python door to files is ``isthmus.files.tables.read``."""
     return Input(
         name, lambda desk: tables.read(make(desk)), TableError, says,
         lambda desk: fit_command(desk, make(desk)), code, says,

@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
     from isthmus import priors as priors
-    from isthmus.applying import reconstruction_error as reconstruction_error
     from isthmus.comparison.comparing import compare as compare
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
-    from isthmus.diagnostics.curves import geodesic as geodesic
-    from isthmus.diagnostics.dimension import intrinsic_dimension as intrinsic_dimension
-    from isthmus.diagnostics.dimension_choice import choose_dimension as choose_dimension
+    from isthmus.compression.distill import distill as distill
+    from isthmus.compression.prune import prune as prune
+    from isthmus.diagnostics.dimension.choice import choose_dimension as choose_dimension
+    from isthmus.diagnostics.dimension.intrinsic import intrinsic_dimension as intrinsic_dimension
+    from isthmus.diagnostics.geodesics import geodesic as geodesic
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
     from isthmus.diagnostics.geometry import distortion as distortion
     from isthmus.diagnostics.geometry import jacobian as jacobian
     from isthmus.diagnostics.geometry import loadings as loadings
     from isthmus.diagnostics.geometry import metric as metric
-    from isthmus.diagnostics.quality import Quality as Quality
-    from isthmus.diagnostics.quality import quality as quality
+    from isthmus.diagnostics.quality.measures import Quality as Quality
+    from isthmus.diagnostics.quality.measures import quality as quality
     from isthmus.diagnostics.reliability import reliability as reliability
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
@@ -37,58 +38,57 @@ if TYPE_CHECKING:
     from isthmus.estimators.ensemble import coordinate_spread as coordinate_spread
     from isthmus.estimators.feedforward import FeedForwardClassifier as FeedForwardClassifier
     from isthmus.estimators.feedforward import FeedForwardRegressor as FeedForwardRegressor
+    from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
-    from isthmus.estimators.trained import NoImprovementWarning as NoImprovementWarning
-    from isthmus.estimators.variational import CollapseWarning as CollapseWarning
-    from isthmus.estimators.variational import VariationalAutoencoder as VariationalAutoencoder
-    from isthmus.experiments.compression import prune as prune
-    from isthmus.experiments.compression_teaching import distill as distill
-    from isthmus.inference import impute as impute
-    from isthmus.inference import log_likelihood as log_likelihood
-    from isthmus.inference import posterior as posterior
-    from isthmus.inference import sample as sample
-    from isthmus.inference import sample_posterior as sample_posterior
-    from isthmus.inference import sample_prior as sample_prior
-    from isthmus.losses import Absolute as Absolute
-    from isthmus.losses import CrossEntropy as CrossEntropy
-    from isthmus.losses import Huber as Huber
-    from isthmus.losses import Squared as Squared
-    from isthmus.persistence import ModelFileError as ModelFileError
-    from isthmus.persistence import load as load
-    from isthmus.persistence import save as save
-    from isthmus.training import DivergenceError as DivergenceError
+    from isthmus.files.models import ModelFileError as ModelFileError
+    from isthmus.files.models import load as load
+    from isthmus.files.models import save as save
+    from isthmus.networks.applying import reconstruction_error as reconstruction_error
+    from isthmus.objectives.losses import Absolute as Absolute
+    from isthmus.objectives.losses import CrossEntropy as CrossEntropy
+    from isthmus.objectives.losses import Huber as Huber
+    from isthmus.objectives.losses import Squared as Squared
+    from isthmus.training.loop import DivergenceError as DivergenceError
+    from isthmus.variational.estimator import CollapseWarning as CollapseWarning
+    from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
+    from isthmus.variational.inference import impute as impute
+    from isthmus.variational.inference import log_likelihood as log_likelihood
+    from isthmus.variational.inference import posterior as posterior
+    from isthmus.variational.inference import sample as sample
+    from isthmus.variational.inference import sample_posterior as sample_posterior
+    from isthmus.variational.inference import sample_prior as sample_prior
 
-_ROOMS = {
-    "applying": ("reconstruction_error",),
+_NAMES = {
+    "networks.applying": ("reconstruction_error",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
-    "diagnostics.curves": ("geodesic",),
-    "diagnostics.dimension": ("intrinsic_dimension",),
-    "diagnostics.dimension_choice": ("choose_dimension",),
+    "diagnostics.geodesics": ("geodesic",),
+    "diagnostics.dimension.intrinsic": ("intrinsic_dimension",),
+    "diagnostics.dimension.choice": ("choose_dimension",),
     "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
-    "diagnostics.quality": ("Quality", "quality"),
+    "diagnostics.quality.measures": ("Quality", "quality"),
     "diagnostics.reliability": ("reliability",),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
     "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
     "estimators.linear": ("LinearAutoencoder",),
-    "estimators.trained": ("NoImprovementWarning",),
-    "estimators.variational": ("CollapseWarning", "VariationalAutoencoder"),
-    "experiments.compression": ("prune",),
-    "experiments.compression_teaching": ("distill",),
-    "inference": (
+    "estimators.fitting": ("NoImprovementWarning",),
+    "variational.estimator": ("CollapseWarning", "VariationalAutoencoder"),
+    "compression.prune": ("prune",),
+    "compression.distill": ("distill",),
+    "variational.inference": (
         *("impute", "log_likelihood", "posterior"),
         *("sample", "sample_posterior", "sample_prior"),
     ),
-    "losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
-    "persistence": ("ModelFileError", "load", "save"),
-    "training": ("DivergenceError",),
+    "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
+    "files.models": ("ModelFileError", "load", "save"),
+    "training.loop": ("DivergenceError",),
 }
-_OPEN_ROOMS = ("comparison", "experiments", "likelihoods", "noise", "priors")
-"""Rooms that users enter: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
+_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "priors")
+"""Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Absolute",
@@ -137,14 +137,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OPEN_ROOMS:
+    if name in _PUBLIC_MODULES:
         return import_module(f"{__name__}.{name}")
-    if name not in _ROOM_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *_OPEN_ROOMS, "__version__"]
+    return [*__all__, *_PUBLIC_MODULES, "__version__"]

@@ -8,23 +8,23 @@ from __future__ import annotations
 import click
 
 import isthmus
-from isthmus.cli.applying import denoise as denoise
-from isthmus.cli.applying import inverse as inverse
-from isthmus.cli.applying import transform as transform
-from isthmus.cli.comparing import compare as compare
-from isthmus.cli.comparing import quality as quality
-from isthmus.cli.fitting import fit as fit
-from isthmus.cli.generating import impute as impute
-from isthmus.cli.generating import sample as sample
-from isthmus.cli.laboratory import lab as lab
-from isthmus.cli.reporting import dimension as dimension
-from isthmus.cli.reporting import report as report
-from isthmus.cli.telling import demo as demo
-from isthmus.cli.telling import info as info
-from isthmus.door import Door
+from isthmus.cli._compare import compare as compare
+from isthmus.cli._compare import quality as quality
+from isthmus.cli._fit import fit as fit
+from isthmus.cli._generate import impute as impute
+from isthmus.cli._generate import sample as sample
+from isthmus.cli._group import ErrorsInOneLine
+from isthmus.cli._info import demo as demo
+from isthmus.cli._info import info as info
+from isthmus.cli._lab import lab as lab
+from isthmus.cli._report import dimension as dimension
+from isthmus.cli._report import report as report
+from isthmus.cli._transform import denoise as denoise
+from isthmus.cli._transform import inverse as inverse
+from isthmus.cli._transform import transform as transform
 
 
-@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorsInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(isthmus.__version__, prog_name="isthmus", message="%(prog)s %(version)s")
 @click.option("--traceback", is_flag=True, help="Show where in the program an error was raised.")
 def main(traceback: bool) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.model_selection import train_test_split
 
-from isthmus.checks import check_integer, check_real, check_table
 from isthmus.comparison.judging import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
-from isthmus.sources import dense
+from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.sources import dense
 
 
 def compare(

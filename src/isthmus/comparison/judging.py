@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 from isthmus.comparison.memory import PeakMemory
 from isthmus.comparison.methods import Method
 from isthmus.comparison.records import ComparisonRecord, Judgement
-from isthmus.diagnostics.quality import quality
+from isthmus.diagnostics.quality.measures import quality
 
 FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
 """Warnings for who writes a method, not for who uses it."""

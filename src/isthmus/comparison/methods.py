@@ -12,7 +12,7 @@ from isthmus.comparison.peers import GaussianKernelPCA, MetricMDS, Neighbourhood
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
-from isthmus.estimators.variational import VariationalAutoencoder
+from isthmus.variational.estimator import VariationalAutoencoder
 
 NO_FUNCTION = "no function"
 """What a method without the function is said to have."""

@@ -20,10 +20,10 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.demo.digits import SEED, SHAPE, Digits, Outcome, blank_figure, measure
-from isthmus.estimators.variational import VariationalAutoencoder
-from isthmus.inference import posterior, sample
-from isthmus.likelihoods import Gaussian
-from isthmus.priors import Mixture, Uniform
+from isthmus.variational.estimator import VariationalAutoencoder
+from isthmus.variational.inference import posterior, sample
+from isthmus.variational.likelihoods import Gaussian
+from isthmus.variational.priors import Mixture, Uniform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from isthmus.applying import map_rows
-from isthmus.checks import check_coordinates, check_map, check_rows
+from isthmus.data.checks import check_coordinates, check_map, check_rows
+from isthmus.networks.applying import map_rows
 
 
 def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:

@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus.applying import map_rows, squared_gaps
-from isthmus.checks import check_integer, check_map, check_real, check_rows
+from isthmus.data.checks import check_integer, check_map, check_real, check_rows
+from isthmus.data.sources import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
-from isthmus.estimators.trained import generator
-from isthmus.sources import row_blocks
+from isthmus.estimators.fitting import generator
+from isthmus.networks.applying import map_rows, squared_gaps
 
 LEAST_SINGULAR = 0.01
 """Share of the decoder's largest singular value below which a direction does not count."""

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 import optax
 
-from isthmus.checks import check_real
+from isthmus.data.checks import check_real
+from isthmus.data.moments import ColumnStatistics
+from isthmus.data.rows import RowsOfTraining
+from isthmus.data.scaling import Scaling
+from isthmus.estimators.fitting import Start, Task, TrainedMap, input_noise_for
 from isthmus.estimators.plan import as_loss, check_loss, scaling_for
-from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap, input_noise_for
-from isthmus.losses import Loss
-from isthmus.moments import ColumnStatistics
-from isthmus.networks import Activation
-from isthmus.noise import RowsOfTraining, white
-from isthmus.scaling import Scaling
+from isthmus.networks.layers import Activation
+from isthmus.objectives.losses import Loss
+from isthmus.objectives.noise import white
+from isthmus.objectives.reconstruction import Reconstruction
 
 
 class Autoencoder(TrainedMap):

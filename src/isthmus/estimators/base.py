@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.applying import map_rows, reconstruction_error, widest_layer
-from isthmus.checks import check_coordinates, check_rows
-from isthmus.networks import DataMap
-from isthmus.scaling import Scaling
+from isthmus.data.checks import check_coordinates, check_rows
+from isthmus.data.scaling import Scaling
+from isthmus.networks.applying import map_rows, reconstruction_error, widest_layer
+from isthmus.networks.fitted import DataMap
 
 
 class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):

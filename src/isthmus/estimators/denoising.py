@@ -18,16 +18,18 @@ import optax
 from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.checks import check_integer
+from isthmus.data.checks import check_integer
+from isthmus.data.moments import ColumnStatistics
+from isthmus.data.rows import RowsOfTraining
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import row_blocks
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.fitting import Start, Task, TrainedMap
 from isthmus.estimators.plan import as_loss, check_loss, scaling_for
-from isthmus.estimators.trained import Reconstruction, Start, Task, TrainedMap
-from isthmus.losses import Loss
-from isthmus.moments import ColumnStatistics
-from isthmus.networks import Activation
-from isthmus.noise import Gaussian, Noise, RowsOfTraining, as_noise, bind
-from isthmus.scaling import Scaling
-from isthmus.sources import row_blocks
+from isthmus.networks.layers import Activation
+from isthmus.objectives.losses import Loss
+from isthmus.objectives.noise import Gaussian, Noise, as_noise, bind
+from isthmus.objectives.reconstruction import Reconstruction
 
 
 class DenoisingAutoencoder(TrainedMap):

@@ -20,17 +20,17 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.alignment import MeanMap, MeanPredictor, align, stacked
-from isthmus.applying import map_rows, widest_layer
-from isthmus.checks import check_integer, check_rows
+from isthmus.data.checks import check_integer, check_rows
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import dense
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.fitting import generator
 from isthmus.estimators.predictor import FeedForwardPredictor
-from isthmus.estimators.trained import generator
-from isthmus.members import train_members
-from isthmus.networks import single
-from isthmus.scaling import Scaling
-from isthmus.sources import dense
-from isthmus.training import DivergenceError, Job, TrainingResult
+from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
+from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.layers import single
+from isthmus.training.loop import DivergenceError, Job, TrainingResult
+from isthmus.training.members import train_members
 
 ALIGNING_ROWS = 2000
 """Rows, evenly spaced, by which members are aligned: a rotation has few parameters."""

@@ -19,13 +19,14 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.data.scaling import Scaling
 from isthmus.estimators.plan import as_loss
 from isthmus.estimators.predictor import FeedForwardPredictor, takes_parts
 from isthmus.estimators.targets import Targets, label_targets, number_targets
-from isthmus.losses import LOSSES, CrossEntropy, Loss
-from isthmus.networks import Activation
-from isthmus.prediction import LABEL_LOSSES, Predictor
-from isthmus.scaling import Scaling
+from isthmus.networks.fitted import Predictor
+from isthmus.networks.layers import Activation
+from isthmus.objectives.losses import LOSSES, CrossEntropy, Loss
+from isthmus.objectives.prediction import LABEL_LOSSES
 
 
 class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
@@ -58,7 +59,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         "cross_entropy": −log p_y, which is log(1 + e⁻²ᵇᶠ) for two classes. Its slope does not vanish
         where the network is wrong and sure of it. "squared": (b − tanh f)² for two classes, and for more
         2 Σ_k (1[y = k] − p_k)², which is the same for two: twice Brier's score. An object has ``mean``
-        and ``__call__`` as ``isthmus.prediction.SquaredLabels`` has.
+        and ``__call__`` as ``isthmus.objectives.prediction.SquaredLabels`` has.
     scaling : {"standard", "range", None}, default "standard"
         What the network sees: mean 0 and variance 1 for each feature, because columns come in different
         units; [0, 1] for each; or one factor for all. The model takes raw data in any case.

@@ -20,24 +20,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.checks import check_choice, check_coordinates, check_integer, check_real, check_rows
+from isthmus.data.checks import check_choice, check_coordinates, check_integer, check_real, check_rows
+from isthmus.data.moments import PrincipalAxes, moments, principal_axes
+from isthmus.data.rows import ScaledRows
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import ArraySource, row_blocks
 from isthmus.estimators.base import BaseMap
-from isthmus.losses import Squared
-from isthmus.moments import PrincipalAxes, moments, principal_axes
-from isthmus.networks import (
-    Affine,
-    DataMap,
-    EncoderDecoder,
-    Frame,
-    MirrorShifts,
-    PathAndCorrection,
-    single,
-    zeros,
-)
-from isthmus.scaling import ScaledRows, Scaling
-from isthmus.solvers import Solver, constant, warm_up_cosine
-from isthmus.sources import ArraySource, row_blocks
-from isthmus.training import train
+from isthmus.networks.fitted import DataMap
+from isthmus.networks.frames import Frame
+from isthmus.networks.layers import Affine, single, zeros
+from isthmus.networks.pairs import EncoderDecoder, MirrorShifts, PathAndCorrection
+from isthmus.objectives.losses import Squared
+from isthmus.training.loop import train
+from isthmus.training.solvers import Solver, constant, warm_up_cosine
 
 TOLERANCE = 1e-3
 """Largest ‖C Wᵀ − Wᵀ(W C Wᵀ)‖/λ₁ with which a trained W passes for an invariant subspace."""

@@ -11,12 +11,13 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from isthmus.checks import check_choice, check_integer, check_real
-from isthmus.losses import LOSSES, CrossEntropy, Loss
-from isthmus.moments import ColumnStatistics
-from isthmus.networks import ACTIVATIONS, Activation, Architecture, EncoderDecoder, PCAPath
-from isthmus.scaling import SCALINGS, Scaling
-from isthmus.solvers import Solver, as_solver
+from isthmus.data.checks import check_choice, check_integer, check_real
+from isthmus.data.moments import ColumnStatistics
+from isthmus.data.scaling import SCALINGS, Scaling
+from isthmus.networks.layers import ACTIVATIONS, Activation
+from isthmus.networks.pairs import Architecture, EncoderDecoder, PCAPath
+from isthmus.objectives.losses import LOSSES, CrossEntropy, Loss
+from isthmus.training.solvers import Solver, as_solver
 
 BATCH_SIZE = 128
 LEAST_UPDATES = 4000

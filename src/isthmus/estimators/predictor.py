@@ -17,8 +17,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.applying import map_rows, widest_layer
-from isthmus.checks import check_choice, check_real, check_rows
+from isthmus.data.checks import check_choice, check_real, check_rows
+from isthmus.data.moments import column_statistics
+from isthmus.data.rows import Beside, ScaledRows
+from isthmus.data.scaling import SCALINGS, Scaling
+from isthmus.data.sources import ArraySource
+from isthmus.estimators.fitting import NoImprovementWarning, generator
 from isthmus.estimators.plan import (
     Schedule,
     hidden_activations,
@@ -28,15 +32,13 @@ from isthmus.estimators.plan import (
     split_rows,
 )
 from isthmus.estimators.targets import Targets
-from isthmus.estimators.trained import NoImprovementWarning, generator
-from isthmus.losses import Loss
-from isthmus.moments import column_statistics
-from isthmus.networks import Activation, Architecture, FeedForward, single, trainable
-from isthmus.prediction import Prediction, Predictor
-from isthmus.scaling import SCALINGS, ScaledRows, Scaling
-from isthmus.solvers import as_solver, decaying_solvers
-from isthmus.sources import ArraySource, Beside
-from isthmus.training import DivergenceError, Job, TrainingResult, train_job
+from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.fitted import Predictor
+from isthmus.networks.layers import Activation, FeedForward, gaussian_chain, single, trainable
+from isthmus.objectives.losses import Loss
+from isthmus.objectives.prediction import Prediction
+from isthmus.training.loop import DivergenceError, Job, TrainingResult, train_job
+from isthmus.training.solvers import as_solver, decaying_solvers
 
 STARTS = ("constant", "gaussian")
 
@@ -176,8 +178,13 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         check_choice("scaling", self.scaling, SCALINGS)
         widths = layer_widths("widths", self.widths)
         hidden = hidden_activations(self.activation, len(widths))
-        architecture = Architecture(D, k, widths, (), hidden, (), skip_links=bool(self.skip_links))
-        network = architecture.chain(rng, (D, *widths, k), hidden, self.start == "constant")
+        network = gaussian_chain(
+            rng,
+            (D, *widths, k),
+            hidden,
+            skip_links=bool(self.skip_links),
+            last_is_zero=self.start == "constant",
+        )
         if not continues:
             network = eqx.tree_at(lambda n: n.layers[-1].shift, network, single(-targets.constant))
             return Scaling.fit(self.scaling, column_statistics(rows)), network

@@ -12,9 +12,9 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from isthmus.checks import LARGEST
-from isthmus.moments import column_statistics
-from isthmus.scaling import Scaling
+from isthmus.data.checks import LARGEST
+from isthmus.data.moments import column_statistics
+from isthmus.data.scaling import Scaling
 
 
 @dataclass(frozen=True)

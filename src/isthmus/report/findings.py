@@ -12,15 +12,15 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 
-from isthmus.applying import squared_gaps
-from isthmus.checks import check_rows
 from isthmus.comparison import ComparisonReport, Method, compare
-from isthmus.diagnostics.dimension_choice import DimensionChoice, choose_dimension
+from isthmus.data.checks import check_rows
+from isthmus.data.sources import dense
+from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
-from isthmus.diagnostics.quality import Quality, quality
+from isthmus.diagnostics.quality.measures import Quality, quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.sources import dense
+from isthmus.networks.applying import squared_gaps
 
 TEST_SIZE = 0.25
 """Share of the rows that the map is judged on."""

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.estimators.variational import VariationalAutoencoder
-from isthmus.files import replacing
+from isthmus.files.atomic import replacing
 from isthmus.report import figures
 from isthmus.report.distrust import reasons
 from isthmus.report.findings import Findings
+from isthmus.variational.estimator import VariationalAutoencoder
 
 LIBRARIES = ("isthmus", "jax", "equinox", "optax", "numpy", "scipy", "scikit-learn", "umap-learn")
 

@@ -1,0 +1,162 @@
+"""Fit a map to rows and save it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import isthmus
+from isthmus.cli import _options as options
+from isthmus.cli._choices import LIKELIHOODS, NOISES, PRIORS, option_of
+from isthmus.cli._io import read_table, show
+
+MODELS = {
+    "autoencoder": "Autoencoder",
+    "linear": "LinearAutoencoder",
+    "denoising": "DenoisingAutoencoder",
+    "variational": "VariationalAutoencoder",
+}
+
+of_network = options.under("Network")
+of_training = options.under("Training")
+of_denoising = options.under("Of --model denoising")
+of_variational = options.under("Of --model variational")
+
+
+@click.command(cls=options.Headed)
+@options.DATA
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    callback=options.output(".isthmus", ".safetensors"),
+    help="Where to save the map: a name that ends in .isthmus.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(list(MODELS)),
+    default="autoencoder",
+    show_default=True,
+    help="A network that starts at PCA and is never worse; PCA itself; a network that restores noisy "
+    "rows; or one that knows how sure it is, takes empty cells, and draws new rows.",
+)
+@click.option(
+    "-d",
+    "--n-components",
+    metavar="NUMBER",
+    callback=options.count,
+    help="Number of coordinates; for --model linear also the share of the variance to keep, 0.95.",
+)
+@options.columns_options
+@click.option("--label", help="A column, such as a class, that is no feature. See transform --keep.")
+@click.option("--seed", "random_state", type=int, help="Seed of everything random.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
+@of_network("--widths", metavar="SIZES", callback=options.widths, help="Encoder's widths: 512,256.")
+@of_network(
+    "--activation",
+    metavar="NAMES",
+    callback=options.names,
+    help="tanh, relu, cos, silu, gelu or identity; or one per layer, with commas between them.",
+)
+@of_network("--scaling", type=click.Choice(["standard", "range", "none"]), help="Scaling of features.")
+@of_network(
+    "--loss",
+    type=click.Choice(["squared", "absolute", "huber", "cross_entropy"]),
+    help="What the network minimises; a variational one has --likelihood instead.",
+)
+@of_network("--skip", type=click.Choice(["pca", "none"]), help="Whether the network starts at PCA.")
+@of_network("--tied", is_flag=True, default=None, help="Use each weight in both directions.")
+@of_training("--max-epochs", type=int, help="Most passes over the rows.")
+@of_training("--batch-size", type=int, help="Rows in a step.")
+@of_training("--learning-rate", type=float, help="Largest rate of the optimiser.")
+@of_training("--validation-fraction", type=float, help="Share of the rows held out to choose the epoch.")
+@of_training("--patience", type=int, help="Epochs without a better one before training ends.")
+@of_training(
+    "--input-noise",
+    type=float,
+    help="Noise that the encoder sees in training, in units of a feature's spread; 0 for none. Not of "
+    "--model denoising, which has --noise.",
+)
+@of_denoising(
+    "--noise",
+    metavar="NOISE",
+    callback=option_of(NOISES),
+    help="What is done to a row: Gaussian(0.3), the default; Masking, SaltAndPepper, Neighbours, "
+    "ImageJitter((8, 8)), or Compose([Neighbours(5), Gaussian(0.1)]). Written as in Python; a bare "
+    "name has its defaults.",
+)
+@of_denoising("--draws", type=int, help="Draws of the noise for each row in each step.")
+@of_variational(
+    "--likelihood",
+    metavar="LIKELIHOOD",
+    callback=option_of(LIKELIHOODS),
+    help="How data scatter: Gaussian, the default; Gaussian('feature') for an error per feature; "
+    "Bernoulli for 0 and 1; Poisson or NegativeBinomial for counts.",
+)
+@of_variational(
+    "--prior",
+    metavar="PRIOR",
+    callback=option_of(PRIORS),
+    help="Where the coordinates lie: StandardNormal, the default; Uniform, or Mixture(20).",
+)
+@of_variational("--beta", type=float, help="Weight of the KL divergence; 1 is the bound itself.")
+@of_variational("--warm-up", type=float, help="Share of training in which that weight climbs from 0.")
+@of_variational("--free-bits", type=float, help="Nats of KL that each coordinate has for nothing.")
+def fit(
+    data: Path,
+    output: Path,
+    model: str,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    header: bool | None,
+    label: str | None,
+    quiet: bool,
+    **parameters: Any,
+) -> None:
+    """Learn a map from the rows of DATA and save it.
+
+    What is not given has the default that it has in Python. Ctrl-C ends training and saves the best
+    map so far.
+
+    \b
+      isthmus fit iris.csv --label species -d 2 -o iris.isthmus
+      isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
+      isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
+      isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
+      isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    estimator = _estimator(model, given)
+    table = read_table(data, header)
+    rows = table.numbers(table.choose(columns, [*drop, *([label] if label else [])]))
+    estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
+    started = time.perf_counter()
+    estimator.fit(rows)
+    seconds = time.perf_counter() - started
+    isthmus.save(estimator.set_params(verbose=False), output)
+    if not quiet:
+        from isthmus.cli._description import describe, summarise
+
+        show({"rows": rows.shape[0], **summarise(describe(estimator)), "seconds": f"{seconds:.1f}"})
+        click.echo(f"saved {output}")
+
+
+def _estimator(model: str, given: Mapping[str, Any]) -> Any:
+    """The unfitted estimator with the parameters that were given, and no others."""
+    import inspect
+
+    classes = {name: getattr(isthmus, cls) for name, cls in MODELS.items()}
+    takes = {name: inspect.signature(cls).parameters for name, cls in classes.items()}
+    unknown = [name for name in given if name not in takes[model]]
+    if unknown:
+        refused = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
+        able = [name for name in MODELS if set(unknown) <= set(takes[name])]
+        advice = f"; --model {' or '.join(able)} does" if able else ""
+        raise click.UsageError(f"--model {model} does not take {refused}{advice}")
+    return classes[model](**{name: None if value == "none" else value for name, value in given.items()})

@@ -1,0 +1,72 @@
+"""Say what a map is, and show what the library does: info, demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from isthmus.cli._io import show
+from isthmus.cli._options import MODEL
+from isthmus.cli._options import output as output_file
+
+
+@click.command()
+@MODEL
+@click.option("--json", "as_json", is_flag=True, help="All facts as one JSON object.")
+def info(model: Path, as_json: bool) -> None:
+    """What a saved map is and how good it is.
+
+    \b
+      isthmus info iris.isthmus
+      isthmus info iris.isthmus --json
+    """
+    from isthmus.cli._description import describe_file, summarise
+
+    facts = describe_file(model)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    parameters = ", ".join(f"{name}={value!r}" for name, value in facts["parameters"].items())
+    names = ", ".join(facts["feature_names"] or []) or "without names"
+    show(
+        {
+            "class": f"{facts['class']} (schema {facts['schema']}, isthmus {facts['isthmus']})",
+            **summarise(facts),
+            "feature names": names,
+            "layers": " → ".join(map(str, facts["sizes"])),
+            "weights": facts["weights"],
+            "parameters": parameters,
+        }
+    )
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=output_file(".png", ".pdf", ".svg"),
+    default="isthmus-demo.png",
+    show_default=True,
+    help="Where to write the picture.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["autoencoder", "variational"]),
+    default="autoencoder",
+    show_default=True,
+    help="Which map to show.",
+)
+def demo(output: Path, model: str) -> None:
+    """Map 1 797 handwritten digits, next to PCA, and draw both.
+
+    \b
+      isthmus demo
+      isthmus demo -o digits.pdf
+      isthmus demo --model variational
+    """
+    from isthmus.demo import run
+
+    run(output, model=model)

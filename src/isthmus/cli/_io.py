@@ -1,0 +1,163 @@
+"""What commands do with tables: read rows for a map, carry columns over, write what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+import isthmus
+
+MOST_CLASSES = 20
+"""Whole numbers with more values than this are numbers, not classes."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows (n, D) for a map, the names of their features, and the columns that are carried over."""
+
+    numbers: Any
+    names: Sequence[str]
+    kept: Mapping[str, Any]
+
+
+def read_table(data: Path, header: bool | None) -> Any:
+    """The table in a file; what there is to say about it goes to stderr."""
+    from isthmus.files import tables
+
+    table = tables.read(data, header)
+    if table.note:
+        say(f"{data}: {table.note}")
+    return table
+
+
+def labelled_rows(
+    data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
+) -> tuple[Any, Any]:
+    """Rows, and the targets in the column ``label``, as floats where they are numbers; None without."""
+    import numpy as np
+
+    table = read_table(data, header)
+    rows = table.numbers(table.choose(columns, [*drop, *([label] if label else [])]))
+    if label is None:
+        return rows, None
+    (position,) = table.positions([label])
+    column = table.column(position)
+    if column.null_count:
+        raise ValueError(
+            f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
+            "because there is nothing to predict in them"
+        )
+    targets = np.asarray(column)
+    if targets.dtype.kind in "iu" and len(np.unique(targets)) > MOST_CLASSES:
+        targets = targets.astype(np.float64)
+    return rows, targets
+
+
+def say(note: str) -> None:
+    """What the user should know, on stderr."""
+    click.echo(f"note: {note}", err=True)
+
+
+def rows_for(
+    fitted: Any,
+    table: Any,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    keep: Sequence[str],
+    written: Sequence[str] | None = None,
+) -> Rows:
+    """The features of a table that a fitted map takes, by name where there are names.
+
+    ``written`` are the names of the columns that the command writes, the features' own if None: a kept
+    column cannot have one of these.
+    """
+    known = getattr(fitted, "feature_names_in_", None)
+    if known is not None and table.names is not None and not columns:
+        positions = table.positions_of(known)
+    else:
+        positions = table.choose(columns, drop if columns else [*drop, *keep])
+    names = [table.name(position) for position in positions] if known is None else list(known)
+    kept = {table.name(position): table.column(position) for position in table.positions(keep)}
+    repeated = [name for name in kept if name in set(names if written is None else written)]
+    if repeated:
+        raise click.UsageError(
+            f"--keep {repeated[0]}: a column of this name is written anyway; leave it out of --keep"
+        )
+    return Rows(table.numbers(positions), names, kept)
+
+
+def feature_names(fitted: Any) -> list[str]:
+    """The names that a map was fitted on, or x0, x1, …."""
+    return list(getattr(fitted, "feature_names_in_", [f"x{j}" for j in range(fitted.n_features_in_)]))
+
+
+def check_keep(keep: Sequence[str], *outputs: Path | None) -> None:
+    """Raise if columns are to be kept in a file that has no names for them."""
+    from isthmus.files.formats import FORMATS
+    from isthmus.files.tables import ending
+
+    for output in outputs:
+        if keep and output and not FORMATS[ending(output) or ".csv"].has_names:
+            raise click.UsageError(
+                f"--keep needs an output with named columns, and {output.name} is a plain array: write "
+                "CSV, Parquet or Feather"
+            )
+
+
+def write(output: Path | None, rows: Any, names: Sequence[str], kept: Mapping[str, Any]) -> None:
+    """Write to a file, or CSV to stdout."""
+    from isthmus.files import tables
+
+    if output is None:
+        tables.write_to(sys.stdout.buffer, rows, names, kept)
+    else:
+        tables.write(output, rows, names, kept)
+
+
+def write_both(
+    outputs: Mapping[Path | None, Any], names: Sequence[str], kept: Mapping[str, Any]
+) -> None:
+    """Write rows to each output as ``write`` does: every file is complete before one takes its place."""
+    from isthmus.files import tables
+    from isthmus.files.atomic import replacing
+    from isthmus.files.formats import FORMATS
+
+    with contextlib.ExitStack() as stack:
+        for output, rows in outputs.items():
+            if output is None:
+                continue
+            temporary = stack.enter_context(replacing(output))
+            with temporary.open("wb") as sink:
+                form = FORMATS[tables.ending(output) or ".csv"]
+                tables.write_to(sink, rows, names, kept, form)
+        if None in outputs:
+            tables.write_to(sys.stdout.buffer, outputs[None], names, kept)
+            sys.stdout.flush()
+
+
+def load_variational(path: Path, command: str) -> Any:
+    """A saved variational map. Raises a ValueError for any other."""
+    fitted = isthmus.load(path)
+    if not isinstance(fitted, isthmus.VariationalAutoencoder):
+        raise ValueError(
+            f"{path} holds a map of class {type(fitted).__name__}, which knows no distribution of its "
+            f"rows, and isthmus {command} needs one that does: fit it with --model variational"
+        )
+    return fitted
+
+
+def show(facts: Mapping[str, Any]) -> None:
+    """Facts as a table of two columns on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    Console(markup=False, highlight=False).print(table)

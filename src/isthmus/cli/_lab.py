@@ -1,0 +1,123 @@
+"""Run a laboratory, and write what it found: a picture, its records, a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from isthmus.cli import _options as options
+from isthmus.cli._io import MOST_CLASSES, labelled_rows
+
+
+class Laboratory(NamedTuple):
+    """Where a laboratory is: its module and its picture's, in ``isthmus.experiments``."""
+
+    module: str
+    picture: str
+    targets: bool
+
+
+LABORATORIES = {
+    "double-descent": Laboratory("descents", "double_descent", targets=True),
+    "averaging": Laboratory("averaging", "averaging", targets=True),
+    "capacity": Laboratory("capacity", "capacity", targets=True),
+    "distill": Laboratory("distilling", "distilling", targets=False),
+    "one-number": Laboratory("one_number", "one_number", targets=False),
+}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(LABORATORIES)))
+@click.argument("data", callback=options.data_file, required=False)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=options.output(".png", ".pdf", ".svg"),
+    help="Where to write the picture: isthmus-NAME.png unless given. The records go beside it, as CSV.",
+)
+@click.option(
+    "--label",
+    help="The column that double-descent, averaging and capacity predict. Text is classes, and so are "
+    f"whole numbers of up to {MOST_CLASSES} values.",
+)
+@options.columns_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+def lab(
+    name: str,
+    data: Path | None,
+    output: Path | None,
+    label: str | None,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    header: bool | None,
+    seed: int,
+) -> None:
+    """Measure what theory says of networks, on DATA or on data that come along.
+
+    \b
+    double-descent  more parameters than data: the error falls, peaks, and falls again
+    averaging       many networks are better than one: by how much, and where it ends
+    capacity        wide or deep, at equal numbers of parameters
+    distill         how small a network may be once a large one is trained
+    one-number      an image as one integer: nothing is lost, and it is no map
+
+    Writes a picture and a CSV of all records, and says in two lines what was found. Each takes about
+    a minute.
+
+    \b
+      isthmus lab double-descent
+      isthmus lab averaging measurements.csv --label price -o averaging.pdf
+      isthmus lab one-number images.npy
+    """
+    laboratory = LABORATORIES[name]
+    if label is not None and not (laboratory.targets and data):
+        raise click.UsageError(
+            f"--label names a column of DATA that is to be predicted, and lab {name} "
+            + ("has no DATA" if laboratory.targets else "predicts none; use --drop to leave it out")
+        )
+    if data is not None and laboratory.targets and label is None:
+        raise click.UsageError(f"lab {name} DATA needs --label, the column that is to be predicted")
+    found = () if data is None else labelled_rows(data, header, columns, drop, label)
+    rows = _arrays(found)
+    named = {} if data is None else {"data": data.name}
+    output = output or Path(f"isthmus-{name}.png")
+    run = import_module(f"isthmus.experiments.{laboratory.module}").run
+    report = run(*rows, **named, random_state=seed)
+    picture = import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture(report)
+    records = output.with_suffix(".csv")
+    _write(picture, output, report.records, records)
+    click.echo(report.verdict)
+    click.echo(f"picture: {output}   records: {records}", err=True)
+
+
+def _arrays(features: Sequence[Any]) -> list[Any]:
+    import numpy as np
+
+    return [np.asarray(part) for part in features if part is not None]
+
+
+def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> None:
+    """Both files, complete or not at all."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    from isthmus.files.atomic import replacing
+
+    table = pa.Table.from_pylist([_plain(record) for record in records])
+    with replacing(csv) as new_csv, replacing(output) as new_output:
+        arrow.write_csv(table, new_csv)
+        picture.savefig(new_output, format=output.suffix[1:])
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """The fields of a record, a tuple written as 32-16."""
+    fields: dict[str, Any] = record._asdict()
+    return {
+        name: "-".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+    }

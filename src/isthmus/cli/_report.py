@@ -1,0 +1,148 @@
+"""Measure data, and write a page about a map of them: dimension, report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import isthmus
+from isthmus.cli import _options as options
+from isthmus.cli._fit import MODELS
+from isthmus.cli._io import labelled_rows, read_table
+
+METHODS = ("two_nn", "mle", "gride", "pca")
+
+
+@click.command()
+@options.DATA
+@options.columns_options
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    help="One estimate with its scales, in seconds; without it, a verdict from all evidence, networks "
+    "included, in half a minute.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object.")
+def dimension(
+    data: Path,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    header: bool | None,
+    method: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """How many dimensions the rows of DATA have, whatever the number of columns.
+
+    \b
+      isthmus dimension measurements.csv --drop species
+      isthmus dimension images.npy --method gride
+    """
+    table = read_table(data, header)
+    rows = table.numbers(table.choose(columns, drop))
+    found: Any
+    if method is None:
+        found = isthmus.choose_dimension(rows, random_state=seed)
+        facts = {"dimension": found.dimension, "low": found.low, "high": found.high, "knee": found.knee}
+        facts["estimates"] = {
+            name: [one.estimate, one.low, one.high] for name, one in found.estimates.items()
+        }
+    else:
+        found = isthmus.intrinsic_dimension(rows, method, random_state=seed)
+        facts = {"dimension": found.estimate, "low": found.low, "high": found.high, "level": found.level}
+    click.echo(json.dumps(facts, indent=2) if as_json else str(found))
+
+
+def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Height and width, written 28x28."""
+    if value is None:
+        return None
+    try:
+        height, width = map(int, value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}: expected height and width, as in 28x28.") from None
+    return height, width
+
+
+@click.command()
+@options.DATA
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=options.output(".html"),
+    default="isthmus-report.html",
+    show_default=True,
+    help="Where to write the page.",
+)
+@click.option("--label", help="A column, such as a class, that colours the map and is no feature.")
+@click.option(
+    "--model",
+    type=click.Choice(list(MODELS)),
+    default="autoencoder",
+    show_default=True,
+    help="The map, with its default settings.",
+)
+@click.option("-d", "--n-components", type=int, default=2, show_default=True, help="Coordinates.")
+@click.option(
+    "--image",
+    metavar="HEIGHTxWIDTH",
+    callback=image_shape,
+    help="Rows are images of this size: draw them as such.",
+)
+@click.option(
+    "--methods", help="What to compare with, names with commas between them; all if not given."
+)
+@options.columns_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+def report(
+    data: Path,
+    output: Path,
+    label: str | None,
+    model: str,
+    n_components: int,
+    image: tuple[int, int] | None,
+    methods: str | None,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    header: bool | None,
+    seed: int,
+) -> None:
+    """Write a page about a map of DATA: the picture, its faithfulness, and what to distrust.
+
+    One HTML file that needs nothing else. It takes minutes: the dimension of the data and other methods
+    are found out, too. Needs 200 rows, and isthmus[report].
+
+    \b
+      isthmus report measurements.csv --label species -o measurements.html
+      isthmus report digits.npy --image 8x8 -o digits.html
+    """
+    from isthmus.report import gather, write
+    from isthmus.report.page import check_image_shape, check_template
+
+    check_template()
+    rows, labels = labelled_rows(data, header, columns, drop, label)
+    check_image_shape(image, rows.shape[1])
+    findings = gather(
+        rows,
+        labels,
+        model=getattr(isthmus, MODELS[model])(n_components),
+        methods=None if methods is None else [name.strip() for name in methods.split(",")],
+        data=data.name,
+        label_name=label,
+        random_state=seed,
+    )
+    write(findings, output, image_shape=image, command=_again())
+    click.echo(f"page: {output}", err=True)
+
+
+def _again() -> str:
+    """The command that is running."""
+    return shlex.join(["isthmus", *sys.argv[1:]])

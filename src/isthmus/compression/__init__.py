@@ -1,0 +1,1 @@
+"""Smaller networks that do the same: pruning and distillation."""

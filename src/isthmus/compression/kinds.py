@@ -1,0 +1,217 @@
+"""What pruning has to know of each kind of model, and how networks are judged and measured."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.compression.units import Places, hidden_widths
+from isthmus.estimators.fitting import TrainedMap
+from isthmus.estimators.predictor import FeedForwardPredictor
+from isthmus.networks.layers import ACTIVATIONS, FeedForward
+from isthmus.training.loop import HeldOut, Job, Objective
+from isthmus.variational.elbo import VariationalPair
+
+SMALLEST_ERROR = 1e-7
+"""Share of the data's mean square below which a held-out error is rounding."""
+
+TIMED_ROWS, TIMINGS = 1024, 5
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the chains of a kind of model are, what must stay as it is, and how it is put together."""
+
+    places: Places
+    outputs: Callable[[Any, Any], Array]
+    names: tuple[str, ...]
+    field: str
+    has_bound: bool = False
+
+    def network(self, model: Any) -> Any:
+        """What training moves."""
+        return getattr(model.network_, self.field)
+
+    def parameters(self, model: Any, network: Any) -> dict[str, Any]:
+        """The parameters of ``model`` that say what layers ``network`` has."""
+        chains = [place(network) for place in self.places]
+        found: dict[str, Any] = dict(zip(self.names, map(hidden_widths, chains), strict=True))
+        if found.get("decoder_widths") == found["widths"][::-1]:
+            found["decoder_widths"] = None
+        before = [place(self.network(model)) for place in self.places]
+        if [len(chain.layers) for chain in chains] != [len(chain.layers) for chain in before]:
+            found["activation"] = _activations(chains, model.activation)
+        return found
+
+
+def _activations(chains: list[FeedForward], otherwise: Any) -> Any:
+    """One activation where all are the same, else one per hidden layer; names where they have one."""
+    names = {function: name for name, function in ACTIVATIONS.items()}
+    each = tuple(
+        names.get(layer.activation, layer.activation) for chain in chains for layer in chain.layers[:-1]
+    )
+    if not each:
+        return otherwise
+    return each[0] if len(set(each)) == 1 else each
+
+
+def _decoded(pair: Any, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
+    decoded: Array = pair.decode(pair.encode(u))
+    return decoded
+
+
+def _decoded_and_spread(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, "n D+d"]:
+    mean, log_var = pair.posterior(u)
+    return jnp.concatenate([pair.decode(mean), log_var], axis=-1)
+
+
+def _predicted(network: FeedForward, u: Float[Array, "n D"]) -> Float[Array, "n k"]:
+    return network(u)
+
+
+def _encoder(pair: Any) -> FeedForward:
+    return cast(FeedForward, pair.encoder.correction)
+
+
+def _own_decoder(pair: Any) -> FeedForward:
+    return cast(FeedForward, pair.own_decoder.correction)
+
+
+def _decoder(pair: Any) -> FeedForward:
+    return cast(FeedForward, pair.decoder.correction)
+
+
+def _itself(network: FeedForward) -> FeedForward:
+    return network
+
+
+WIDTHS = ("widths", "decoder_widths")
+MAP = Kind((_encoder, _own_decoder), _decoded, WIDTHS, "pair")
+VARIATIONAL = Kind((_encoder, _decoder), _decoded_and_spread, WIDTHS, "pair", has_bound=True)
+PREDICTOR = Kind((_itself,), _predicted, ("widths",), "network")
+
+
+def kind_of(model: Any) -> Kind:
+    """The kind of a fitted model, or an error that says what to do with one that cannot be pruned."""
+    if not isinstance(model, TrainedMap | FeedForwardPredictor):
+        advice = "an ensemble can be distilled, or its members_ pruned"
+        if not hasattr(model, "members_") and not hasattr(model, "n_members"):
+            advice = (
+                "a linear map has no hidden units" if hasattr(model, "transform") else "fit one first"
+            )
+        raise TypeError(
+            f"prune takes a fitted Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, "
+            f"FeedForwardClassifier or FeedForwardRegressor, got {type(model).__name__}: {advice}"
+        )
+    check_is_fitted(model)
+    if isinstance(model, FeedForwardPredictor):
+        return PREDICTOR
+    if getattr(model, "tied", False):
+        raise ValueError(
+            "tied=True: a unit's weights serve both directions, and what takes over for it in one would "
+            "change the other. Fit with tied=False, or distil the model into a small one"
+        )
+    return VARIATIONAL if isinstance(model.network_.pair, VariationalPair) else MAP
+
+
+class _Yardstick(NamedTuple):
+    """A held-out loss; ``in_nats`` is D where it is a log density, whose zero means nothing."""
+
+    objective: Objective
+    in_nats: int | None = None
+
+    def excess(self, before: float, after: float, floor: float) -> float:
+        """By how much a squared error would have risen, relative to what it was."""
+        if self.in_nats is not None:
+            return float(np.expm1(np.clip(2 * (after - before) / self.in_nats, -50.0, 50.0)))
+        return (after - before) / max(before, floor)
+
+
+class _SquaredError(eqx.Module):
+    """½ ‖u − decode(encode(u))‖² over the entries that are known."""
+
+    n_features: int = eqx.field(static=True)
+
+    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+        u = batch[:, : self.n_features]
+        gap = jnp.where(jnp.isnan(u), 0.0, u - network.decode(network.encode(u)))
+        return 0.5 * jnp.sum(jnp.square(gap), axis=-1)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Held-out losses of networks against those of the one that came."""
+
+    held_out: HeldOut
+    yardsticks: tuple[_Yardstick, ...]
+    before: tuple[float, ...]
+    floor: float
+
+    @classmethod
+    def of(cls, job: Job, kind: Kind, n_features: int) -> Judge:
+        rows = cast(np.ndarray, job.held_out)
+        own = _Yardstick(job.held_out_objective or job.objective)
+        yardsticks: tuple[_Yardstick, ...] = (own,)
+        if kind.has_bound:
+            yardsticks = (_Yardstick(_SquaredError(n_features)), own._replace(in_nats=n_features))
+        floor = SMALLEST_ERROR * float(np.nanmean(rows[:, :n_features] ** 2)) * n_features
+        unjudged = cls(HeldOut.from_rows(rows), yardsticks, (), floor)
+        return replace(unjudged, before=unjudged.losses(job.network))
+
+    def losses(self, network: Any) -> tuple[float, ...]:
+        """The mean of each yardstick's loss, with the same noise for every network."""
+        n = float(np.sum(self.held_out.valid))
+        return tuple(self._loss_sum(one.objective, network) / n for one in self.yardsticks)
+
+    def excess(self, network: Any) -> float:
+        """The largest relative rise of a loss."""
+        after = self.losses(network)
+        rises = [
+            yardstick.excess(*pair, self.floor)
+            for yardstick, pair in zip(
+                self.yardsticks, zip(self.before, after, strict=True), strict=True
+            )
+        ]
+        return max(rise if np.isfinite(rise) else np.inf for rise in rises)
+
+    def _loss_sum(self, objective: Objective, network: Any) -> float:
+        chunks = enumerate(zip(*self.held_out, strict=True))
+        return sum(
+            float(_loss_sum(objective, network, rows, valid, np.uint32(number)))
+            for number, (rows, valid) in chunks
+        )
+
+
+@eqx.filter_jit
+def _loss_sum(
+    objective: Objective, network: Any, rows: Array, valid: Array, seed: Any
+) -> Float[Array, ""]:
+    return jnp.sum(objective(network, rows, jax.random.key(seed)) * valid)
+
+
+def measured(
+    model: Any, n_parameters: int, error: float, rows: Float[np.ndarray, "m D"]
+) -> dict[str, float]:
+    """One record: size, error, and the median time that a row takes, without compilation."""
+    apply = model.transform if hasattr(model, "transform") else model.predict
+    repeated = np.resize(rows, (TIMED_ROWS, rows.shape[1]))
+    seconds = []
+    with warnings.catch_warnings():
+        # These rows carry no feature names, rightly.
+        warnings.filterwarnings("ignore", message=".*feature names.*")
+        for _ in range(TIMINGS + 1):
+            start = time.perf_counter()
+            apply(repeated)
+            seconds.append(time.perf_counter() - start)
+    per_row = float(np.median(seconds[1:])) / TIMED_ROWS
+    return {"n_parameters": n_parameters, "error": error, "seconds_per_row": per_row}

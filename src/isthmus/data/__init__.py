@@ -1,0 +1,1 @@
+"""Rows: the protocol and every view of them, checks, moments, scaling."""

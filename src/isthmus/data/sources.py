@@ -1,0 +1,118 @@
+"""Where rows come from: one small protocol, and arrays in memory or on disk.
+
+A source yields *blocks*: float32 arrays (rows, D) small enough for the device. An array that fits is
+one block; a larger one, or a memory map, is cut into blocks of equal size that are read one ahead of
+their use, and never copied whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+BLOCK_BYTES = 2**30
+"""Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
+
+READ_ELEMENTS = 2**22
+"""Numbers that a function over all rows reads at a time: 32 MiB in float64."""
+
+
+class Source(Protocol):
+    """What the training loop reads: a fixed number of blocks, all of one shape."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all blocks together."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks in one round."""
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of every block, padding included."""
+
+    def blocks(self, rng: np.random.Generator) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
+        """Each block once, in random order, with its number of valid rows (the rest is padding)."""
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Rows ``indices`` of anything that has a shape and gives float32 rows when indexed."""
+
+    rows: Any
+    indices: Int[np.ndarray, " n"]
+    block_bytes: int = BLOCK_BYTES
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indices)
+
+    @property
+    def n_blocks(self) -> int:
+        bytes_in_all = self.n_rows * int(self.rows.shape[1]) * 4
+        return max(1, -(-bytes_in_all // self.block_bytes))
+
+    @property
+    def block_rows(self) -> int:
+        return -(-self.n_rows // self.n_blocks)
+
+    def blocks(self, rng: np.random.Generator) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
+        parts = np.array_split(self.indices, self.n_blocks)
+        order = rng.permutation(len(parts)) if len(parts) > 1 else np.arange(1)
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            upcoming = reader.submit(self._read, parts[order[0]])
+            for following in [*order[1:], None]:
+                block = upcoming.result()
+                if following is not None:
+                    upcoming = reader.submit(self._read, parts[following])
+                yield block
+
+    def _read(self, part: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n D"], int]:
+        block = take_rows(self.rows, part)
+        missing = self.block_rows - len(part)
+        if missing:
+            block = np.concatenate([block, block[:missing]])
+        return block, len(part)
+
+
+def take_rows(rows: Any, part: Int[np.ndarray, " n"]) -> Any:
+    """``rows[part]``, as a view where the part is one contiguous run."""
+    if len(part) and part[-1] - part[0] == len(part) - 1 and bool(np.all(np.diff(part) == 1)):
+        return rows[part[0] : part[-1] + 1]
+    return rows[part]
+
+
+def dense(rows: Any) -> np.ndarray:
+    """A block of rows as an ordinary array: only ever one block of a sparse matrix is unfolded."""
+    return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+
+
+def row_blocks(rows: Any) -> Iterator[tuple[slice, np.ndarray]]:
+    """Consecutive dense blocks, each with the slice it came from: how whole-array functions read."""
+    n, D = rows.shape
+    block_rows = max(1, READ_ELEMENTS // D)
+    for start in range(0, n, block_rows):
+        where = slice(start, min(start + block_rows, n))
+        yield where, dense(rows[where])
+
+
+def batch_orders(
+    seed: int, passes: range, n_valid: int, shape: Sequence[int]
+) -> Int[np.ndarray, "passes steps batch"]:
+    """Shuffled row numbers for some passes, each of ``steps`` batches; a short last batch wraps.
+
+    A pass has its order by its number, so that it does not matter how many are asked for at a time.
+    ``shape`` is (room, steps, batch); the room beyond ``passes`` is left empty.
+    """
+    room, steps, batch = shape
+    orders = np.zeros((room, steps * batch), np.int32)
+    for order, number in zip(orders, passes, strict=False):
+        permutation = np.random.default_rng((seed, number)).permutation(n_valid)
+        order[:] = np.resize(permutation.astype(np.int32), steps * batch)
+    return orders.reshape(room, steps, batch)

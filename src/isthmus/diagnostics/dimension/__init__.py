@@ -1,0 +1,1 @@
+"""How many dimensions the data have, and how many a map needs."""

@@ -1,0 +1,196 @@
+"""What speaks for a number of dimensions beside raw estimates: references, and networks of each width.
+
+References are data of known dimension, with as many rows: an estimator's bias on them is its bias on
+the data, as far as these have such edges. Networks are denoisers with every number of coordinates, whose
+held-out error has its knee at the dimension of the data, and one variational map with more than enough.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from isthmus.diagnostics.dimension.methods import MLE, Gride
+from isthmus.diagnostics.geometry import decoder_jacobian, jacobian
+from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.estimators.fitting import NoImprovementWarning
+from isthmus.objectives.noise import Gaussian
+from isthmus.variational.estimator import CollapseWarning, VariationalAutoencoder
+
+HELD_OUT = 0.2
+"""Share of the rows that networks are judged on: the knee is in ratios of errors."""
+
+LEARNING_RATE, BATCH_SIZE = 1e-2, 64
+"""Fast, for the knee shows long before the last per cent of the error is gone."""
+
+MORE_THAN_ENOUGH = 12
+"""Coordinates of the variational map, at least: it leaves idle what it has no use for."""
+
+MOST_TANGENTS = 200
+"""Rows at which derivatives are looked at."""
+
+HALF = 0.5
+"""A direction that a denoiser keeps has an eigenvalue near 1, one that it wipes out near 0."""
+
+Sampler = Callable[[np.random.Generator, int, int], Float[np.ndarray, "n d"]]
+
+
+class Readings(NamedTuple):
+    """Estimates on one set of rows: with ten neighbours, and at doubling scales."""
+
+    mle: float
+    gride: tuple[float, ...]
+
+
+def cube(rng: np.random.Generator, n: int, d: int) -> Float[np.ndarray, "n d"]:
+    """Uniform in a cube, whose faces and corners lower estimates as much as any edge does."""
+    return rng.uniform(size=(n, d))
+
+
+def cloud(rng: np.random.Generator, n: int, d: int) -> Float[np.ndarray, "n d"]:
+    """Gaussian, without an edge: neighbours far out are far apart, which makes up for it in part."""
+    return rng.standard_normal((n, d))
+
+
+REFERENCES: tuple[Sampler, Sampler] = (cloud, cube)
+"""Between those that need the least and the most correction."""
+
+
+@dataclass
+class References:
+    """Readings on reference data of n rows, computed when asked for."""
+
+    n: int
+    mle: MLE
+    gride: Gride
+    rng: np.random.Generator
+    known: dict[tuple[Sampler, int], Readings] = field(default_factory=dict)
+
+    def readings(self, rows: Float[np.ndarray, "n D"]) -> Readings:
+        """The estimates on any rows."""
+        scales = self.gride(rows, 0.5, self.rng).scales
+        answer = self.mle(rows, 0.5, self.rng).answer
+        return Readings(answer.estimate, tuple(scale.estimate for scale in scales))
+
+    def corrected(self, estimate: float, sampler: Sampler, of: Callable[[Readings], float]) -> float:
+        """The d of reference data on which the estimate would be this, between whole numbers too."""
+        below, at_below = 0.0, 0.0
+        for d in _steps():
+            if (sampler, d) not in self.known:
+                self.known[sampler, d] = self.readings(sampler(self.rng, self.n, d))
+            at_d = of(self.known[sampler, d])
+            if at_d >= estimate or d > MOST_DIMENSIONS:
+                share = np.clip((estimate - at_below) / max(at_d - at_below, 1e-9), 0.0, 1.0)
+                return float(below + share * (d - below))
+            below, at_below = float(d), max(at_d, at_below)
+        raise AssertionError("steps have no end")
+
+
+MOST_DIMENSIONS = 100
+"""Beyond, neighbours say only that there are many."""
+
+
+def _steps() -> Iterator[int]:
+    """1, 2, …, 6, and then in steps of a fifth."""
+    d = 1
+    for _ in count():
+        yield d
+        d += max(1, d // 5)
+
+
+class HeldOut(NamedTuple):
+    """Error of restoring held-out rows from noise, as a share of their variance."""
+
+    n_components: int
+    pca: float
+    denoiser: float
+
+
+class Networks(NamedTuple):
+    """What denoisers with every number of coordinates tell, and a variational map with the most."""
+
+    errors: tuple[HeldOut, ...]
+    spectrum: Float[np.ndarray, " d"]
+    active_units: int
+    """Of at least ``MORE_THAN_ENOUGH``, if there are as many columns."""
+
+    @property
+    def jacobian_rank(self) -> int:
+        """Directions that the widest denoiser keeps, of the median row."""
+        return int(np.sum(self.spectrum > HALF))
+
+
+def train_networks(
+    rows: Float[np.ndarray, "n D"],
+    candidates: Sequence[int],
+    noise: float,
+    widths: Sequence[int],
+    max_epochs: int,
+    seed: int,
+) -> Networks:
+    """One denoiser for each number of coordinates, all judged on the same rows; a variational map."""
+    # Scaled columns have a mean variance of 1, and the loss is half a square.
+    total = rows.shape[1] / 2
+    errors = []
+    with _poor_fits_allowed():
+        for d in candidates:
+            model = DenoisingAutoencoder(
+                d,
+                noise=Gaussian(noise),
+                widths=widths,
+                max_epochs=max_epochs,
+                validation_fraction=HELD_OUT,
+                learning_rate=LEARNING_RATE,
+                batch_size=BATCH_SIZE,
+                random_state=seed,
+            ).fit(rows)
+            errors.append(HeldOut(d, model.pca_validation_loss_ / total, model.validation_loss_ / total))
+        variational = VariationalAutoencoder(
+            min(rows.shape[1], max(MORE_THAN_ENOUGH, candidates[-1])),
+            widths=widths,
+            learning_rate=LEARNING_RATE,
+            batch_size=BATCH_SIZE,
+            max_epochs=max_epochs,
+            random_state=seed,
+        ).fit(rows)
+    return Networks(tuple(errors), _spectrum(model, rows), int(variational.active_.sum()))
+
+
+def bends(errors: Sequence[HeldOut], most: int) -> dict[int, float]:
+    """Second differences of the denoiser's log error, for each number of coordinates d between others.
+
+    With no coordinate the error is 1, that of the mean; after ``most``, the number of columns, nothing
+    more is gained.
+    """
+    logs = {0: 0.0} | {error.n_components: float(np.log(error.denoiser)) for error in errors}
+    if most in logs:
+        logs[most + 1] = logs[most]
+    return {d: logs[d - 1] - 2 * logs[d] + logs[d + 1] for d in logs if d - 1 in logs and d + 1 in logs}
+
+
+def _spectrum(model: DenoisingAutoencoder, rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, " d"]:
+    """Eigenvalues of ∂x̂/∂x, those not 0 for want of coordinates, largest first; the median over rows.
+
+    They are those of the decoder's Jacobian in the units in which the encoder's is one: of the product
+    ∂z/∂x ∂x̂/∂z, (d, d), which no scaling of coordinates or of columns changes.
+    """
+    some = rows[:: -(-len(rows) // MOST_TANGENTS)]
+    product = jacobian(model, some) @ decoder_jacobian(model, model.transform(some))
+    sizes = np.sort(np.abs(np.linalg.eigvals(product.astype(np.float64))), axis=1)[:, ::-1]
+    return np.asarray(np.median(sizes, axis=0))
+
+
+@contextmanager
+def _poor_fits_allowed() -> Iterator[None]:
+    """A network that wins nothing, or has idle coordinates, is what is being looked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoImprovementWarning)
+        warnings.simplefilter("ignore", CollapseWarning)
+        yield

@@ -1,0 +1,1 @@
+"""How well coordinates keep neighbourhoods and distances."""

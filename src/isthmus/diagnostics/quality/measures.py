@@ -1,0 +1,360 @@
+"""How faithful a map of rows is: neighbours, distances, densities, and what can be decoded.
+
+Sources: Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods", ICANN; Lee &
+Verleysen 2009, "Quality assessment of dimensionality reduction: rank-based criteria", Neurocomputing
+72:1431; Kruskal 1964, "Multidimensional scaling by optimizing goodness of fit to a nonmetric
+hypothesis", Psychometrika 29:1; Moor et al. 2020, "Topological autoencoders", ICML, after Chazal et al.
+2011, "Geometric inference for probability measures"; Glielmo et al. 2022, "Ranking the information
+content of distance measures", PNAS Nexus 1:pgac039.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
+from isthmus.data.sources import dense, row_blocks
+from isthmus.diagnostics.quality.distances import distances_between
+from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
+from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
+from isthmus.estimators.fitting import generator
+from isthmus.networks.applying import reconstruction_error
+
+FEWEST_QUERIES = 100
+"""Rows that are compared with all others at least, however many there are."""
+
+Number = float | Float[np.ndarray, " ks"]
+"""A number for one k, an array for several."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How faithful a map is, as ``quality`` found it. ``print`` shows it as a table.
+
+    Measures of neighbours have the shape of ``k``: a number for one, an array for several. What is best,
+    and what a random map has, is in brackets.
+    """
+
+    n_rows: int
+    n_queries: int
+    """Rows that were compared with all rows: all, or a random sample."""
+    n_pairs: int
+    """Pairs whose distances were ranked for ``spearman``: all, or a random sample."""
+    k: int | tuple[int, ...]
+    sigmas: tuple[float, ...]
+    trustworthiness: Number
+    """Are neighbours in the map neighbours in the data? [1; about ½ for small k]"""
+    continuity: Number
+    """Are neighbours in the data neighbours in the map? [1; about ½ for small k]"""
+    rank_error_in_data: Number
+    """Mean relative rank error, in the data, of the neighbours in the map. [0]"""
+    rank_error_in_map: Number
+    """Mean relative rank error, in the map, of the neighbours in the data. [0]"""
+    overlap: Number
+    """Share of the k nearest rows that are the same in both. [1; k/(n − 1)]"""
+    imbalance_to_map: float
+    """Information imbalance Δ(data → map): how little the data say of the map. [2/n; 1]"""
+    imbalance_to_data: float
+    """Information imbalance Δ(map → data): how little the map says of the data. [2/n; 1]"""
+    spearman: float
+    """Rank correlation of the distances of pairs of rows. [1; 0]"""
+    stress: float
+    """Kruskal's stress-1 at the best scale: √(Σ (d − a e)²/Σ d²), d in the data and e in the map. [0]"""
+    rmse: float
+    """Root mean square of d − a e over pairs, in the data's units. [0]"""
+    scale: float
+    """The best scale a: the data's units in a unit of the map."""
+    density_kl: Float[np.ndarray, " S"]
+    """KL divergence, in nats, of the densities of rows in data and map, for each σ. [0]"""
+    reconstruction_error: float | None
+    """Mean of ‖x − x̂‖² over all rows, in the data's squared units, if there is a reconstruction. [0]"""
+    standard_errors: Mapping[str, Number | Float[np.ndarray, " S"]] = field(repr=False)
+    """Of each measure, by its name: 0 where it is exact."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether all rows were compared with all; ``spearman`` may still be of a sample of pairs."""
+        return self.n_queries == self.n_rows
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row per number: its measure, k or σ if it has one, value, and standard error."""
+        rows = []
+        for measure, errors in self.standard_errors.items():
+            at = self._at(measure)
+            values = np.atleast_1d(getattr(self, measure))
+            for place, value, error in zip(at, values, np.atleast_1d(errors), strict=True):
+                row = {"measure": measure, "at": place, "value": float(value)}
+                rows.append(row | {"standard_error": float(error)})
+        return rows
+
+    def _at(self, measure: str) -> list[str]:
+        if measure in NEIGHBOUR_MEASURES:
+            return [f"k = {k}" for k in np.atleast_1d(self.k)]
+        return [f"σ = {sigma:g}" for sigma in self.sigmas] if measure == "density_kl" else [""]
+
+    def __str__(self) -> str:
+        seen = f"{self.n_queries} of {self.n_rows} rows compared with all"
+        lines = [f"{seen}, {self.n_pairs} pairs ranked"]
+        for row in self.table():
+            error = f" ± {row['standard_error']:.1g}" if row["standard_error"] else ""
+            lines.append(f"{row['measure']:<20} {row['at']:<8} {row['value']:.4g}{error}")
+        return "\n".join(lines)
+
+
+NEIGHBOUR_MEASURES = (
+    *("trustworthiness", "continuity", "rank_error_in_data", "rank_error_in_map"),
+    "overlap",
+)
+
+
+def quality(
+    X: Any,
+    Z: Any,
+    *,
+    k: int | Sequence[int] = 10,
+    sigmas: Sequence[float] = (0.01, 0.1, 1.0),
+    X_hat: Any = None,
+    model: Any = None,
+    max_rows: int = 20_000,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Quality:
+    """How faithful the map Z (n, d) of the rows X (n, D) is: neighbours, distances, densities.
+
+    Any map will do, ours or not: only distances count, Euclidean, so that turning, shifting and scaling
+    Z changes nothing but ``scale``. Several k cost little more than one.
+
+    Parameters
+    ----------
+    X : array-like or CSR matrix (n, D), n ≥ 3, finite
+        The data. Scale the columns before if their units differ: distances are what is kept or lost.
+    Z : array-like (n, d), finite
+        Where the rows lie in the map, in the same order.
+    k : int or several, 1 ≤ k ≤ n − 1
+        Neighbours. Ten is usual: few enough to be local, enough to average over.
+    sigmas : several numbers > 0
+        Widths of the densities f(x) = Σ_y exp(−‖x − y‖²/(σ · largest ‖x − y‖²)); the default is that of
+        Moor et al.
+    X_hat : array-like (n, D), optional
+        A reconstruction of X, for ``reconstruction_error``.
+    model : fitted map, optional
+        Or the map that gives one, by ``isthmus.reconstruction_error``.
+    max_rows : int ≥ 3
+        Up to here every row is compared with every row, in memory that grows as n. Beyond, max_rows²/n
+        rows are drawn (at least 100) and compared with all n, so that time grows no further, and every
+        number has a standard error.
+    random_state : int, RandomState or None
+        Of what is drawn.
+
+    Returns
+    -------
+    Quality
+        Numbers, their standard errors, and of how many rows and pairs they are. ``spearman`` of more
+        than 2²¹ pairs (n > 2048) is of a draw of as many.
+
+    Raises
+    ------
+    ValueError, TypeError
+        What is not finite rows of numbers, fewer than 3 rows, different numbers of rows, k > n − 1.
+
+    Notes
+    -----
+    Equal distances are ranked by row number, so copies of a row are neighbours, the first ones first,
+    and trustworthiness equals scikit-learn's where no distances are equal. For k ≥ n/2, where
+    scikit-learn gives none, the worst case that it is divided by is Lee & Verleysen's; with k = n − 1
+    all rows are neighbours, and it is 1.
+
+    For ``spearman``, distances that are equal to ten digits are ties. Where all rows of one space
+    coincide, it has no order and no scale: ``spearman`` is 0, ``stress`` 1 and its density uniform;
+    where those of both do, they are 1 and 0. With a sample of rows, the largest distance in
+    ``density_kl`` is searched for from the rows farthest from the mean, and may be a little too small.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> Z = isthmus.LinearAutoencoder(2).fit_transform(X)
+    >>> found = isthmus.quality(X, Z)
+    >>> print(f"{found.trustworthiness:.3f}, {found.overlap:.3f}, {found.spearman:.3f}")
+    0.830, 0.118, 0.582
+    >>> isthmus.quality(X, 3 * X, k=(5, 50)).overlap
+    array([1., 1.])
+    """
+    rows = check_table(X)
+    if hasattr(Z, "fit"):
+        raise TypeError(
+            f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
+        )
+    coordinates = check_coordinates(Z, _width(Z))
+    n = _check_numbers_of_rows(rows, coordinates)
+    ks = _check_neighbours(k, n)
+    sigmas = tuple(check_real("sigmas", sigma, 0) for sigma in np.atleast_1d(sigmas).tolist())
+    error = _reconstruction_error(X, rows, X_hat, model)
+    rng = generator(random_state)
+    queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
+    pairs = draw_pairs(queries, n, rng)
+    data, plane = distances_between(rows), distances_between(coordinates)
+    sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
+    found: dict[str, tuple[Any, Any]] = {
+        **{name: _shaped(both, k) for name, both in _of_neighbours(sums, ks, n).items()},
+        **_imbalances(sums, n),
+        "spearman": rank_correlation(pairs, sums.pairs, n),
+        **_of_distances(sums, guess, n, data.unit, data.unit / plane.unit),
+        "density_kl": _of_densities(sums, n),
+        **({} if error is None else {"reconstruction_error": (error, 0.0)}),
+    }
+    return Quality(
+        n_rows=n,
+        n_queries=len(queries),
+        n_pairs=len(pairs),
+        k=ks if np.ndim(k) else ks[0],
+        sigmas=sigmas,
+        standard_errors={name: spread for name, (_, spread) in found.items()},
+        **{"reconstruction_error": None, **{name: value for name, (value, _) in found.items()}},
+    )
+
+
+def _of_neighbours(sums: RowSums, ks: Sequence[int], n: int) -> dict[str, Float[np.ndarray, "2 ks"]]:
+    """Value and standard error of each measure, for each k."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in NEIGHBOUR_MEASURES}
+    for index, k in enumerate(ks):
+        worst, relative = worst_excess(n, k), reversed_relative(n, k)
+        in_data, in_map = sums.ranks_in_data[:, :, index], sums.ranks_in_map[:, :, index]
+
+        def kept(excess: Any, worst: float = worst) -> Any:
+            return 1.0 - excess / (worst or 1.0)
+
+        def share(error: Any, relative: float = relative) -> Any:
+            return error / relative
+
+        found["trustworthiness"].append(estimate(kept, in_data[:, :1], n))
+        found["continuity"].append(estimate(kept, in_map[:, :1], n))
+        found["rank_error_in_data"].append(estimate(share, in_data[:, 1:2], n))
+        found["rank_error_in_map"].append(estimate(share, in_map[:, 1:2], n))
+        found["overlap"].append(estimate(lambda mean: mean, in_data[:, 2:], n))
+    return {name: np.array(values).T for name, values in found.items()}
+
+
+def _imbalances(sums: RowSums, n: int) -> dict[str, tuple[float, float]]:
+    """2/n times the mean rank in one space of the nearest in the other."""
+    in_data, in_map = sums.rank_of_nearest[:, :1], sums.rank_of_nearest[:, 1:]
+    return {
+        "imbalance_to_map": estimate(lambda rank: 2 * rank / n, in_map, n),
+        "imbalance_to_data": estimate(lambda rank: 2 * rank / n, in_data, n),
+    }
+
+
+def _of_distances(
+    sums: RowSums, guess: float, n: int, unit: float, units: float
+) -> dict[str, tuple[float, float]]:
+    """Stress, root mean square and the scale a that makes them least.
+
+    With d = guess · e + r the best scale is a = guess + Σ r e/Σ e², and Σ (d − a e)² = Σ r² −
+    (Σ r e)²/Σ e², which has no rounding errors to speak of where r is small. Kruskal divides by the
+    squares of the map's distances, scaled to make the quotient least; that is the same number,
+    √(1 − (Σ d e)²/Σ d² Σ e²).
+    """
+
+    def step(cross: Any, in_map: Any) -> Any:
+        return np.divide(cross, in_map, out=np.zeros_like(cross * in_map), where=in_map > 0)
+
+    def residual(square: Any, cross: Any, in_map: Any) -> Any:
+        return np.maximum(square - cross * step(cross, in_map), 0.0)
+
+    def stress(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+        left = residual(square, cross, in_map)
+        share = np.divide(left, in_data, out=np.ones_like(left), where=in_data > 0)
+        return np.sqrt(np.where((in_data == 0) & (in_map == 0), 0.0, share))
+
+    def rmse(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+        return unit * np.sqrt(residual(square, cross, in_map) / (n - 1))
+
+    def scale(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+        return units * (guess + step(cross, in_map))
+
+    measures = {"stress": stress, "rmse": rmse, "scale": scale}
+    return {name: estimate(measure, sums.products, n) for name, measure in measures.items()}
+
+
+def _of_densities(sums: RowSums, n: int) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, " S"]]:
+    """Σ p log(p/q) of p = f/Σ f in the data and q = g/Σ g in the map, for each σ."""
+
+    def divergence(weighted: Any, f: Any, g: Any) -> Any:
+        return np.maximum(weighted / f - np.log(f / g), 0.0)
+
+    found = []
+    for f, g in zip(sums.densities[:, 0].T, sums.densities[:, 1].T, strict=True):
+        found.append(estimate(divergence, np.stack([f * np.log(f / g), f, g], axis=1), n))
+    values, errors = np.array(found).reshape(-1, 2).T
+    return values, errors
+
+
+def _shaped(both: Float[np.ndarray, "2 ks"], k: int | Sequence[int]) -> tuple[Number, Number]:
+    """Value and standard error, numbers if k is one."""
+    value, error = both
+    return (value, error) if np.ndim(k) else (float(value[0]), float(error[0]))
+
+
+def _queries(n: int, max_rows: int, rng: np.random.Generator) -> Int[np.ndarray, " m"]:
+    m = n if n <= max_rows else min(n, max(FEWEST_QUERIES, max_rows**2 // n))
+    return np.arange(n) if m == n else rng.choice(n, m, replace=False)
+
+
+def _reconstruction_error(X: Any, rows: Any, X_hat: Any, model: Any) -> float | None:
+    """Mean of ‖x − x̂‖²."""
+    if X_hat is not None and model is not None:
+        raise ValueError("both X_hat and model came, and either gives a reconstruction; pass one")
+    if model is not None:
+        return float(np.mean(reconstruction_error(model, X)))
+    if X_hat is None:
+        return None
+    decoded = check_table(X_hat)
+    if decoded.shape != rows.shape:
+        raise ValueError(
+            f"X_hat has shape {decoded.shape} and X has {rows.shape}: expected the reconstruction of "
+            "each row, in the same columns"
+        )
+    total = 0.0
+    for where, block in row_blocks(rows):
+        total += float(np.sum((block.astype(np.float64) - dense(decoded[where])) ** 2))
+    return float(total / rows.shape[0])
+
+
+def _check_numbers_of_rows(rows: Any, coordinates: Float[np.ndarray, "n d"]) -> int:
+    n = int(rows.shape[0])
+    if len(coordinates) != n:
+        raise ValueError(
+            f"X has {n} rows and Z has {len(coordinates)}: expected the map of each row of X, in the "
+            "same order. Pass the rows that Z was computed from"
+        )
+    if n < 3:
+        raise ValueError(
+            f"X has shape {rows.shape}: expected at least 3 rows, for with fewer there are no two "
+            "neighbours to confuse. Pass more rows"
+        )
+    return n
+
+
+def _check_neighbours(k: int | Sequence[int], n: int) -> tuple[int, ...]:
+    ks = tuple(check_integer("k", one, 1) for one in np.atleast_1d(k).tolist())
+    if not ks:
+        raise ValueError("k holds no number: expected at least one number of neighbours, such as 10")
+    if max(ks) > n - 1:
+        raise ValueError(
+            f"k={max(ks)} neighbours were asked for, and each of {n} rows has {n - 1} others. Pass "
+            f"k ≤ {n - 1}, or more rows"
+        )
+    return ks
+
+
+def _width(Z: Any) -> int:
+    """Columns, where there are any; check_coordinates says what is wrong with the rest."""
+    try:
+        return int(np.shape(Z)[1])
+    except (ValueError, TypeError, IndexError):
+        return 0

@@ -1,0 +1,1 @@
+"""Files: models, tables, and writing them completely or not at all."""

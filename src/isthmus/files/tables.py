@@ -1,0 +1,279 @@
+"""Data files → columns and rows, and back. The ending of a file's name says what it is.
+
+Nothing is guessed silently: a file that is not what its ending says is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Shaped
+
+from isthmus.data.sources import dense
+from isthmus.files.atomic import replacing
+from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
+
+DAMAGE = (
+    *(pa.ArrowException, OSError, EOFError, ValueError, KeyError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, csv.Error, struct.error),
+)
+"""What libraries raise for files that are not whole."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a file: an Arrow table, or an array or CSR matrix (n, D).
+
+    ``names`` is None where columns only have positions. ``note`` is what the user should know about
+    how the file was read.
+    """
+
+    path: Path
+    rows: Any
+    names: tuple[str, ...] | None
+    note: str | None = None
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.rows.shape[1])
+
+    def positions(self, columns: Sequence[str]) -> list[int]:
+        """Positions of columns given by name, by position from 0, or by several of these and commas.
+
+        Raises TableError that lists every column that is not there.
+        """
+        known = {name: position for position, name in enumerate(self.names or ())}
+        wanted = [
+            part
+            for text in columns
+            for part in ([text] if text in known else map(str.strip, text.split(",")))
+        ]
+        by_number = {str(position): position for position in range(self.n_columns)}
+        missing = [name for name in wanted if name not in known and name not in by_number]
+        if missing:
+            raise TableError(
+                f"{self.path} has no column {', '.join(map(repr, missing))}: it has {self._columns()}"
+            )
+        return list(dict.fromkeys(known[n] if n in known else by_number[n] for n in wanted))
+
+    def positions_of(self, names: Sequence[str]) -> list[int]:
+        """Positions of the columns that a model was fitted on, by name alone; others are ignored."""
+        known = {name: position for position, name in enumerate(self.names or ())}
+        missing = [name for name in names if name not in known]
+        if missing:
+            shown = ", ".join(map(repr, missing[:20])) + (", …" if len(missing) > 20 else "")
+            raise TableError(
+                f"{self.path} lacks {len(missing)} of the {len(names)} columns that the model needs: "
+                f"{shown}. It has {self._columns()}"
+            )
+        return [known[name] for name in names]
+
+    def choose(self, only: Sequence[str], without: Sequence[str]) -> list[int]:
+        """Positions of the columns ``only``, or of all, less those ``without``."""
+        chosen = self.positions(only) if only else list(range(self.n_columns))
+        left_out = set(self.positions(without))
+        positions = [position for position in chosen if position not in left_out]
+        if not positions:
+            raise TableError(f"{self.path}: no column is left, of {self._columns()}")
+        return positions
+
+    def name(self, position: int) -> str:
+        """A column's name, or x0, x1, …, as scikit-learn calls features without names."""
+        return self.names[position] if self.names else f"x{position}"
+
+    def column(self, position: int) -> Any:
+        """One column as an Arrow array, as it is: text and dates too."""
+        if isinstance(self.rows, pa.Table):
+            column = self.rows.column(position)
+            encoded = pa.types.is_dictionary(column.type)
+            return column.cast(column.type.value_type) if encoded else column
+        return pa.array(dense(self.rows[:, [position]])[:, 0])
+
+    def numbers(self, positions: Sequence[int]) -> Any:
+        """The columns at ``positions`` as rows of numbers; an Arrow table if they have names.
+
+        An array keeps its type, and stays on disk where it is. Null becomes NaN. Raises TableError
+        for columns of text, dates or lists, which names the column and its first such value.
+        """
+        if isinstance(self.rows, pa.Table):
+            chosen = [self._numbers(position) for position in positions]
+            table = pa.table(chosen, names=[self.name(position) for position in positions])
+            return table if self.names else np.asarray(table)
+        start, stop = positions[0], positions[-1] + 1
+        if list(positions) == list(range(start, stop)):
+            return self.rows[:, start:stop]
+        return self.rows[:, list(positions)]
+
+    def _numbers(self, position: int) -> Any:
+        column = self.column(position)
+        numbers = _as_numbers(column)
+        if numbers is None:
+            option = shlex.quote(self.name(position)) if self.names else position
+            raise TableError(
+                f"{self.path}: {self._named(position)} holds {_content_of(column)}. Leave it out with "
+                f"--drop {option}, choose others with --columns, or turn it into numbers first"
+            )
+        return numbers
+
+    def _named(self, position: int) -> str:
+        return f"column {self.names[position]!r}" if self.names else f"column {position}"
+
+    def _columns(self) -> str:
+        if self.names is None:
+            return f"{self.n_columns} columns without names, numbered from 0"
+        shown = ", ".join(self.names[:20])
+        return f"{self.n_columns} columns: {shown}{', …' if self.n_columns > 20 else ''}"
+
+
+def ending(path: Path) -> str | None:
+    """The ending of a file's name if it is one of ``FORMATS``, else None."""
+    return next((end for end in FORMATS if path.name.lower().endswith(end)), None)
+
+
+def read(path: Path, header: bool | None = None) -> Table:
+    """Read a data file. ``header``: the first line of a text file holds names; None finds out.
+
+    Raises OSError where the file cannot be opened, and TableError where it is not what its ending
+    says, is damaged, holds no rows, or repeats a column's name.
+    """
+    end = ending(path)
+    if end is None:
+        raise TableError(f"{path}: the ending is none of {', '.join(FORMATS)}")
+    form = FORMATS[end]
+    _check_signature(path, form)
+    content = _content(path, form, header)
+    _check_shape(path, content)
+    return Table(path, content.rows, content.names, content.note)
+
+
+def _content(path: Path, form: Format, header: bool | None) -> Content:
+    try:
+        return form.read(path, header)
+    except TableError:
+        raise
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from error
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise TableError(
+            f"{path} cannot be read as {form.name}; it is truncated or damaged ({error}). Copy it "
+            "again from its source, or write it again"
+        ) from error
+
+
+def write(
+    path: Path,
+    rows: Shaped[np.ndarray, "n d"],
+    names: Sequence[str],
+    kept: Mapping[str, Any] | None = None,
+) -> None:
+    """Write rows (n, d) and the columns ``kept``, which come first; complete or not at all."""
+    form = FORMATS[ending(path) or ".csv"]
+    with replacing(path) as temporary, temporary.open("wb") as sink:
+        write_to(sink, rows, names, kept, form)
+
+
+def write_to(
+    sink: BinaryIO,
+    rows: Shaped[np.ndarray, "n d"],
+    names: Sequence[str],
+    kept: Mapping[str, Any] | None = None,
+    form: Format | None = None,
+) -> None:
+    """Write as ``write`` does to an open binary file, in CSV unless ``form`` is another format."""
+    repeated = sorted(set(kept or {}) & set(names))
+    if repeated:
+        raise TableError(
+            f"the kept column {repeated[0]!r} has the name of a column that is written: rename it"
+        )
+    (form or CSV).write(rows, names, kept or {}, sink)
+
+
+def _check_signature(path: Path, form: Format) -> None:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        raise TableError(f"{path} is an empty file")
+    if form.signatures and head.startswith(form.signatures):
+        return
+    for signature, name in SIGNATURES.items():
+        if head.startswith(signature):
+            raise TableError(
+                f"{path} should be {form.name} by its ending, but holds {name}: give it the ending "
+                f"of what it is, one of {', '.join(FORMATS)}, or save it as one of these"
+            )
+    if form.signatures:
+        raise TableError(
+            f"{path} should be {form.name} by its ending, but begins with {head[:6]!r}: give it the "
+            "ending of what it is, or write it again"
+        )
+
+
+def _check_shape(path: Path, content: Content) -> None:
+    repeated = [name for name, count in Counter(content.names or ()).items() if count > 1]
+    if repeated:
+        raise TableError(
+            f"{path}: column names repeat: {', '.join(map(repr, repeated[:10]))}. Give every column a "
+            "name of its own"
+        )
+    n_rows, n_columns = content.rows.shape
+    if n_columns == 0:
+        raise TableError(f"{path} has no columns, shape ({n_rows}, 0): pass a file with data")
+    if n_rows == 0:
+        raise TableError(f"{path} has no rows, only {n_columns} columns: pass a file with data")
+
+
+def _as_numbers(column: Any) -> Any:
+    """An Arrow array of integers, floats or booleans, or None where the values are no numbers."""
+    kind, types = column.type, pa.types
+    if types.is_boolean(kind) and column.null_count:
+        return column.cast(pa.int8())
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return column
+    if not (types.is_decimal(kind) or types.is_null(kind) or _is_text(kind)):
+        return None
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _content_of(column: Any) -> str:
+    """What a column without numbers holds, in words."""
+    if pa.types.is_temporal(column.type):
+        return f"dates or times ({column.type}), not numbers"
+    if not _is_text(column.type):
+        return f"values of type {column.type}, not numbers"
+    for row, value in enumerate(column.to_pylist()):
+        if value is None or _is_number(value):
+            continue
+        comma = isinstance(value, str) and re.fullmatch(r"[-+]?\d+,\d+", value)
+        hint = " (numbers need a decimal point, not a comma)" if comma else ""
+        return f"text: row {row} is {value!r}{hint}"
+    return "numbers written as text in more than one way"
+
+
+def _is_text(kind: Any) -> bool:
+    tests = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+    return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
+
+
+def _is_number(text: str | bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

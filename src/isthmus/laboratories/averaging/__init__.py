@@ -1,0 +1,1 @@
+"""The error of an average over its number of members."""

@@ -1,0 +1,1 @@
+"""Wide or deep: the error over the shape of a network."""

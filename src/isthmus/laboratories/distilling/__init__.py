@@ -1,0 +1,1 @@
+"""How small a network may become, in one step or in several."""

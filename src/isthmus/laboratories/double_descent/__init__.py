@@ -1,0 +1,1 @@
+"""The test error over the number of parameters, and its second descent."""

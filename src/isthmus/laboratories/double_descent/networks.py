@@ -1,0 +1,307 @@
+"""Trained networks of every size, for the experiments that closed forms take part in too.
+
+All sizes are trained in one compiled pass: a smaller network has the arrays of the largest, with nodes
+that are held at zero. What is held at zero has no gradient, so that the rest is trained as it would be
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from isthmus.data.checks import check_integer, check_real
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import ArraySource
+from isthmus.estimators.plan import hidden_activations
+from isthmus.laboratories.double_descent.features import (
+    Fit,
+    LinearFeatures,
+    PrincipalComponents,
+    RandomFeatures,
+    Rows,
+    SizedModel,
+)
+from isthmus.laboratories.widths import n_parameters
+from isthmus.networks.layers import Activation, Constant, FeedForward, Layer, gaussian_chain, single
+from isthmus.objectives.losses import Squared
+from isthmus.objectives.prediction import Prediction
+from isthmus.training.loop import Job
+from isthmus.training.members import train_members
+from isthmus.training.solvers import adam
+
+GROWTH = 8
+"""Sizes within this factor of one another are trained with arrays of one shape."""
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """Networks of M nodes in some of their hidden layers, trained to the end by squared error.
+
+    Nothing is held out and nothing decays, so that a network fits its rows as well as it can. Rows and
+    targets are centred, and divided by one number for all columns.
+
+    Parameters
+    ----------
+    layers : tuple of int or None, default (None,)
+        Hidden layers from input to output; None stands for the size M. ``(None,)`` is a perceptron,
+        ``(None, None)`` a network of two layers, ``(None, 2, None)`` an auto-encoder with a bottleneck
+        of two nodes when rows are their own targets.
+    activation : str, callable or sequence of them, default "tanh"
+        As in ``isthmus.FeedForwardRegressor``; one per hidden layer if a sequence.
+    epochs : int, default 2000
+        Passes over the rows. Enough for the training error to vanish beyond the threshold.
+    learning_rate : float, default 0.01
+        Peak rate of Adam, which decays to 0.
+    batch_size : int, default 20
+        Rows in a step. Small, because steps with all rows at once end in sharper minima with larger
+        errors at every size.
+    warm_start : bool, default False
+        Whether a size starts from the weights of the size before it, with the new nodes not yet
+        connected to the next layer. Sizes are then trained one after the other, and there is no second
+        descent: from the threshold on nothing is left to learn, and the bad solution stays.
+    n_members : int, default 1
+        Networks from different weights whose predictions are averaged. ``n_parameters`` and
+        ``weight_norm`` are those of one of them.
+
+    Raises
+    ------
+    ValueError
+        If no layer has the size M, or a number is out of range.
+
+    References
+    ----------
+    Belkin, Hsu, Ma & Mandal 2019, PNAS 116:15849, section "Neural networks". Geiger et al. 2020,
+    "Scaling description of generalization with number of parameters in deep learning", J. Stat. Mech.
+    023401, for ensembles at the threshold.
+    """
+
+    layers: tuple[int | None, ...] = (None,)
+    activation: str | Activation | Sequence[str | Activation] = "tanh"
+    epochs: int = 2000
+    learning_rate: float = 0.01
+    batch_size: int = 20
+    warm_start: bool = False
+    n_members: int = 1
+
+    def __post_init__(self) -> None:
+        if None not in self.layers:
+            raise ValueError(
+                f"layers={self.layers}: one of them at least must be None, which stands for the size M"
+            )
+        for layer in self.layers:
+            if layer is not None:
+                check_integer("layers", layer, 1)
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch_size", self.batch_size, 1)
+        check_integer("n_members", self.n_members, 1)
+        check_real("learning_rate", self.learning_rate, 0.0)
+        hidden_activations(self.activation, len(self.layers))
+
+    def n_parameters(self, size: int, n_features: int, n_outputs: int) -> int:
+        """Σ (in + 1) · out over the layers of a network of this size."""
+        return n_parameters(self._widths(size), n_features, n_outputs)
+
+    def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
+        """The least size with as many parameters as there are numbers to fit, n · n_outputs.
+
+        That rows can be fitted from there on is a rule of thumb: a bottleneck needs more, up to twice.
+        """
+        size = 1
+        while self.n_parameters(size, n_features, n_outputs) < n * n_outputs:
+            size += 1
+        return size
+
+    def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
+        of_x, of_y = _one_spread(rows.x), _one_spread(rows.y)
+        x, y = of_x(rows.x), of_y(rows.y)
+        seeds = rng.spawn(self.n_members)
+        train = self._one_after_the_other if self.warm_start else self._side_by_side
+        for size, members in zip(sizes, train(sizes, x, y, seeds), strict=True):
+            fitted, predicted = (
+                np.mean([_outputs(member, z) for member in members], axis=0) * of_y.scale + of_y.center
+                for z in (x, of_x(rows.x_test))
+            )
+            norms = [_norm(member) for member in members]
+            numbers = self.n_parameters(size, rows.x.shape[1], rows.y.shape[1])
+            yield Fit(fitted, predicted, numbers, float(np.mean(norms)))
+
+    def _side_by_side(
+        self,
+        sizes: Sequence[int],
+        x: Float[np.ndarray, "n D"],
+        y: Float[np.ndarray, "n K"],
+        seeds: Sequence[np.random.Generator],
+    ) -> Iterator[list[Padded]]:
+        """Networks of each size, the members in turn."""
+        rooms = [_room(size, max(sizes)) for size in sizes]
+        networks = [
+            self._draw(size, room, x, y, seed)
+            for size, room in zip(sizes, rooms, strict=True)
+            for seed in seeds
+        ]
+        trained = self._train(networks, x, y, seeds[0])
+        for start in range(0, len(trained), len(seeds)):
+            yield trained[start : start + len(seeds)]
+
+    def _one_after_the_other(
+        self,
+        sizes: Sequence[int],
+        x: Float[np.ndarray, "n D"],
+        y: Float[np.ndarray, "n K"],
+        seeds: Sequence[np.random.Generator],
+    ) -> Iterator[list[Padded]]:
+        """Networks of each size, each begun with the weights of the last one."""
+        members: list[Padded] = []
+        for size in sizes:
+            larger = [self._draw(size, max(sizes), x, y, seed) for seed in seeds]
+            if members:
+                larger = [_grown(old, new) for old, new in zip(members, larger, strict=True)]
+            members = self._train(larger, x, y, seeds[0])
+            yield members
+
+    def _draw(
+        self,
+        size: int,
+        room: int,
+        x: Float[np.ndarray, "n D"],
+        y: Float[np.ndarray, "n K"],
+        rng: np.random.Generator,
+    ) -> Padded:
+        """Gaussian weights of a network of one size, in the arrays of a network of size ``room``."""
+        D, K = x.shape[1], y.shape[1]
+        hidden = hidden_activations(self.activation, len(self.layers))
+        widths, rooms = self._widths(size), self._widths(room)
+        chain = gaussian_chain(rng, (D, *widths, K), hidden)
+        return Padded.of(chain, (D, *rooms, K))
+
+    def _widths(self, size: int) -> tuple[int, ...]:
+        return tuple(size if layer is None else layer for layer in self.layers)
+
+    def _train(
+        self,
+        networks: Sequence[Padded],
+        x: Float[np.ndarray, "n D"],
+        y: Float[np.ndarray, "n K"],
+        rng: np.random.Generator,
+    ) -> list[Padded]:
+        source = ArraySource(np.hstack([x, y]), np.arange(len(x)))
+        results = train_members(
+            [
+                Job(
+                    objective=Prediction(Squared(), x.shape[1], y.shape[1]),
+                    network=network,
+                    source=source,
+                    solver=adam(0.0),
+                    learning_rate=self.learning_rate,
+                    batch_size=self.batch_size,
+                    max_epochs=self.epochs,
+                    rng=own,
+                )
+                for network, own in zip(networks, rng.spawn(len(networks)), strict=True)
+            ]
+        )
+        if len(results) < len(networks):
+            raise KeyboardInterrupt
+        if any(result.stopped == "diverged" for result in results):
+            raise ValueError(
+                f"training diverged with learning_rate={self.learning_rate:g}: try a tenth of it"
+            )
+        return [result.network for result in results]
+
+
+MODELS: dict[str, SizedModel] = {
+    "random_features": RandomFeatures(),
+    "linear_features": LinearFeatures(),
+    "perceptron": TrainedNetworks(),
+    "mlp": TrainedNetworks((None, None)),
+    "principal_components": PrincipalComponents(),
+    "autoencoder": TrainedNetworks((None, 2, None), ("tanh", "identity", "tanh")),
+}
+
+
+class Padded(eqx.Module):
+    """A chain of layers with room for more nodes, which are held at zero where ``used`` is 0."""
+
+    chain: FeedForward
+    used: tuple[Constant, ...]
+
+    @classmethod
+    def of(cls, chain: FeedForward, sizes: Sequence[int]) -> Padded:
+        """``chain`` in the arrays of one with these sizes, from input to output."""
+        layers = [
+            Layer(
+                single(_in_corner(layer.weight, (out, fan_in))),
+                single(_in_corner(layer.shift, (out,))),
+                None,
+                layer.activation,
+            )
+            for layer, fan_in, out in zip(chain.layers, sizes, sizes[1:], strict=False)
+        ]
+        used = [
+            Constant(_in_corner(np.ones(len(layer.shift), np.float32), (size,)))
+            for layer, size in zip(chain.layers[:-1], sizes[1:], strict=False)
+        ]
+        return cls(FeedForward(tuple(layers)), tuple(used))
+
+    def __call__(self, x: Float[Array, "... in"]) -> Float[Array, "... out"]:
+        *hidden, last = self.chain.layers
+        for layer, used in zip(hidden, self.used, strict=True):
+            x = layer(x) * used.value
+        return last(x)
+
+
+def _one_spread(columns: Float[np.ndarray, "n D"]) -> Scaling:
+    """Each column centred, all divided by their root mean square about the centers."""
+    center = columns.mean(axis=0)
+    spread = float(np.sqrt(np.mean(np.square(columns - center)))) or 1.0
+    return Scaling(center, np.full(len(center), spread))
+
+
+def _room(size: int, largest: int) -> int:
+    """The size whose arrays it is trained in: ``largest`` divided by the growth as often as it fits."""
+    room = largest
+    while -(-room // GROWTH) >= size and room > 1:
+        room = -(-room // GROWTH)
+    return room
+
+
+def _in_corner(array: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """``array`` where the indices are lowest, and zeros."""
+    padded = np.zeros(shape, np.float32)
+    padded[tuple(map(slice, np.shape(array)))] = array
+    return padded
+
+
+def _grown(old: Padded, new: Padded) -> Padded:
+    """``new`` with the weights of ``old``; what only ``new`` has is not connected to the next layer."""
+    layers = []
+    kept_in: np.ndarray = np.ones(new.chain.layers[0].weight.shape[1], bool)
+    for index, (before, after) in enumerate(zip(old.chain.layers, new.chain.layers, strict=True)):
+        is_last = index == len(old.used)
+        kept = np.ones(len(after.shift), bool) if is_last else old.used[index].value > 0
+        weight = np.where(kept_in, after.weight, 0.0)
+        weight[np.ix_(kept, kept_in)] = np.asarray(before.weight)[np.ix_(kept, kept_in)]
+        shift = np.where(kept, before.shift, after.shift)
+        layers.append(Layer(single(weight), single(shift), None, after.activation))
+        kept_in = kept
+    return Padded(FeedForward(tuple(layers)), new.used)
+
+
+def _norm(network: Padded) -> float:
+    """Of all weights but the shifts."""
+    return float(np.sqrt(sum(np.sum(np.square(layer.weight)) for layer in network.chain.layers)))
+
+
+@eqx.filter_jit
+def _apply(network: Padded, x: Float[Array, "n D"]) -> Float[Array, "n K"]:
+    return network(x)
+
+
+def _outputs(network: Padded, x: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n K"]:
+    return np.asarray(_apply(network, single(x)), np.float64)

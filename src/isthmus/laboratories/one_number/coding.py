@@ -1,0 +1,355 @@
+"""Image ↔ one integer, without loss: pixels, or their bits, are the digits of a number.
+
+An image of P pixels with L levels is one of L^P, so that an integer of ⌈P log₂ L⌉ bits holds it: 2¹⁴
+bits for 64×64 pixels of 16 levels (lecture notes, "paradoxical manner of defining an A.E.", where 2¹⁶ is
+a slip). An *order* says which digit comes first, and so which images are close on the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, prod
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from isthmus.data.checks import check_integer
+
+WORD = 2**62
+"""Digits are gathered into words below this, so that Python's long integers take few steps."""
+
+
+class Order(Protocol):
+    """Which digit of the number comes first: the most significant one.
+
+    ``places(shape, n_planes)`` is a permutation of all pixels in raster order or, where ``of_bits``, of
+    all bits: bit j of pixel i, counted from the most significant, is number i · n_planes + j.
+    """
+
+    @property
+    def of_bits(self) -> bool: ...
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]: ...
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Pixels as one reads: line by line from the top left."""
+
+    of_bits: ClassVar[bool] = False
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        return np.arange(prod(shape))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Pixels column by column from the top left."""
+
+    of_bits: ClassVar[bool] = False
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        return np.arange(prod(shape)).reshape(shape).T.ravel()
+
+
+@dataclass(frozen=True)
+class Morton:
+    """Pixels along the Z-shaped curve that fills the square: bits of the indices, interleaved."""
+
+    of_bits: ClassVar[bool] = False
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        indices = np.indices(shape).reshape(len(shape), -1)
+        bits = _bits(indices, _depth(shape))  # (axes, pixels, depth)
+        along = _from_bits(bits.transpose(1, 2, 0).reshape(indices.shape[1], -1))
+        return np.argsort(along, kind="stable")
+
+
+@dataclass(frozen=True)
+class Hilbert:
+    """Pixels along Hilbert's curve, each next to the one before it; of two-dimensional images.
+
+    Where the sides are no equal powers of two, along the curve that fills the square around them.
+    """
+
+    of_bits: ClassVar[bool] = False
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        if len(shape) != 2:
+            raise ValueError(
+                f"Hilbert(): expected images with two axes, got shape={shape}; use Morton()"
+            )
+        y, x = np.indices(shape).reshape(2, -1)
+        along = np.zeros_like(x)
+        for side in 2 ** np.arange(_depth(shape))[::-1]:
+            right, down = (x & side) > 0, (y & side) > 0
+            along += side * side * ((3 * right) ^ down)
+            # Each quarter of the curve is the whole, turned so that its ends meet those of the next.
+            mirrored = right & ~down
+            x, y = np.where(mirrored, side - 1 - x, x), np.where(mirrored, side - 1 - y, y)
+            x, y = np.where(down, x, y) & (side - 1), np.where(down, y, x) & (side - 1)
+        return np.argsort(along, kind="stable")
+
+
+@dataclass(frozen=True)
+class RandomPixels:
+    """Pixels in an order drawn at random."""
+
+    seed: int = 0
+    of_bits: ClassVar[bool] = False
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        return np.random.default_rng(self.seed).permutation(prod(shape))
+
+
+@dataclass(frozen=True)
+class BitPlanes:
+    """The most significant bit of every pixel, then the next bit of every pixel, and so on."""
+
+    of_bits: ClassVar[bool] = True
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        return np.arange(prod(shape) * n_planes).reshape(-1, n_planes).T.ravel()
+
+
+@dataclass(frozen=True)
+class RandomBits:
+    """All bits of all pixels in an order drawn at random."""
+
+    seed: int = 0
+    of_bits: ClassVar[bool] = True
+
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        return np.random.default_rng(self.seed).permutation(prod(shape) * n_planes)
+
+
+@dataclass(frozen=True)
+class ImageCoder:
+    """An exact code of images by one integer each.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one image, any number of axes.
+    levels : int, default 16
+        Grey levels L: pixels are the integers 0 … L − 1. Any number ≥ 2; 16 is that of the notes.
+    order : order, default Raster()
+        ``Raster``, ``Columns``, ``Hilbert``, ``Morton``, ``RandomPixels``, whose digits are pixels, in
+        base L; ``BitPlanes`` or ``RandomBits``, whose digits are the ⌈log₂ L⌉ bits of each pixel.
+
+    Raises
+    ------
+    ValueError
+        If a side, or the number of levels, is too small.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import ImageCoder
+    >>> import numpy as np
+    >>> coder = ImageCoder((2, 2), levels=16)
+    >>> [hex(code) for code in coder.encode(np.array([[[1, 2], [3, 15]]]))]
+    ['0x123f']
+    >>> coder.decode([0x123F]).tolist()
+    [[[1, 2], [3, 15]]]
+    >>> ImageCoder((64, 64), levels=16).n_bits == 2**14
+    True
+    """
+
+    shape: tuple[int, ...]
+    levels: int = 16
+    order: Order = Raster()
+
+    def __post_init__(self) -> None:
+        check_integer("levels", self.levels, 2)
+        if not self.shape:
+            raise ValueError("shape=(): expected the sides of an image, such as (64, 64)")
+        for side in self.shape:
+            check_integer("shape", side, 1, "It holds the sides of an image, such as (64, 64)")
+
+    @cached_property
+    def n_planes(self) -> int:
+        """Bits of one pixel, ⌈log₂ L⌉."""
+        return int(self.levels - 1).bit_length()
+
+    @property
+    def base(self) -> int:
+        """How many values a digit has: L for pixels, 2 for bits."""
+        return 2 if self.order.of_bits else int(self.levels)
+
+    @cached_property
+    def places(self) -> Int[np.ndarray, " m"]:
+        """Which pixel or bit each digit is, from the most significant."""
+        return self.order.places(self.shape, self.n_planes)
+
+    @cached_property
+    def n_codes(self) -> int:
+        """How many integers there are, base^m: a code is below it."""
+        return int(self.base ** len(self.places))
+
+    @cached_property
+    def n_bits(self) -> int:
+        """Bits that the largest code takes."""
+        return (self.n_codes - 1).bit_length()
+
+    def encode(self, images: Any) -> list[int]:
+        """Images (n, ...) of integers 0 … L − 1, each of ``shape`` or flat → n integers.
+
+        Raises ValueError if the shape does not fit, or a pixel is none of the levels.
+        """
+        words = _words(self.digits(images), self.base)
+        step, codes = self.base ** _word_length(self.base), []
+        for row in words.tolist():
+            code = 0
+            for word in row:
+                code = code * step + word
+            codes.append(code)
+        return codes
+
+    def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
+        """n integers → images (n, *shape). Raises ValueError for an integer that is no image's code."""
+        length = _word_length(self.base)
+        n_words = -(-len(self.places) // length)
+        step = self.base**length
+        words = np.empty((len(codes), n_words), np.int64)
+        for row, code in zip(words, codes, strict=True):
+            if not 0 <= code < self.n_codes:
+                raise ValueError(
+                    f"a code of {int(code).bit_length()} bits came; expected integers from 0 up to "
+                    f"{self.base}^{len(self.places)} − 1, of {self.n_bits} bits"
+                )
+            for place in range(n_words)[::-1]:
+                code, row[place] = divmod(code, step)
+        powers = self.base ** np.arange(length)[::-1]
+        digits = (words[:, :, None] // powers % self.base).reshape(len(codes), -1)
+        return self._images(digits[:, digits.shape[1] - len(self.places) :])
+
+    def digits(self, images: Any) -> Int[np.ndarray, "n m"]:
+        """The digits of each image's code, the most significant first. Raises what ``encode`` raises."""
+        pixels = _pixels(images, self.shape, self.levels)
+        if self.order.of_bits:
+            pixels = _bits(pixels, self.n_planes).reshape(len(pixels), -1)
+        return pixels[:, self.places]
+
+    def through_double(self, codes: Sequence[int]) -> list[int]:
+        """What is left of codes after one double each: code / base^m, rounded to the nearest double.
+
+        As a whole number most codes would exceed the largest double, 2¹⁰²⁴; as a fraction the leading
+        53 bits after any zeros stay, and below 2⁻¹⁰⁷⁴ nothing does.
+        """
+        # Python's quotient of two integers is the nearest double to the exact one.
+        kept = [int(Fraction(code / self.n_codes) * self.n_codes) for code in codes]
+        return [min(code, self.n_codes - 1) for code in kept]
+
+    def kept_by_double(self, images: Any) -> Int[np.ndarray, " n"]:
+        """How many leading digits of each image's code come back from one double unchanged.
+
+        Digits are pixels, or bits where the order is one of bits. Zeros at the front count, although
+        they take no room in a double.
+        """
+        digits = self.digits(images)
+        codes = self.through_double(self.encode(images))
+        # Read as digits: bits that a double has spoilt may spell a level that there is not.
+        return n_leading(ImageCoder((len(self.places),), self.base).decode(codes) == digits)
+
+    def _images(self, digits: Int[np.ndarray, "n m"]) -> Int[np.ndarray, "n ..."]:
+        pixels = np.empty_like(digits)
+        pixels[:, self.places] = digits
+        if self.order.of_bits:
+            pixels = _from_bits(pixels.reshape(len(digits), -1, self.n_planes))
+            if pixels.size and (highest := pixels.max()) >= self.levels:
+                raise ValueError(f"a code holds a pixel of level {highest}; levels={self.levels}")
+        return pixels.reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True)
+class Scrambled:
+    """An arbitrary code, as exact as another one: each integer times a drawn factor, modulo base^m.
+
+    A factor without a common divisor with the base permutes all codes, and every digit of the product
+    depends on all less significant ones. An order of bits, even a drawn one, does not mix bits: images
+    that are alike share the leading ones.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import ImageCoder, Scrambled
+    >>> code = Scrambled(ImageCoder((1, 2), levels=16))
+    >>> [code.decode([number]).ravel().tolist() for number in code.encode([[3, 15]])]
+    [[3, 15]]
+    """
+
+    coder: ImageCoder
+    seed: int = 0
+
+    @cached_property
+    def factor(self) -> int:
+        """Drawn from all numbers without a common divisor with the base."""
+        rng = np.random.default_rng(self.seed)
+        while True:
+            drawn = int.from_bytes(rng.bytes(-(-self.coder.n_bits // 8)), "big") % self.coder.n_codes
+            if gcd(drawn, self.coder.base) == 1:
+                return drawn
+
+    def encode(self, images: Any) -> list[int]:
+        """As ``ImageCoder.encode``."""
+        return [code * self.factor % self.coder.n_codes for code in self.coder.encode(images)]
+
+    def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
+        """As ``ImageCoder.decode``."""
+        inverse = pow(self.factor, -1, self.coder.n_codes)
+        return self.coder.decode([code * inverse % self.coder.n_codes for code in codes])
+
+
+def n_leading(right: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
+    """How many entries are true before the first that is not."""
+    return np.asarray(np.where(right.all(axis=1), right.shape[1], right.argmin(axis=1)))
+
+
+def _pixels(images: Any, shape: tuple[int, ...], levels: int) -> Int[np.ndarray, "n P"]:
+    array = np.asarray(images)
+    if array.shape[1:] not in (tuple(shape), (prod(shape),)):
+        raise ValueError(
+            f"images of shape {array.shape} came; expected (n, {', '.join(map(str, shape))}) or "
+            f"(n, {prod(shape)})"
+        )
+    flat = array.reshape(len(array), -1)
+    if flat.size and not np.all((flat >= 0) & (flat < levels) & (flat == np.floor(flat))):
+        raise ValueError(
+            f"pixels run from {flat.min():g} to {flat.max():g}; expected integers from 0 to "
+            f"levels − 1 = {levels - 1}: scale and round them"
+        )
+    return flat.astype(np.int64)
+
+
+def _depth(shape: tuple[int, ...]) -> int:
+    """Bits that an index along the longest side takes."""
+    return (max(shape) - 1).bit_length()
+
+
+def _bits(values: Int[np.ndarray, "a b"], n: int) -> Int[np.ndarray, "a b n"]:
+    """The last n bits, the most significant first."""
+    return np.asarray(values[..., None] >> np.arange(n)[::-1] & 1)
+
+
+def _from_bits(bits: Int[np.ndarray, "*a n"]) -> Int[np.ndarray, "*a"]:
+    values: np.ndarray = bits @ (1 << np.arange(bits.shape[-1])[::-1])
+    return values
+
+
+def _word_length(base: int) -> int:
+    """The most digits that make a number below ``WORD``."""
+    length = 1
+    while base ** (length + 1) <= WORD:
+        length += 1
+    return length
+
+
+def _words(digits: Int[np.ndarray, "n m"], base: int) -> Int[np.ndarray, "n w"]:
+    """Digits gathered into words, the first filled up with zeros at its front."""
+    length = _word_length(base)
+    filled = np.pad(digits, ((0, 0), (-digits.shape[1] % length, 0)))
+    words: np.ndarray = filled.reshape(len(digits), -1, length) @ base ** np.arange(length)[::-1]
+    return words

@@ -1,0 +1,64 @@
+"""What is to be predicted: numbers as they are, classes as outputs of ±1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.utils import check_array
+
+from isthmus.data.checks import check_integer
+
+
+def as_targets(y: Any, n: int) -> tuple[Float[np.ndarray, "n K"], int]:
+    """Numbers as columns, classes as outputs of ±1; and how many classes, 0 for numbers."""
+    targets = np.asarray(y)
+    if targets.ndim not in (1, 2) or len(targets) != n:
+        raise ValueError(f"y of shape {targets.shape} for {n} rows: expected ({n},) or ({n}, K)")
+    if targets.dtype.kind == "f":
+        return check_array(targets.reshape(n, -1), dtype=np.float64, input_name="y"), 0
+    classes, index = np.unique(targets, return_inverse=True)
+    if targets.ndim != 1 or len(classes) < 2:
+        raise ValueError(
+            f"y of type {targets.dtype} and shape {targets.shape} with {len(classes)} values: classes "
+            f"are expected as ({n},) with two or more values; make numbers floating-point"
+        )
+    return signs(index, len(classes)), len(classes)
+
+
+def signs(index: Int[np.ndarray, " n"], n_classes: int) -> Float[np.ndarray, "n K"]:
+    """±1 for two classes; for more, +1 in the class's own column and −1 in the others."""
+    if n_classes == 2:
+        return np.asarray(2.0 * index[:, None] - 1.0)
+    return np.asarray(2.0 * np.eye(n_classes)[index] - 1.0)
+
+
+def classes_of(outputs: Float[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
+    """The class that outputs stand for."""
+    if outputs.shape[1] == 1:
+        return np.asarray(outputs[:, 0] > 0, dtype=np.int64)
+    return np.asarray(np.argmax(outputs, axis=1))
+
+
+def training_rows(n_train: Any, n: int) -> int:
+    """How many of n rows are learnt from, half unless told: two at least, and some stay for the test."""
+    n_train = n // 2 if n_train is None else check_integer("n_train", n_train, 2)
+    if not 1 < n_train < n:
+        raise ValueError(
+            f"n_train={n_train} of {n} rows: two are needed to learn from, and some to test on"
+        )
+    return int(n_train)
+
+
+def with_noise(
+    y: Float[np.ndarray, "n K"], n_classes: int, noise: float, rng: np.random.Generator
+) -> Float[np.ndarray, "n K"]:
+    """Of classes the share ``noise`` of rows is given another class; to numbers, noise is added."""
+    if not noise:
+        return y
+    if not n_classes:
+        return np.asarray(y + noise * rng.standard_normal(y.shape))
+    moved = rng.random(len(y)) < noise
+    steps = np.where(moved, rng.integers(1, n_classes, len(y)), 0)
+    return signs((classes_of(y) + steps) % n_classes, n_classes)

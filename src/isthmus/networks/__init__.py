@@ -1,0 +1,1 @@
+"""Networks: layers, pairs of encoder and decoder, frames of coordinates, fitted modules."""

@@ -1,0 +1,176 @@
+"""Many maps in one frame: their coordinates turned onto one another, and what they give on average.
+
+Two fits of one map may differ by a rotation or a reflection of the coordinates, which says nothing of
+the data. Generalised Procrustes analysis (Gower 1975, "Generalized Procrustes analysis", Psychometrika
+40:33) takes it out: each member's coordinates are turned onto the consensus, the mean of all so turned.
+Lengths stay as they are, because coordinates have a unit, so that a difference in length is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from isthmus.networks.frames import Frame
+from isthmus.networks.layers import single
+
+CONVERGED = 1e-9
+MOST_ROUNDS = 1000
+"""Rounds of turning onto the consensus; about ten are needed, and many where members have little in
+common."""
+
+
+class Alignment(eqx.Module):
+    """z ↦ (z − origin) rotation + center, for each member: a rotation or reflection about its mean."""
+
+    rotations: Float[Array, "M d d"]
+    origins: Float[Array, "M d"]
+    center: Float[Array, " d"]
+
+
+def align(coordinates: Float[np.ndarray, "M n d"], rows: Float[np.ndarray, "n D"]) -> Alignment:
+    """The alignment of members' coordinates of the same rows: least squares over rows and members.
+
+    The consensus is canonical: uncorrelated coordinates in the order of their variance, and the largest
+    covariance of each with a feature of ``rows`` positive. Its mean is that of the members' means.
+    """
+    origins = coordinates.mean(axis=1)
+    centred = coordinates - origins[:, None]
+    consensus = centred[0]
+    rotations = onto(centred, consensus)
+    for _ in range(MOST_ROUNDS):
+        before, consensus = consensus, np.mean(centred @ rotations, axis=0)
+        rotations = onto(centred, consensus)
+        if np.linalg.norm(consensus - before) <= CONVERGED * np.linalg.norm(consensus):
+            break
+    consensus = np.mean(centred @ rotations, axis=0)
+    rotations = rotations @ _canonical_rotation(consensus, rows)
+    return Alignment(single(rotations), single(origins), single(origins.mean(axis=0)))
+
+
+def onto(
+    coordinates: Float[np.ndarray, "M n d"], target: Float[np.ndarray, "n d"]
+) -> Float[np.ndarray, "M d d"]:
+    """The orthogonal R that is least in ‖Z R − target‖: U Vᵀ, with Zᵀ target = U S Vᵀ."""
+    left, _, right = np.linalg.svd(np.swapaxes(coordinates, 1, 2) @ target)
+    rotations: np.ndarray = left @ right
+    return rotations
+
+
+def _canonical_rotation(
+    consensus: Float[np.ndarray, "n d"], rows: Float[np.ndarray, "n D"]
+) -> Float[np.ndarray, "d d"]:
+    _, axes = np.linalg.eigh(consensus.T @ consensus)
+    axes = axes[:, ::-1]
+    loadings = (rows - rows.mean(axis=0)).T @ (consensus @ axes)  # (D, d)
+    largest = np.argmax(np.abs(loadings), axis=0)
+    signed: np.ndarray = axes * np.where(loadings[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+    return signed
+
+
+class MeanMap(eqx.Module):
+    """Maps in one frame: coordinates are the mean of the aligned ones, a row the mean of all decodings.
+
+    ``members`` is a ``DataMap`` whose arrays have a leading axis, one entry for each member.
+    """
+
+    members: Any
+    alignment: Alignment
+    center: Float[Array, " D"]
+
+    @property
+    def frame(self) -> Frame:
+        """The mean of canonical coordinates is used as it is."""
+        d = self.alignment.center.shape[0]
+        return Frame(single(np.eye(d)), single(np.eye(d)), single(np.zeros(d)))
+
+    def encode(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        return self.encode_centred(x - self.center)
+
+    def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
+        return self.decode_centred(z) + self.center
+
+    def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        return self._mean_and_squares(x)[0]
+
+    def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
+        def of_member(parts: tuple[Any, Array, Array]) -> Array:
+            member, rotation, origin = parts
+            own = (z - self.alignment.center) @ rotation.T + origin
+            x: Array = member.decode_centred(own) + (member.center - self.center)
+            return x
+
+        return over_members(of_member, self._parts)[0]
+
+    def spread(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        """Standard deviation over the members (divisor M − 1) of aligned coordinates; x is centred."""
+        return jnp.sqrt(self._mean_and_squares(x)[1] / (len(self.alignment.origins) - 1))
+
+    @property
+    def _parts(self) -> tuple[Any, Array, Array]:
+        return self.members, self.alignment.rotations, self.alignment.origins
+
+    def _mean_and_squares(self, x: Float[Array, "... D"]) -> tuple[Array, Array]:
+        def of_member(parts: tuple[Any, Array, Array]) -> Array:
+            member, rotation, origin = parts
+            z: Array = member.encode_centred(x + (self.center - member.center))
+            return (z - origin) @ rotation + self.alignment.center
+
+        return over_members(of_member, self._parts)
+
+
+class MeanPredictor(eqx.Module):
+    """Predictors as one: the mean of their predictions, raw rows in.
+
+    ``members`` is a ``Predictor`` whose arrays have a leading axis, one entry for each member.
+    """
+
+    members: Any
+    center: Float[Array, " D"]
+    target_center: Float[Array, " K"]
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
+        return self.centred(x - self.center) + self.target_center
+
+    def centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
+        """Of centred rows, and without the center of the targets."""
+
+        def of_member(member: Any) -> Array:
+            y: Array = member.centred(x + (self.center - member.center)) + member.target_center
+            return y - self.target_center
+
+        return over_members(of_member, self.members)[0]
+
+
+def over_members(function: Callable[[Any], Array], parts: Any) -> tuple[Array, Array]:
+    """Mean of ``function`` over the members, and the sum of its squared deviations (Welford 1962).
+
+    ``parts`` have a leading axis of members. One member after the other is applied, so that memory does
+    not grow with their number.
+    """
+    arrays, static = eqx.partition(parts, eqx.is_array_like)
+
+    def add(carry: tuple[Array, Array, Array], own: Any) -> tuple[tuple[Array, Array, Array], None]:
+        count, mean, squares = carry
+        value = function(eqx.combine(own, static))
+        ahead = value - mean
+        mean = mean + ahead / (count + 1)
+        return (count + 1, mean, squares + ahead * (value - mean)), None
+
+    first = jax.eval_shape(
+        lambda: function(eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), static))
+    )
+    nothing = jnp.zeros(first.shape, first.dtype)
+    (_, mean, squares), _ = jax.lax.scan(add, (jnp.zeros(()), nothing, nothing), arrays)
+    return mean, squares
+
+
+def stacked(networks: Sequence[Any]) -> Any:
+    """Networks of one structure as one, with a leading axis in every array."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *networks)

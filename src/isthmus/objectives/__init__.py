@@ -1,0 +1,1 @@
+"""What training minimises: losses, noise, and the objectives that are made of them."""

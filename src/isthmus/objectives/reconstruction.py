@@ -1,0 +1,41 @@
+"""The objective of a map: how far what it gives back is from what went in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from isthmus.objectives.losses import Loss
+from isthmus.objectives.noise import Corruption
+
+
+class Reconstruction(eqx.Module):
+    """loss(u, decode(encode(ũ))) on scaled rows u, with ũ the corrupted row, if there is a corruption.
+
+    Rows may carry numbers that the corruption needs on their right. With several ``draws`` the loss is
+    the mean over as many corruptions of each row.
+    """
+
+    loss: Loss = eqx.field(static=True)
+    corruption: Corruption | None = None
+    draws: int = eqx.field(static=True, default=1)
+
+    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+        if self.corruption is None:
+            return self.loss(batch, network.decode(network.encode(batch)))
+        n_features = batch.shape[1] - self.corruption.n_aside
+        u, aside = batch[:, :n_features], batch[:, n_features:]
+        if self.draws == 1:
+            return self._of_one_draw(network, u, aside, key)
+        keys = jax.random.split(key, self.draws)
+        losses: Array = jax.vmap(lambda k: self._of_one_draw(network, u, aside, k))(keys)
+        return losses.mean(axis=0)
+
+    def _of_one_draw(
+        self, network: Any, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
+    ) -> Float[Array, " n"]:
+        assert self.corruption is not None
+        return self.loss(u, network.decode(network.encode(self.corruption(u, aside, key))))

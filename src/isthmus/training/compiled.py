@@ -1,0 +1,221 @@
+"""The compiled part of the loop: passes over a block, and the judgement where an epoch ends.
+
+``passes_over`` is pure: all that it knows comes in and all that it changes goes out, so that one program
+may run it for one network, or for many side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from isthmus.training.solvers import Solver
+
+
+class Objective(Protocol):
+    """What is minimised: pure, one loss per row of a batch of scaled rows.
+
+    One that changes in the course of training has two methods more: ``at(progress)`` gives the
+    objective at that share of all steps, ``steady()`` one that stays as it is at the end.
+    """
+
+    def __call__(self, network: Any, batch: Float[Array, "n D"], key: Array) -> Float[Array, " n"]: ...
+
+
+class HeldOutRows(Protocol):
+    """Held-out rows in equal chunks, the last one padded; ``valid`` is 1 on the rows that count."""
+
+    @property
+    def rows(self) -> Any:
+        """(chunks, rows, D)"""
+
+    @property
+    def valid(self) -> Any:
+        """(chunks, rows)"""
+
+
+class State(eqx.Module):
+    """What compiled calls hand on: weights, optimiser, counters, and the best so far.
+
+    ``epoch`` counts evaluated epochs from −1, "nothing yet": the first pass only evaluates the start.
+    ``best_margin`` is the best epoch's advance on the start in standard errors of that difference.
+    """
+
+    weights: Any
+    optimiser: Any
+    step: Int[Array, ""]
+    epoch: Int[Array, ""]
+    loss_sum: Float[Array, ""]
+    finite: Bool[Array, ""]
+    start_losses: Float[Array, "chunks rows"]
+    best_weights: Any
+    best_loss: Float[Array, ""]
+    best_epoch: Int[Array, ""]
+    best_margin: Float[Array, ""]
+
+
+class Call(NamedTuple):
+    """What one compiled call is told. Arrays all, so that another value compiles nothing anew."""
+
+    n_passes: Any
+    is_first: Any
+    ends_epoch: Any
+    steps_per_epoch: Any
+    n_steps: Any
+    peak: Any
+    patience: Any
+    seed: Any
+
+
+def start_state(
+    weights: Any, optimiser: Any, held_out: HeldOutRows | None, members: tuple[int, ...] = ()
+) -> State:
+    """Where training begins, on the device; ``members`` is the leading axis of several."""
+    weights = jax.device_put(weights)
+    counted = (*members, 0, 0) if held_out is None else held_out.valid.shape
+    scalars: dict[str, Any] = {
+        "step": np.full(members, 0, np.int32),
+        "epoch": np.full(members, -1, np.int32),
+        "loss_sum": np.full(members, 0, np.float32),
+        "finite": np.full(members, True),
+        "start_losses": np.zeros(counted, np.float32),
+        "best_loss": np.full(members, np.inf, np.float32),
+        "best_epoch": np.full(members, -1, np.int32),
+        "best_margin": np.full(members, -np.inf, np.float32),
+    }
+    return State(weights=weights, optimiser=optimiser, best_weights=weights, **jax.device_put(scalars))
+
+
+def passes_over(
+    static_part: tuple[Objective, Objective, Solver, Any],
+    state: State,
+    block: Float[Array, "rows D"],
+    orders: Int[Array | np.ndarray, "passes steps batch"],
+    held_out: HeldOutRows | None,
+    call: Call,
+    axis: str | None = None,
+) -> tuple[State, Float[Array, "passes 4"]]:
+    """Pass over the block ``call.n_passes`` times; evaluate, and record, where an epoch ends.
+
+    ``axis`` is that of the members, where there are several: then the loop goes on while any of them
+    does, and what branches depend on is the same for all, so that a branch stays one.
+    """
+    objective, held_out_objective, solver, static = static_part
+    key = jax.random.key(call.seed)
+
+    def batch_loss(weights: Any, batch: Array, step: Array) -> Array:
+        network = eqx.combine(weights, static)
+        now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
+        return jnp.mean(now(network, batch, jax.random.fold_in(key, step)))
+
+    def train_step(state: State, order: Int[Array, " batch"]) -> tuple[State, None]:
+        batch = block[order]
+        loss, gradient = jax.value_and_grad(batch_loss)(state.weights, batch, state.step)
+        update, optimiser = solver.update(
+            gradient, state.optimiser, state.weights, loss, lambda w: batch_loss(w, batch, state.step)
+        )
+        rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
+        weights = jax.tree.map(lambda w, u: w - rate * u, state.weights, update)
+        new = (weights, optimiser, state.step + 1, state.loss_sum + loss)
+        return eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new), None
+
+    def one_pass(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
+        done, before, records = carry
+        is_start = call.is_first & (done == 0)
+        state = jax.lax.cond(
+            is_start, lambda s: s, lambda s: jax.lax.scan(train_step, s, orders[done])[0], before
+        )
+        after = jax.lax.cond(
+            call.ends_epoch | is_start,
+            lambda s: end_epoch(s, records.at[done].set),
+            lambda s: (eqx.tree_at(lambda s: s.finite, s, jnp.isfinite(s.loss_sum)), records),
+            state,
+        )
+        if axis is not None:
+            after = kept_where_ended(after, (before, records))
+        return done + 1, *after
+
+    def kept_where_ended(after: tuple[State, Array], before: tuple[State, Array]) -> tuple[State, Array]:
+        trains = has_reason_to_go_on(before[0])
+        kept: tuple[State, Array] = jax.lax.cond(
+            ~_of_any(~trains, axis),
+            lambda: after,
+            lambda: jax.tree.map(lambda new, old: jnp.where(trains, new, old), after, before),
+        )
+        return kept
+
+    def end_epoch(state: State, record: Any) -> tuple[State, Array]:
+        train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
+        network = eqx.combine(state.weights, static)
+        held_out_loss, losses, margin = _judge(
+            held_out_objective, network, held_out, state.start_losses, state.epoch < 0, key
+        )
+        finite = jnp.isfinite(state.loss_sum) & (jnp.isfinite(held_out_loss) | (held_out is None))
+        better = finite & ((held_out_loss < state.best_loss) | (held_out is None))
+        epoch = state.epoch + 1
+        rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
+        best = (state.weights, held_out_loss, epoch, margin)
+        so_far = (state.best_weights, state.best_loss, state.best_epoch, state.best_margin)
+        best = jax.lax.cond(better, lambda: best, lambda: so_far)
+        state = eqx.tree_at(
+            lambda s: (
+                *(s.best_weights, s.best_loss, s.best_epoch, s.best_margin),
+                *(s.epoch, s.loss_sum, s.finite, s.start_losses),
+            ),
+            state,
+            (*best, epoch, jnp.zeros_like(state.loss_sum), finite, losses),
+        )
+        return state, record(jnp.stack([epoch.astype(jnp.float32), train_loss, held_out_loss, rate]))
+
+    def has_reason_to_go_on(state: State) -> Array:
+        return jnp.asarray(state.finite & (state.epoch - state.best_epoch < call.patience))
+
+    def goes_on(carry: tuple[Array, State, Array]) -> Array:
+        done, state, _ = carry
+        trains = has_reason_to_go_on(state)
+        return jnp.asarray((done < call.n_passes) & _of_any(trains, axis))
+
+    records = jnp.full((orders.shape[0], 4), -1.0)
+    _, state, records = jax.lax.while_loop(goes_on, one_pass, (jnp.int32(0), state, records))
+    return state, records
+
+
+def _of_any(flag: Bool[Array, ""], axis: str | None) -> Bool[Array, ""]:
+    """Whether it is true of any member."""
+    if axis is None:
+        return flag
+    count: Array = jax.lax.psum(flag.astype(jnp.int32), axis)  # type: ignore[no-untyped-call]
+    return count > 0
+
+
+def _judge(
+    objective: Objective,
+    network: Any,
+    held_out: HeldOutRows | None,
+    start_losses: Float[Array, "chunks rows"],
+    is_start: Bool[Array, ""],
+    key: Array,
+) -> tuple[Float[Array, ""], Float[Array, "chunks rows"], Float[Array, ""]]:
+    """Mean held-out loss, the start's losses, and the advance on the start in standard errors."""
+    if held_out is None:
+        return jnp.float32(jnp.nan), start_losses, jnp.float32(jnp.inf)
+
+    def of_chunk(chunk: tuple[Array, Array]) -> Array:
+        number, rows = chunk
+        return objective(network, rows, jax.random.fold_in(key, number))
+
+    losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
+    count = jnp.sum(held_out.valid)
+    start_losses = jnp.where(is_start, losses, start_losses)
+    advance = (start_losses - losses) * held_out.valid
+    mean = jnp.sum(advance) / count
+    variance = jnp.sum(jnp.square(advance - mean) * held_out.valid) / jnp.maximum(1.0, count - 1)
+    error = jnp.sqrt(variance / count)
+    # One row gives no error, so no evidence.
+    margin = jnp.where((mean > 0) & (count > 1), mean / jnp.maximum(error, 1e-30), -jnp.inf)
+    return jnp.sum(losses * held_out.valid) / count, start_losses, margin

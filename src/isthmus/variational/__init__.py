@@ -1,0 +1,1 @@
+"""The variational auto-encoder: priors, likelihoods, probabilistic PCA, the bound, and inference."""

@@ -1,0 +1,369 @@
+"""The variational auto-encoder: a map that says how sure it is, and can be sampled.
+
+The encoder gives a normal distribution N(μ(x), σ²(x)) of the coordinates, and noise in the bottleneck is
+learnt instead of chosen (lecture notes, "Variational auto-encoders"; Kingma & Welling 2014,
+arXiv:1312.6114; β after Higgins et al. 2017, "β-VAE"). ``elbo.py`` has the objective, ``ppca.py`` the
+start.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.data.checks import check_real, check_rows
+from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.data.sources import row_blocks
+from isthmus.estimators.fitting import Prepared, Start, Task, TrainedMap, input_noise_for
+from isthmus.estimators.plan import Plan
+from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.frames import Frame, permuting_frame
+from isthmus.networks.layers import Activation, single
+from isthmus.objectives.losses import Loss, Squared
+from isthmus.training.loop import TrainingResult
+from isthmus.variational.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, with_fill
+from isthmus.variational.likelihoods import Gaussian, Likelihood, check_likelihood
+from isthmus.variational.ppca import FilledRows
+from isthmus.variational.priors import Prior, StandardNormal, check_prior
+from isthmus.variational.start import any_missing, at_ppca, example_pair
+
+LEAST_VARIANCE_OF_MEAN = 0.01
+"""A coordinate whose μ varies less over the rows is inactive (Burda et al. 2016, arXiv:1509.00519)."""
+
+MOST_ROWS_LOOKED_AT = 10_000
+"""Rows that KL and variance of each coordinate are averaged over, evenly spaced."""
+
+LEFT_OUT = 0.2
+"""Share of the entries that the encoder does not see in training, where some are missing anyway.
+
+Without it the likelihood would be measured on entries that the encoder knows, and what is imputed
+would be less sure than it says."""
+
+JUDGING_DRAWS = 4
+"""Draws per row that an epoch is judged by."""
+
+SCORING_DRAWS = 32
+"""Draws per row that ``score`` averages over: its error is about a nat divided by √(32 n)."""
+
+
+class CollapseWarning(UserWarning):
+    """Some coordinates of a variational auto-encoder carry nothing."""
+
+
+class VariationalAutoencoder(TrainedMap):
+    """A map to coordinates with their uncertainty, and a model of the data that can be sampled.
+
+    The encoder gives mean μ and standard deviation σ of each coordinate, z = μ + σ ε; the decoder gives
+    the mean of a row. Training raises the evidence lower bound (ELBO) of log p(x), in nats per row. It
+    begins at probabilistic PCA, the exact answer for linear maps; a tenth of the rows is held out
+    to choose the epoch, and one replaces probabilistic PCA only if it is better by more than chance.
+
+    ``transform`` gives μ. Coordinates come in the order of the variance of μ, with the largest average
+    loading positive, in the prior's units. ``isthmus.posterior`` gives μ and σ, ``isthmus.sample`` new
+    rows, ``isthmus.log_likelihood`` a sharper bound, ``isthmus.impute`` the missing entries.
+
+    Missing entries, NaN, are left out of the likelihood everywhere. The encoder sees them filled by
+    probabilistic PCA and, if it was trained with any, is told which.
+
+    Parameters
+    ----------
+    n_components : int, default 2
+        Coordinates d, at most min(n, D). Some may stay unused; a warning then says which.
+    prior : prior, default StandardNormal()
+        One of ``isthmus.priors``: ``StandardNormal``, ``Uniform``, ``Mixture``; or an object with
+        ``log_density`` and ``sample``.
+    likelihood : likelihood, default Gaussian()
+        One of ``isthmus.likelihoods``: ``Gaussian``, ``Bernoulli``, ``Poisson``, ``NegativeBinomial``;
+        or a function that gives a distribution of your own. ``Gaussian()`` learns its standard
+        deviation.
+    beta : float, default 1.0
+        Weight of the KL divergence; 1 is the bound itself, more gives fewer, smoother coordinates.
+    warm_up : float, default 0.0
+        Share of training in which the weight climbs from 0 to ``beta``. None, because training begins
+        where every coordinate that is worth its cost is in use, and images do best with that. Where the
+        data curve far more than they scatter, as a swiss roll does, 0.5 lets the map bend before its
+        coordinates have to pay.
+    free_bits : float, default 0.0
+        Nats of KL that each coordinate has for nothing, so that it is not given up.
+    input_noise : float or None, default None
+        Standard deviation of noise that is added to what the encoder sees in training, in units of a
+        feature's spread. ``None`` chooses it as ``isthmus.Autoencoder`` does. If the data have missing
+        entries, a fifth of the others is left out of what it sees as well, anew in each step.
+    widths, decoder_widths, activation, skip, skip_links, scaling, solver, learning_rate, batch_size, \
+max_epochs, validation_fraction, patience, warm_start, random_state, verbose
+        As for ``isthmus.Autoencoder``, with the same defaults for the same reasons. With
+        ``warm_start`` prior and likelihood go on from where they are, too.
+
+    Attributes
+    ----------
+    validation_loss_, pca_validation_loss_ : float
+        Mean −ELBO (with ``beta``) on the held-out rows in nats, of the model and of probabilistic PCA.
+    kl_ : (d,) array
+        Mean KL divergence of each coordinate from the prior, in nats: what it carries.
+    active_ : (d,) array of bool
+        Whether the variance of μ over the rows is above 0.01.
+    history_, best_epoch_, input_noise_, scaling_, network_, n_components_, n_features_in_, \
+feature_names_in_
+        As for ``isthmus.Autoencoder``.
+
+    Raises
+    ------
+    ValueError, TypeError, DivergenceError
+        As ``isthmus.Autoencoder``; ValueError for a column without any value, and for data on which the
+        likelihood is not defined.
+
+    Warns
+    -----
+    CollapseWarning
+        If coordinates carry nothing: which, and what to change.
+    NoImprovementWarning
+        If no epoch beat probabilistic PCA.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = isthmus.VariationalAutoencoder(2, widths=(64,), max_epochs=20, random_state=0).fit(X)
+    >>> mean, std = isthmus.posterior(model, X)  # (1797, 64) → (1797, 2) each
+    >>> isthmus.sample(model, 5, random_state=0).shape
+    (5, 64)
+    >>> model.active_.tolist()
+    [True, True]
+    """
+
+    YARDSTICK = "probabilistic PCA"
+    REMEDY = (
+        "More rows may change that; so may warm_up=0.5, or other n_components. If not, these data are "
+        "flat, and the model is the Gaussian that fits them"
+    )
+
+    input_noise_: float
+    kl_: Float[np.ndarray, " d"]
+    active_: Bool[np.ndarray, " d"]
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        prior: Prior | Any = StandardNormal(),
+        likelihood: Likelihood | Any = Gaussian(),
+        beta: float = 1.0,
+        warm_up: float = 0.0,
+        free_bits: float = 0.0,
+        input_noise: float | None = None,
+        widths: Sequence[int] = (512, 256),
+        decoder_widths: Sequence[int] | None = None,
+        activation: str | Activation | Sequence[str | Activation] = "silu",
+        skip: str | None = "pca",
+        skip_links: bool = False,
+        scaling: str | None = None,
+        solver: str | optax.GradientTransformation = "adam",
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        max_epochs: int | None = None,
+        validation_fraction: float = 0.1,
+        patience: int | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.prior = prior
+        self.likelihood = likelihood
+        self.beta = beta
+        self.warm_up = warm_up
+        self.free_bits = free_bits
+        self.input_noise = input_noise
+        self.widths = widths
+        self.decoder_widths = decoder_widths
+        self.activation = activation
+        self.skip = skip
+        self.skip_links = skip_links
+        self.scaling = scaling
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, x_error: Any = None) -> Self:
+        """Learn the map from rows (n, D), NaN where an entry is missing; ``y`` is ignored.
+
+        ``x_error`` are known standard deviations of the entries in their units, (n, D), (D,) or one
+        number; with a Gaussian likelihood their squares add to its variance, so that an uncertain
+        entry counts for less. One that is uncertain by more than its feature's interquartile range is
+        as good as missing.
+        """
+        if x_error is not None and not isinstance(self.likelihood, Gaussian):
+            raise ValueError(
+                f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
+                "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
+            )
+        return self._fit(X, x_error)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.
+
+        In the data's units and with every constant, so that it compares with other densities of the
+        same data. Several draws per row, the same in every call.
+        """
+        return float(np.mean(evidence_lower_bound(self, X)))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _check_parameters(self) -> None:
+        check_prior(self.prior)
+        check_likelihood(self.likelihood)
+        check_real("beta", self.beta, 0.0)
+        check_real("warm_up", self.warm_up, 0.0, 1.0, closed=True)
+        check_real("free_bits", self.free_bits, 0.0, closed=True)
+        if self.input_noise is not None:
+            check_real("input_noise", self.input_noise, 0.0, closed=True)
+
+    def _at_pca(
+        self,
+        rows: Any,
+        plan: Plan,
+        rng: np.random.Generator,
+        errors: Float[np.ndarray, "n D"] | None = None,
+    ) -> Start:
+        return at_ppca(self, rows, plan, rng, errors)
+
+    def _example_pair(self, plan: Plan) -> VariationalPair:
+        return example_pair(self, plan)
+
+    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        has_errors = data.errors is not None
+        aside = np.asarray(data.errors / data.scaling.scale, np.float32) if has_errors else None
+        noise = self.input_noise
+        if noise is None:
+            noise = self.input_noise_ if start.is_fitted else self._typical_gap(data, start)
+        knows_what_is_missing = start.pair.encoder.knows_what_is_missing(data.rows.shape[1])
+        objective = NegativeELBO.of(
+            self.beta,
+            self.warm_up,
+            self.free_bits,
+            input_noise=noise * data.scaling.spread,
+            left_out=LEFT_OUT if knows_what_is_missing else 0.0,
+            errors=has_errors,
+        )
+        return Task(
+            objective,
+            NegativeELBO.of(self.beta, draws=JUDGING_DRAWS, errors=has_errors),
+            aside,
+            {"input_noise_": noise},
+        )
+
+    def _job(
+        self,
+        data: RowsOfTraining,
+        task: Task,
+        plan: Plan,
+        start: Start,
+        rng: np.random.Generator,
+        held_out_rows: Int[np.ndarray, " k"] | Sequence[int] = (),
+    ) -> Prepared:
+        """Without the filling of missing entries where there are none: a third of the compilation."""
+        prepared = super()._job(data, task, plan, start, rng, held_out_rows)
+        encoder, D = start.pair.encoder, data.rows.shape[1]
+        may_miss = encoder.knows_what_is_missing(D) or (start.is_fitted and any_missing(data.rows.rows))
+        if data.errors is not None or may_miss:
+            return prepared
+        job = replace(prepared.job, network=with_fill(prepared.job.network, None))
+        return replace(prepared, job=job)
+
+    def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
+        """Between rows as the encoder sees them: with missing entries filled."""
+        errors = None if data.errors is None else data.errors / data.scaling.scale
+        filled = FilledRows(data.rows, start.pair.encoder.fill.value, errors)
+        return input_noise_for(filled, data.train_rows, data.scaling.spread)
+
+    @property
+    def _widest(self) -> int:
+        """Filling missing entries takes a matrix (d, d) for each row."""
+        return max(super()._widest, self.n_components_**2)
+
+    def _output_loss(self) -> Loss:
+        """The pair's ``decode`` is the mean already."""
+        return Squared()
+
+    def _frame(self, pair: VariationalPair, scaled: ScaledRows) -> Frame:
+        return permuting_frame(pair, scaled)
+
+    def _adopt(self, result: TrainingResult, rows: ScaledRows, task: Task, start: Start) -> None:
+        super()._adopt(result, rows, task, start)
+        some = rows[:: -(-rows.shape[0] // MOST_ROWS_LOOKED_AT)]
+        terms, means = [], []
+        for _, block in row_blocks(some):
+            mean, divergence = _mean_and_kl(self.network_.pair, single(block))
+            means.append(mean)
+            terms.append(divergence)
+        order = np.argmax(np.abs(np.asarray(self.network_.frame.matrix)), axis=1)
+        self.kl_ = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
+        variance = np.asarray(np.var(np.concatenate(means), axis=0, dtype=np.float64))[order]
+        self.active_ = variance > LEAST_VARIANCE_OF_MEAN
+        pair = with_fill(self.network_.pair, start.pair.encoder.fill)
+        self.network_ = replace(self.network_, pair=pair)
+
+    def _sum_up(self, prepared: Prepared, result: TrainingResult) -> None:
+        super()._sum_up(prepared, result)
+        self._warn_of_collapse()
+
+    def _warn_of_collapse(self) -> None:
+        if self.active_.all():
+            return
+        idle = np.flatnonzero(~self.active_)
+        which = ", ".join(map(str, idle))
+        warnings.warn(
+            f"{len(idle)} of {len(self.active_)} coordinates carry nothing: number {which}. The "
+            f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
+            f"noise. If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
+            f"n_components={max(1, int(self.active_.sum()))} is the same map",
+            CollapseWarning,
+            stacklevel=5,
+        )
+
+
+@eqx.filter_jit
+def _mean_and_kl(
+    pair: VariationalPair, u: Float[Array, "n D"]
+) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
+    mean, _ = pair.posterior(u)
+    noise = draw_noise(jax.random.key(0), JUDGING_DRAWS, *mean.shape)
+    return mean, bound_terms(pair, u, noise).kl
+
+
+def evidence_lower_bound(model: VariationalAutoencoder, X: Any) -> Float[np.ndarray, " n"]:
+    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of."""
+    check_is_fitted(model)
+    rows = check_rows(model, X, reset=False)
+    out = np.empty(rows.shape[0])
+    pair = model.network_.pair
+    scaled = ScaledRows(rows, model.scaling_)
+    widest = SCORING_DRAWS * max(widest_layer(pair), rows.shape[1])
+    return map_rows(lambda u: _bound(pair, u), scaled, out, widest=widest)
+
+
+@eqx.filter_jit
+def _bound(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, " n"]:
+    noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])
+    terms = bound_terms(pair, u, noise)
+    return terms.log_likelihood - terms.kl.sum(axis=-1)

@@ -1,0 +1,209 @@
+"""Priors: where a variational auto-encoder expects the coordinates z to lie.
+
+A prior keeps σ from shrinking to zero, which would make the noise in the bottleneck vanish (lecture
+notes, "Variational auto-encoders"). It has two methods, ``log_density`` and ``sample``; one with a
+closed form of its Kullback–Leibler divergence has ``kl`` too. All are in nats, one number per
+coordinate, so that a collapsed coordinate shows; the sum over coordinates is the joint value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float
+
+from isthmus.networks.layers import single
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+class Prior(Protocol):
+    """What a prior of your own has. With numbers to learn it is an Equinox module that holds them."""
+
+    def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """log p(z_k | z_1 … z_{k−1}) for each coordinate k: log p(z_k) where they are independent."""
+
+    def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        """n draws of z."""
+
+
+class StandardNormal(eqx.Module):
+    """p(z) = N(0, 1): the usual prior (Kingma & Welling 2014, arXiv:1312.6114).
+
+    KL(N(μ, σ²) ‖ p) = ½ (μ² + σ² − log σ² − 1), zero at μ = 0, σ = 1 alone.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> prior = isthmus.priors.StandardNormal()
+    >>> float(prior.kl(np.zeros(1), np.zeros(1))[0])
+    0.0
+    """
+
+    def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        return -0.5 * (jnp.square(z) + LOG_2PI)
+
+    def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        return 0.5 * (jnp.square(mean) + jnp.exp(log_var) - log_var - 1.0)
+
+    def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        return jax.random.normal(key, (n, d))
+
+    def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
+        """log p(z), all coordinates together."""
+        return jnp.sum(self.log_density(z), axis=-1)
+
+
+class Uniform(eqx.Module):
+    """p(z) flat for |z| ≤ half_width, with Gaussian flanks of width ``edge`` beyond.
+
+    The lecture notes' second choice, made proper: μ may lie anywhere in the box at no cost, and σ is
+    kept from 0, because KL(N(μ, σ²) ‖ p) has the term −log σ. A box with vertical walls would make it
+    infinite for every Gaussian; with flanks it is finite, and closed: with
+    E[(z − a)₊²] = ((μ − a)² + σ²) Φ(t) + (μ − a) σ φ(t), t = (μ − a)/σ.
+
+    ``half_width=√3`` by default: the box alone has variance 1; ``edge=0.1``, a small part of it.
+    """
+
+    half_width: float = eqx.field(static=True, default=3**0.5)
+    edge: float = eqx.field(static=True, default=0.1)
+
+    def __check_init__(self) -> None:
+        for name, value in (("half_width", self.half_width), ("edge", self.edge)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
+                raise ValueError(f"Uniform({name}={value!r}): expected a positive number")
+
+    @property
+    def log_volume(self) -> float:
+        """log of the normaliser: the box and both flanks."""
+        return float(np.log(2 * self.half_width + np.sqrt(2 * np.pi) * self.edge))
+
+    def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        outside = jnp.maximum(jnp.abs(z) - self.half_width, 0.0) / self.edge
+        return -0.5 * jnp.square(outside) - self.log_volume
+
+    def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        std = jnp.exp(0.5 * log_var)
+        outside = _mean_square_above(mean - self.half_width, std)
+        outside = outside + _mean_square_above(-mean - self.half_width, std)
+        return 0.5 * outside / self.edge**2 + self.log_volume - gaussian_entropy(log_var)
+
+    def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        where, which, how_far = jax.random.split(key, 3)
+        inside = jax.random.uniform(where, (n, d), minval=-self.half_width, maxval=self.half_width)
+        flank = self.edge * jax.random.normal(how_far, (n, d))
+        beyond = flank + jnp.sign(flank) * self.half_width
+        in_box = 2 * self.half_width / np.exp(self.log_volume)
+        return jnp.where(jax.random.uniform(which, (n, d)) < in_box, inside, beyond)
+
+    def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
+        """log p(z), all coordinates together."""
+        return jnp.sum(self.log_density(z), axis=-1)
+
+
+def _mean_square_above(gap: Float[Array, "... d"], std: Float[Array, "... d"]) -> Float[Array, "... d"]:
+    """E[max(gap + std ε, 0)²]."""
+    t = gap / std
+    return (jnp.square(gap) + jnp.square(std)) * norm.cdf(t) + gap * std * norm.pdf(t)
+
+
+class GaussianMixture(eqx.Module):
+    """Σ_j π_j N(z; m_j, diag s_j²), with all its numbers free to be learnt."""
+
+    means: Float[Array, "m d"]
+    log_vars: Float[Array, "m d"]
+    logits: Float[Array, " m"]
+
+    def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """By the chain rule: the mixture of coordinates 1 … k over that of 1 … k − 1."""
+        gap = z[..., None, :] - self.means
+        each = -0.5 * (jnp.square(gap) * jnp.exp(-self.log_vars) + self.log_vars + LOG_2PI)
+        shares = jax.nn.log_softmax(self.logits)
+        first = shares[:, None] + jnp.cumsum(each, axis=-1)  # (..., m, d)
+        joint = jax.nn.logsumexp(first, axis=-2)
+        return jnp.diff(joint, axis=-1, prepend=jnp.zeros_like(joint[..., :1]))
+
+    def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        which, where = jax.random.split(key)
+        choice = jax.random.categorical(which, self.logits, shape=(n,))
+        return self.means[choice] + jnp.exp(0.5 * self.log_vars[choice]) * jax.random.normal(
+            where, (n, d)
+        )
+
+    def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
+        """log p(z), all coordinates together."""
+        return jnp.sum(self.log_density(z), axis=-1)
+
+
+class Mixture(eqx.Module):
+    """A learnt mixture of ``n`` Gaussians (Jiang et al. 2017, arXiv:1611.05148): data in clumps.
+
+    ``n=10`` by default. It starts as about N(0, 1): means with a standard deviation of a half, variances
+    of three quarters, equal shares. Its KL divergence has no closed form; training draws it.
+    """
+
+    n: int = eqx.field(static=True, default=10)
+
+    def __check_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValueError(f"Mixture(n={self.n!r}): expected an integer of at least 1")
+
+    def __call__(self, rng: np.random.Generator, d: int) -> GaussianMixture:
+        """The mixture of d coordinates that training begins with."""
+        means = 0.5 * rng.standard_normal((self.n, d))
+        log_vars = np.full((self.n, d), np.log(0.75))
+        return GaussianMixture(*(single(a) for a in (means, log_vars, np.zeros(self.n))))
+
+
+class GivenPrior(eqx.Module):
+    """A prior of the user's own, which is no Equinox module: it has nothing to learn."""
+
+    prior: Any = eqx.field(static=True)
+
+    def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        density: Array = self.prior.log_density(z)
+        return density
+
+    def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        draws: Array = self.prior.sample(key, n, d)
+        return draws
+
+
+def check_prior(prior: Any) -> None:
+    """Raise a TypeError for anything that is no prior."""
+    is_prior = hasattr(prior, "log_density") and hasattr(prior, "sample")
+    if isinstance(prior, type) or not (is_prior or isinstance(prior, Mixture)):
+        raise TypeError(
+            f"prior={prior!r}: expected a prior such as isthmus.priors.StandardNormal(), or an object "
+            "with the methods log_density(z) and sample(key, n, d)"
+        )
+
+
+def start_prior(prior: Any, rng: np.random.Generator, d: int) -> Any:
+    """The prior as an Equinox module, where training begins."""
+    if isinstance(prior, Mixture):
+        return prior(rng, d)
+    return prior if isinstance(prior, eqx.Module) else GivenPrior(prior)
+
+
+def gaussian_entropy(log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+    """Of N(μ, σ²), in nats."""
+    return 0.5 * (log_var + LOG_2PI + 1.0)
+
+
+def kl(
+    prior: Any, mean: Float[Array, "... d"], log_var: Float[Array, "... d"], z: Float[Array, "... d"]
+) -> Float[Array, "... d"]:
+    """KL(N(mean, exp log_var) ‖ prior): closed if the prior knows it, else from the draw z."""
+    if isinstance(prior, GivenPrior) and hasattr(prior.prior, "kl"):
+        prior = prior.prior
+    if hasattr(prior, "kl"):
+        closed: Array = prior.kl(mean, log_var)
+        return closed
+    drawn: Array = -gaussian_entropy(log_var) - prior.log_density(z)
+    return drawn

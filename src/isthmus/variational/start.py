@@ -1,0 +1,116 @@
+"""Where the training of a variational map starts: at probabilistic PCA, also of incomplete rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
+from isthmus.data.rows import ScaledRows
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import row_blocks
+from isthmus.estimators.fitting import Start
+from isthmus.estimators.plan import Plan
+from isthmus.variational.elbo import VariationalPair, ppca_pair, start_pair
+from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known
+from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA, axes_of_incomplete, without_useless
+from isthmus.variational.priors import start_prior
+
+
+def at_ppca(
+    model: Any,
+    rows: Any,
+    plan: Plan,
+    rng: np.random.Generator,
+    errors: Float[np.ndarray, "n D"] | None = None,
+) -> Start:
+    """Scaling, principal axes of all rows, and the pair that starts at probabilistic PCA."""
+    known = rows if errors is None else without_useless(rows, errors)
+    columns = column_statistics(known)
+    _check_columns(model, columns)
+    scaling, d = _scaling_for(model, columns), plan.architecture.n_components
+    axes = _axes(ScaledRows(known, scaling), d, columns, errors)
+    fixed = model.likelihood.fixed_variance(scaling) if isinstance(model.likelihood, Gaussian) else None
+    ppca = ProbabilisticPCA.of(axes, model.beta, fixed)
+    fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0, fixed))
+    left_out = ppca.left_out(columns.variance / np.square(scaling.scale))
+    likelihood = model.likelihood(Known(rows, scaling, columns, left_out))
+    complete = bool(np.all(columns.n_rows == rows.shape[0]))
+    has_missing = any_missing(rows) if errors is not None else not complete
+
+    def draw(rng: np.random.Generator) -> Start:
+        prior = start_prior(model.prior, rng, d)
+        pair = start_pair(
+            plan.architecture,
+            rng,
+            ppca,
+            fill,
+            prior,
+            likelihood,
+            at_pca=plan.starts_at_pca,
+            has_missing=has_missing,
+        )
+        at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
+        return Start(scaling, pair, yardstick=at_pca, redraw=draw)
+
+    return draw(rng)
+
+
+def _axes(
+    scaled: ScaledRows,
+    d: int,
+    columns: ColumnStatistics,
+    errors: Float[np.ndarray, "n D"] | None,
+) -> PrincipalAxes:
+    scaling = scaled.scaling
+    if errors is None and bool(np.all(columns.n_rows == scaled.shape[0])):
+        return principal_axes(scaled, d)
+    means = (columns.mean - scaling.center) / scaling.scale
+    return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
+
+
+def _check_columns(model: Any, columns: ColumnStatistics) -> None:
+    empty = np.flatnonzero(columns.n_rows == 0)
+    if len(empty):
+        names = getattr(model, "feature_names_in_", None)
+        first = f"column {empty[0]}" if names is None else f"column {names[empty[0]]!r}"
+        raise ValueError(
+            f"all entries of {first} are NaN, so there is nothing to learn of it; {len(empty)} of "
+            f"{len(columns.mean)} columns are without any value. Drop them"
+        )
+
+
+def _scaling_for(model: Any, columns: ColumnStatistics) -> Scaling:
+    if not isinstance(model.likelihood, Bernoulli):
+        return Scaling.fit(model.scaling, columns)
+    if model.scaling is not None:
+        raise ValueError(
+            f"scaling={model.scaling!r} with likelihood={model.likelihood!r}, which needs the data in "
+            "[0, 1] as they are: set scaling=None"
+        )
+    return Scaling.none(len(columns.mean))
+
+
+def example_pair(model: Any, plan: Plan) -> VariationalPair:
+    """A pair of the shapes that the parameters ask for, to compare with the fitted one."""
+    fitted = model.network_.pair
+    D, d = plan.architecture.n_features, plan.architecture.n_components
+    nothing = ProbabilisticPCA(np.zeros(D), np.zeros((D, d)), np.zeros((d, D)), np.ones(d), 1.0)
+    rng = np.random.default_rng(0)
+    return start_pair(
+        plan.architecture,
+        rng,
+        nothing,
+        GaussianFill.of(nothing),
+        start_prior(model.prior, rng, d),
+        fitted.likelihood,
+        at_pca=plan.starts_at_pca,
+        has_missing=fitted.encoder.knows_what_is_missing(D),
+    )
+
+
+def any_missing(rows: Any) -> bool:
+    """Whether an entry is NaN."""
+    return any(bool(np.isnan(block).any()) for _, block in row_blocks(rows))

@@ -1,0 +1,93 @@
+"""Where rows come from: every row once, in the order that its seed gives."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from isthmus.data.sources import ArraySource, batch_orders, row_blocks, take_rows
+
+ROWS = np.arange(46, dtype=np.float32).reshape(23, 2)
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 3, 5])
+@pytest.mark.parametrize("indices", [np.arange(23), np.array([20, 3, 7, 11, 2]), np.arange(4, 17)])
+def test_a_round_yields_every_row_once(n_blocks, indices):
+    block_bytes = -(-len(indices) * 8 // n_blocks)
+    source = ArraySource(ROWS, indices, block_bytes)
+    seen = []
+    for block, n_valid in source.blocks(np.random.default_rng(0)):
+        assert block.shape == (source.block_rows, 2)
+        # Padding repeats rows of the block itself.
+        assert {tuple(row) for row in block} == {tuple(row) for row in block[:n_valid]}
+        seen.extend(block[:n_valid].tolist())
+    assert sorted(seen) == sorted(ROWS[indices].tolist())
+    assert source.n_rows == len(indices)
+
+
+def test_blocks_come_in_an_order_that_their_generator_gives():
+    source = ArraySource(ROWS, np.arange(23), block_bytes=16)
+
+    def firsts(seed):
+        return [block[0, 0] for block, _ in source.blocks(np.random.default_rng(seed))]
+
+    assert firsts(0) == firsts(0)
+    assert firsts(0) != firsts(1)
+
+
+def test_blocks_are_bounded():
+    source = ArraySource(ROWS, np.arange(23), block_bytes=40)
+    assert all(block.nbytes <= 40 for block, _ in source.blocks(np.random.default_rng(0)))
+
+
+def test_a_source_that_fails_to_read_says_so():
+    class Broken:
+        shape = (4, 2)
+
+        def __getitem__(self, index):
+            raise OSError("the disk went away")
+
+    with pytest.raises(OSError, match="went away"):
+        list(ArraySource(Broken(), np.arange(4)).blocks(np.random.default_rng(0)))
+
+
+def test_contiguous_rows_are_not_copied():
+    assert np.shares_memory(take_rows(ROWS, np.arange(3, 9)), ROWS)
+    np.testing.assert_array_equal(take_rows(ROWS, np.array([3, 5])), ROWS[[3, 5]])
+    # Ascending by one from first to last, but not throughout.
+    np.testing.assert_array_equal(take_rows(ROWS, np.array([1, 3, 2, 4])), ROWS[[1, 3, 2, 4]])
+
+
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csr_matrix])
+def test_row_blocks_cover_the_rows_in_order(make, monkeypatch):
+    monkeypatch.setattr("isthmus.data.sources.READ_ELEMENTS", 10)
+    out = np.full((23, 2), np.nan)
+    sizes = []
+    for where, block in row_blocks(make(ROWS)):
+        assert type(block) is np.ndarray
+        out[where] = block
+        sizes.append(len(block))
+    np.testing.assert_array_equal(out, ROWS)
+    assert sizes == [5, 5, 5, 5, 3]
+
+
+@pytest.mark.parametrize(("steps", "batch"), [(4, 6), (1, 23), (3, 8), (23, 1)])
+def test_a_pass_takes_every_row_and_a_short_last_batch_wraps(steps, batch):
+    orders = batch_orders(7, range(5), 23, (5, steps, batch)).reshape(5, -1)
+    for order in orders:
+        assert sorted(order[:23].tolist()) == list(range(23))
+        np.testing.assert_array_equal(order[23:], order[: len(order) - 23])
+    assert len({tuple(order) for order in orders}) == 5
+
+
+def test_the_order_of_a_pass_is_that_of_its_number():
+    together = batch_orders(7, range(6), 23, (6, 4, 6))
+    apart = np.concatenate([batch_orders(7, range(k, k + 1), 23, (1, 4, 6)) for k in range(6)])
+    np.testing.assert_array_equal(together, apart)
+    assert np.any(together != batch_orders(8, range(6), 23, (6, 4, 6)))
+
+
+def test_every_row_is_as_likely_at_every_place():
+    orders = batch_orders(0, range(4000), 5, (4000, 1, 5)).reshape(4000, 5)
+    counts = np.array([[np.sum(orders[:, place] == row) for row in range(5)] for place in range(5)])
+    # Binomial(4000, 1/5): 800 ± 25; the largest of 25 deviations stays within 5 sigma.
+    assert np.abs(counts - 800).max() < 126

@@ -1,0 +1,344 @@
+"""The loop, against loops written out by hand, and its choice of the epoch."""
+
+import _thread
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isthmus.data.sources import ArraySource, batch_orders
+from isthmus.networks.layers import Affine
+from isthmus.training import loop as training
+from isthmus.training.loop import DivergenceError, HeldOut, train
+from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
+
+N, D = 37, 3
+RNG = np.random.default_rng(5)
+ROWS = RNG.standard_normal((N, D)).astype(np.float32) * [2.0, 1.0, 0.5] + [0.3, 0.0, -0.2]
+ROWS = ROWS.astype(np.float32)
+START = RNG.standard_normal((2, D)).astype(np.float32) * 0.3
+
+
+def tied(network, batch, key):
+    """½‖x − WᵀWx‖²: hashable and pure, as an objective must be."""
+    return 0.5 * jnp.sum(jnp.square(batch - (batch @ network.weight.T) @ network.weight), axis=1)
+
+
+def noisy(network, batch, key):
+    return tied(network, batch + jax.random.normal(key, batch.shape), key)
+
+
+def distance(network, batch, key):
+    """Mean of ½|w − x|²: its minimum is the mean of the rows, its Hessian the identity."""
+    return 0.5 * jnp.sum(jnp.square(batch - network.weight[0]), axis=1)
+
+
+def never_finite(network, batch, key):
+    return jnp.sum(batch @ network.weight.T, axis=1) + jnp.inf
+
+
+def fit(objective=tied, rows=ROWS, network=None, seed=0, **changes):
+    options = {
+        "solver": Solver(optax.identity(), constant, peak=0.05),
+        "learning_rate": 0.05,
+        "batch_size": 10,
+        "max_epochs": 6,
+    }
+    return train(
+        objective,
+        Affine(START, None) if network is None else network,
+        rows if isinstance(rows, ArraySource) else ArraySource(rows, np.arange(len(rows))),
+        rng=np.random.default_rng(seed),
+        **(options | changes),
+    )
+
+
+def seed_of_run(seed=0):
+    """The seed of batches and noise that ``train`` draws first from its generator."""
+    return int(np.random.default_rng(seed).integers(2**32))
+
+
+def tied_gradient(W, x):
+    """∂/∂W of the mean of ½‖x − WᵀWx‖²: −(W e xᵀ + W x eᵀ) averaged, e = x − WᵀWx."""
+    e = x - x @ W.T @ W
+    return -(W @ e.T @ x + W @ x.T @ e) / len(x)
+
+
+def loss_of(W, rows):
+    e = rows - rows @ W.T @ W
+    return 0.5 * np.mean(np.sum(e**2, axis=1))
+
+
+def test_gradient_descent_is_w_minus_rate_times_gradient():
+    W, epochs = START.astype(np.float64), 6
+    losses = []
+    for _ in range(epochs):
+        losses.append(loss_of(W, ROWS))
+        W = W - 0.05 * tied_gradient(W, ROWS.astype(np.float64))
+    result = fit(batch_size=N, solver=GRADIENT_DESCENT)
+    np.testing.assert_allclose(result.network.weight, W, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result.history["train_loss"][1:], losses, rtol=1e-5)
+    assert np.isnan(result.history["train_loss"][0])
+
+
+def test_mini_batches_are_taken_in_the_order_of_their_numbers():
+    W, epochs, seed = START.astype(np.float64), 6, seed_of_run()
+    # Pass 0 only evaluates the start; pass p > 0 is epoch p.
+    orders = batch_orders(seed, range(1, epochs + 1), N, (epochs, 4, 10))
+    for order in orders.reshape(-1, 10):
+        W = W - 0.05 * tied_gradient(W, ROWS[order].astype(np.float64))
+    np.testing.assert_allclose(fit().network.weight, W, rtol=1e-4, atol=1e-6)
+
+
+def test_adam_with_its_schedule_is_optax_step_by_step():
+    epochs, peak, n_steps = 6, 0.03, 24
+    weights = {"weight": jnp.asarray(START)}
+    adam = optax.scale_by_adam(b2=0.99)
+    state = adam.init(weights)
+    orders = batch_orders(seed_of_run(), range(1, epochs + 1), N, (epochs, 4, 10)).reshape(-1, 10)
+    for step, order in enumerate(orders):
+        gradient = {"weight": jnp.asarray(tied_gradient(np.asarray(weights["weight"]), ROWS[order]))}
+        update, state = adam.update(gradient, state)
+        # Warm-up over 5 % of 24 steps, then half a cosine to zero.
+        warm = 0.05 * n_steps
+        rate = peak * min((step + 1) / warm, 0.5 + 0.5 * np.cos(np.pi * max(0, step - warm) / 22.8))
+        weights = {"weight": weights["weight"] - rate * update["weight"]}
+    result = fit(
+        solver=Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=peak), learning_rate=peak
+    )
+    np.testing.assert_allclose(result.network.weight, weights["weight"], rtol=2e-3, atol=1e-5)
+    rates = result.history["learning_rate"]
+    # After epoch 3 of 6: step 12 of 24. After the last, zero.
+    assert rates[3] == pytest.approx(peak * (0.5 + 0.5 * np.cos(np.pi * (12 - 1.2) / 22.8)), rel=1e-5)
+    assert rates[6] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_weight_decay_of_adam_leaves_the_path_alone():
+    # An Affine called weight is neither path nor correction: its matrix decays, by rate · 0.3 · w.
+    def flat(network, batch, key):
+        return 0.0 * jnp.sum(batch @ network.weight.T, axis=1)
+
+    result = fit(flat, solver=ADAM, learning_rate=3e-3, batch_size=N, max_epochs=1)
+    # One step of one: still in warm-up, at the peak.
+    np.testing.assert_allclose(result.network.weight, START * (1 - 3e-3 * 0.3), rtol=1e-5)
+
+
+def test_noise_is_fresh_at_every_step_and_the_same_for_the_same_seed():
+    first, again, other = (
+        fit(noisy, seed=seed, batch_size=N).history["train_loss"][1:] for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.all(first != other)
+    assert len(np.unique(first)) == len(first)
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e9])
+def test_the_result_does_not_depend_on_how_much_one_call_does(monkeypatch, seconds):
+    held_out = ROWS[::-1].copy()
+    whole = fit(noisy, max_epochs=40, held_out=held_out, held_out_objective=tied)
+    monkeypatch.setattr(training, "SECONDS_PER_CALL", seconds)
+    result = fit(noisy, max_epochs=40, held_out=held_out, held_out_objective=tied)
+    np.testing.assert_array_equal(result.network.weight, whole.network.weight)
+    for name in ("epoch", "train_loss", "validation_loss", "learning_rate"):
+        np.testing.assert_array_equal(result.history[name], whole.history[name])
+    assert result.best_epoch == whole.best_epoch
+
+
+def test_many_blocks_reach_the_minimum_that_one_reaches():
+    # The minimum of ½|w − x|² is the mean, which full use of every block is needed for.
+    blocks = ArraySource(ROWS, np.arange(N), block_bytes=4 * D * 4)
+    assert blocks.n_blocks == 10
+    results = [
+        fit(
+            distance,
+            rows,
+            batch_size=4,
+            max_epochs=150,
+            solver=Solver(optax.identity(), warm_up_cosine, peak=0.1),
+            learning_rate=0.1,
+        )
+        for rows in (blocks, ArraySource(ROWS, np.arange(N)))
+    ]
+    for result in results:
+        np.testing.assert_allclose(result.network.weight[0], ROWS.mean(0), atol=0.1)
+        assert result.history["epoch"].tolist() == list(range(151))
+
+
+def test_held_out_losses_are_those_of_the_network_of_that_epoch():
+    held_out = RNG.standard_normal((9, D)).astype(np.float32)
+    result = fit(held_out=held_out, max_epochs=4)
+    seed, W, expected = seed_of_run(), START.astype(np.float64), [loss_of(START, held_out)]
+    for epoch in range(1, 5):
+        for order in batch_orders(seed, range(epoch, epoch + 1), N, (1, 4, 10))[0]:
+            W = W - 0.05 * tied_gradient(W, ROWS[order].astype(np.float64))
+        expected.append(loss_of(W, held_out))
+    np.testing.assert_allclose(result.history["validation_loss"], expected, rtol=1e-4)
+
+
+def test_held_out_rows_in_several_chunks_give_the_same_losses(monkeypatch):
+    held_out = RNG.standard_normal((23, D)).astype(np.float32)
+    whole = fit(held_out=held_out)
+    monkeypatch.setattr(training, "HELD_OUT_CHUNK", 5)
+    chunks = HeldOut.from_rows(held_out)
+    assert chunks.rows.shape == (5, 5, D)
+    assert float(chunks.valid.sum()) == 23
+    np.testing.assert_array_equal(
+        np.asarray(chunks.rows)[np.asarray(chunks.valid) == 1].reshape(-1, D), held_out
+    )
+    result = fit(held_out=held_out)
+    np.testing.assert_allclose(
+        result.history["validation_loss"], whole.history["validation_loss"], rtol=1e-6
+    )
+    assert result.best_epoch == whole.best_epoch
+
+
+def test_the_best_epoch_is_the_one_with_the_least_held_out_loss():
+    # Training pulls w to the rows' mean; held-out rows lie on the way, so the best is in between.
+    held_out = np.float32(ROWS.mean(0) * 0.5) + 0.001 * RNG.standard_normal((30, D)).astype(np.float32)
+    network = Affine(np.zeros((1, D), np.float32), None)
+    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=60)
+    losses = result.history["validation_loss"]
+    best = int(np.argmin(losses))
+    assert 0 < best < 60
+    assert result.best_epoch == best
+    # Full-batch descent on |w − x̄|²/2 is w = x̄(1 − (1 − ε)^t).
+    np.testing.assert_allclose(
+        result.network.weight[0], ROWS.mean(0) * (1 - 0.95**best), rtol=1e-3, atol=1e-6
+    )
+    assert result.stopped == "max_epochs"
+
+
+def test_patience_ends_training():
+    held_out = np.float32(ROWS.mean(0) * 0.5) + np.zeros((30, D), np.float32)
+    network = Affine(np.zeros((1, D), np.float32), None)
+    options = {"network": network, "held_out": held_out, "batch_size": N, "max_epochs": 60}
+    result = fit(distance, patience=7, **options)
+    assert result.stopped == "no improvement"
+    assert result.history["epoch"][-1] == int(np.argmin(result.history["validation_loss"])) + 7
+
+
+def test_the_start_stays_where_nothing_is_better():
+    held_out = np.zeros((30, D), np.float32)
+    network = Affine(np.zeros((1, D), np.float32), None)
+    result = fit(distance, network=network, held_out=held_out, batch_size=N)
+    assert result.best_epoch == 0
+    np.testing.assert_array_equal(result.network.weight, network.weight)
+
+
+def margin_of(advance):
+    return advance.mean() / (advance.std(ddof=1) / np.sqrt(len(advance)))
+
+
+@pytest.mark.parametrize(("n_wild", "wins"), [(1, False), (30, True)])
+def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
+    """One held-out row of thirty that gains is no evidence (margin 1); thirty are."""
+    target = ROWS.mean(0)
+    held_out = np.zeros((30, D), np.float32)
+    held_out[:n_wild] = 40 * target
+    # Rows at 0 lose a little as w moves to the mean, the others gain much.
+    if n_wild == 30:
+        held_out += 0.1 * RNG.standard_normal((30, D)).astype(np.float32)
+    network = Affine(np.zeros((1, D), np.float32), None)
+    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=30)
+    losses = result.history["validation_loss"]
+    best = int(np.argmin(losses))
+    assert losses[best] < losses[0]
+    w = target * (1 - 0.95**best)
+    advance = 0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1))
+    assert bool(margin_of(advance) > training.least_margin(30)) is wins
+    assert result.best_epoch == (best if wins else 0)
+
+
+def test_the_margin_is_students():
+    # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
+    assert training.least_margin(16) == pytest.approx(2.602, abs=1e-3)
+    assert training.least_margin(10**6) == pytest.approx(2.326, abs=1e-3)
+
+
+def test_one_held_out_row_is_no_evidence():
+    network = Affine(np.zeros((1, D), np.float32), None)
+    held_out = ROWS.mean(0)[None]
+    result = fit(distance, network=network, held_out=held_out, batch_size=N)
+    assert np.all(np.diff(result.history["validation_loss"]) < 0)
+    assert result.best_epoch == 0
+
+
+def test_without_held_out_rows_the_last_epoch_is_the_result():
+    result = fit(distance, network=Affine(np.zeros((1, D), np.float32), None), batch_size=N)
+    assert result.best_epoch == 6
+    np.testing.assert_allclose(result.network.weight[0], ROWS.mean(0) * (1 - 0.95**6), rtol=1e-4)
+    assert np.isnan(result.history["validation_loss"]).all()
+
+
+@pytest.mark.parametrize("held_out", [None, ROWS[:5]])
+def test_divergence_stops_at_once_with_finite_weights(held_out):
+    with pytest.raises(DivergenceError, match="learning rate that is too high") as caught:
+        fit(learning_rate=1e4, held_out=held_out, max_epochs=400)
+    result = caught.value.result
+    assert result.stopped == "diverged"
+    assert np.isfinite(result.network.weight).all()
+    assert len(result.history["epoch"]) < 20
+
+
+def test_a_loss_that_is_never_finite_leaves_the_start():
+    with pytest.raises(DivergenceError) as caught:
+        fit(never_finite)
+    np.testing.assert_array_equal(caught.value.result.network.weight, START)
+
+
+def test_ctrl_c_gives_the_best_so_far():
+    rows = np.tile(ROWS, (300, 1))
+    fit(rows=rows, max_epochs=40)  # compiled once before, however long that takes
+    timer = threading.Timer(2.0, _thread.interrupt_main)
+    timer.start()
+    try:
+        with pytest.warns(UserWarning, match="interrupted after .* of 1000000 epochs"):
+            result = fit(rows=rows, max_epochs=10**6)
+    finally:
+        timer.cancel()
+    assert result.stopped == "interrupted"
+    assert 0 < result.best_epoch == result.history["epoch"][-1] < 10**6
+    assert loss_of(np.asarray(result.network.weight), ROWS) < loss_of(START, ROWS)
+
+
+def test_ctrl_c_before_anything_is_known_is_let_through():
+    class Interrupted(ArraySource):
+        def blocks(self, rng):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows=Interrupted(ROWS, np.arange(N)))
+
+
+def test_the_optimisers_state_is_carried_from_call_to_call():
+    # Momentum 0.9: the first step of the second call moves by the velocity of the first.
+    solver = Solver(optax.trace(0.9), constant, peak=0.05)
+    options = {"solver": solver, "batch_size": N, "max_epochs": 3}
+    first = fit(distance, network=Affine(np.zeros((1, D), np.float32), None), **options)
+    second = fit(distance, network=first.network, optimiser=first.optimiser, **options)
+    w, velocity = np.zeros(D), np.zeros(D)
+    for _ in range(6):
+        velocity = (w - ROWS.mean(0)) + 0.9 * velocity
+        w = w - 0.05 * velocity
+    np.testing.assert_allclose(second.network.weight[0], w, rtol=1e-4)
+
+
+def test_history_has_one_entry_per_epoch():
+    history = fit(held_out=ROWS[:5]).history
+    assert list(history) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
+    assert history["epoch"].tolist() == list(range(7))
+    assert {len(column) for column in history.values()} == {7}
+    assert history["seconds"][0] == 0
+    assert np.all(history["seconds"][1:] >= 0)
+
+
+def test_a_progress_bar_goes_to_stderr_only_if_asked(capfd):
+    fit(verbose=False)
+    assert capfd.readouterr() == ("", "")
+    fit(verbose=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "training" in err
