@@ -2,7 +2,7 @@
 
 Networks with hidden layers of 512 and 256 units are trained on four fifths of the images, pruned on the
 same rows, and judged on the fifth that neither training nor pruning saw. Time should shrink in
-proportion. The map has ten coordinates. Beside it: small maps of about the pruned one's size, trained
+proportion. The map has ten coordinates. JoinedRows it: small maps of about the pruned one's size, trained
 alone and taught by the large one.
 """
 

@@ -20,7 +20,8 @@ from sklearn.model_selection import train_test_split
 
 from isthmus import Autoencoder, DenoisingAutoencoder
 from isthmus.data.moments import column_statistics
-from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.objectives.noise import TrainingRows
+from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Neighbours, bind
 
@@ -40,7 +41,7 @@ def white(x: jax.Array, key: jax.Array, *, spread: float) -> jax.Array:
 def power_of(noise: Any, rows: np.ndarray) -> float:
     """Root mean square of what the noise adds to an entry, in grey levels."""
     scaled = ScaledRows(rows, Scaling.fit(None, column_statistics(rows)))
-    corruption, aside = bind(noise, RowsOfTraining(scaled, np.arange(len(rows))))
+    corruption, aside = bind(noise, TrainingRows(scaled, np.arange(len(rows))))
     u = scaled[:]
     beside = np.zeros((len(u), 0), np.float32) if aside is None else aside
     moved = [corruption(u, beside, jax.random.key(seed)) - u for seed in range(5)]

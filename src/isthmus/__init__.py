@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from isthmus.objectives.losses import CrossEntropy as CrossEntropy
     from isthmus.objectives.losses import Huber as Huber
     from isthmus.objectives.losses import Squared as Squared
-    from isthmus.training.loop import DivergenceError as DivergenceError
+    from isthmus.training.problem import DivergenceError as DivergenceError
     from isthmus.variational.estimator import CollapseWarning as CollapseWarning
     from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
     from isthmus.variational.inference import impute as impute
@@ -83,7 +83,7 @@ _NAMES = {
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "files.models": ("ModelFileError", "load", "save"),
-    "training.loop": ("DivergenceError",),
+    "training.problem": ("DivergenceError",),
 }
 _PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "priors")
 """Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from isthmus.data.sources import ArraySource, batch_orders, row_blocks, take_rows
+from isthmus.data.rows import row_blocks, take_rows
+from isthmus.data.sources import ArraySource, batch_orders
 
 ROWS = np.arange(46, dtype=np.float32).reshape(23, 2)
 

@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus import DenoisingAutoencoder, NoImprovementWarning
-from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.objectives.noise import TrainingRows
+from isthmus.data.rows import ScaledRows
 from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper
 
 D, N_ROWS = 8, 4000
@@ -255,12 +256,12 @@ def test_going_on_with_few_rows_leaves_the_noise_as_it_was(noise, tmp_path):
     """One row has no spread, mean or range of its own to measure the noise in."""
     model = fit(ROWS, 2, noise, max_epochs=2)
     isthmus.save(model, tmp_path / "map.isthmus")
-    before, _ = isthmus.noise.bind(noise, RowsOfTraining(ScaledRows(ROWS, model.scaling_), np.arange(2)))
+    before, _ = isthmus.noise.bind(noise, TrainingRows(ScaledRows(ROWS, model.scaling_), np.arange(2)))
     for going_on in (model, isthmus.load(tmp_path / "map.isthmus")):
         going_on.partial_fit(ROWS[:1])
         after, _ = isthmus.noise.bind(
             noise,
-            RowsOfTraining(
+            TrainingRows(
                 ScaledRows(ROWS[:1], model.scaling_), np.arange(1), fitted_columns=going_on.columns_
             ),
         )

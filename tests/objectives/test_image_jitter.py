@@ -11,7 +11,8 @@ import pytest
 import scipy.ndimage
 
 from isthmus.data.moments import column_statistics
-from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.objectives.noise import TrainingRows
+from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives.noise import ImageJitter
 
@@ -31,7 +32,7 @@ ROUNDING = 1e-3
 
 def sheet(X, scaling=None):
     rows = ScaledRows(X, Scaling.fit(scaling, column_statistics(X)))
-    return RowsOfTraining(rows, np.arange(len(X)))
+    return TrainingRows(rows, np.arange(len(X)))
 
 
 def moved(jitter, rows, key=KEY):

@@ -13,7 +13,8 @@ from sklearn.base import clone
 
 import isthmus
 from isthmus.data.moments import column_statistics
-from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.objectives.noise import TrainingRows
+from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives.noise import (
     Compose,
@@ -39,7 +40,7 @@ SIGMAS = 5.0
 
 def sheet(X, scaling=None, train_rows=None):
     kept = np.arange(len(X)) if train_rows is None else np.asarray(train_rows)
-    return RowsOfTraining(ScaledRows(X, Scaling.fit(scaling, column_statistics(X))), kept)
+    return TrainingRows(ScaledRows(X, Scaling.fit(scaling, column_statistics(X))), kept)
 
 
 def corrupt(noise, data, key=KEY):

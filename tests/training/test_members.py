@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isthmus.data.rows import Beside, ScaledRows
+from isthmus.data.rows import JoinedRows, ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.networks.layers import Affine
@@ -179,7 +179,7 @@ def test_views_of_the_same_rows_are_trained_together(monkeypatch):
 
     def view():
         scaling = Scaling(np.zeros(D), np.full(D, 2.0))
-        return Beside(ScaledRows(ROWS, scaling), np.ones((N, 0), np.float32))
+        return JoinedRows(ScaledRows(ROWS, scaling), np.ones((N, 0), np.float32))
 
     results = train_members([job(seed, rows=view()) for seed in range(3)])
     assert sizes == [3]

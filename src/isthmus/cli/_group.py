@@ -43,7 +43,7 @@ class ErrorsInOneLine(click.Group):
 
 def _faults_of_the_input() -> tuple[type[Exception], ...]:
     """Asked for once an error is there, so that nothing is imported to look for it."""
-    training = sys.modules.get("isthmus.training.loop")
+    training = sys.modules.get("isthmus.training.problem")
     return (
         ValueError,
         OSError,

@@ -18,7 +18,7 @@ from isthmus.comparison.judging import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
-from isthmus.data.sources import dense
+from isthmus.data.rows import dense
 
 
 def compare(

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.kinds import MAP, measured
@@ -26,24 +26,26 @@ from isthmus.compression.prune import ROWS_LOOKED_AT, continued
 from isthmus.compression.units import Prunable, hidden_widths, n_parameters
 from isthmus.data.checks import check_rows
 from isthmus.data.moments import principal_axes
-from isthmus.data.rows import Beside, ScaledRows
-from isthmus.data.sources import ArraySource, dense
+from isthmus.data.rows import JoinedRows, ScaledRows, View, dense
+from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.ensemble import Ensemble
-from isthmus.estimators.fitting import TrainedMap
-from isthmus.estimators.plan import layer_widths
+from isthmus.estimators.ensemble import Ensemble, ensemble_of
+from isthmus.estimators.fitting import Prepared, adopt, prepare
+from isthmus.estimators.maps import TrainedMap
+from isthmus.estimators.plan import as_loss, layer_widths
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.applying import reconstruction_error
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single
+from isthmus.networks.links import class_scores
 from isthmus.networks.pairs import PCAPath
 from isthmus.objectives.losses import Loss
 from isthmus.objectives.noise import Corruption
-from isthmus.objectives.prediction import scores
 from isthmus.objectives.reconstruction import Reconstruction
-from isthmus.training.loop import Job, Objective, train_job
+from isthmus.training.loop import train
+from isthmus.training.problem import Objective
 
 ROWS_OF_REGRESSION = 10_000
 """Rows, evenly spaced, that the linear start is regressed on."""
@@ -153,13 +155,7 @@ def _together(members: Sequence[Any], X: Any) -> Ensemble:
             "a list of teachers is averaged as one network, so all need the same n_components, widths "
             "and other parameters of the network; distil each alone, or fit an isthmus.Ensemble"
         )
-    ensemble = Ensemble(clone(members[0]), len(members))
-    rows = check_rows(members[0], X, reset=False)
-    ensemble.n_features_in_ = members[0].n_features_in_
-    if hasattr(members[0], "feature_names_in_"):
-        ensemble.feature_names_in_ = members[0].feature_names_in_
-    ensemble._adopt(list(members), rows)
-    return ensemble
+    return ensemble_of(members, check_rows(members[0], X, reset=False))
 
 
 def _shapes(network: Any) -> Any:
@@ -204,7 +200,7 @@ class _SoftLabels(eqx.Module):
 
     def __call__(self, network: Any, batch: Float[Array, "n D+K"], key: Array) -> Float[Array, " n"]:
         u, p = batch[:, : self.n_features], batch[:, self.n_features :]
-        return -jnp.sum(p * jax.nn.log_softmax(scores(network(u))), axis=-1)
+        return -jnp.sum(p * jax.nn.log_softmax(class_scores(network(u))), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -276,25 +272,27 @@ def _regression(
 
 
 def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
-    prepared = student._prepare(X)
-    network = _best_units(teacher, prepared.start.pair, prepared.rows)
+    prepared, frame = prepare(student, X), None
+    network = _best_units(teacher, prepared.task.network, cast(ScaledRows, prepared.task.rows))
     if network is not None:
         student = continued(teacher, MAP, network, student.get_params(deep=False) | {"warm_start": True})
-        prepared = student._prepare(X)
+        prepared, frame = prepare(student, X), student.network_.frame
         student.set_params(warm_start=False)
-    task, rows = prepared.task, prepared.rows
-    frame = None if network is None else prepared.start.frame
-    start = _Start.of(teacher, X, rows, prepared.start.pair, frame)
-    judge = _Lesson(student._output_loss(), single(start.weights))
+    task, rows = prepared.task, cast(ScaledRows, prepared.task.rows)
+    start = _Start.of(teacher, X, rows, task.network, frame)
+    judge = _Lesson(as_loss(student.loss), single(start.weights))
     assert isinstance(task.objective, Reconstruction)
     lesson = replace(judge, corruption=task.objective.corruption)
-    job, unseen = _lesson_job(prepared.job, rows, start.aside, lesson, judge)
-    result = train_job(replace(job, network=start.pair))
-    student.scaling_ = rows.scaling
-    student.network_ = student._data_map(result.network, start.frame, rows.scaling)
-    student.history_, student.best_epoch_ = result.history, result.best_epoch
-    for name, value in task.fitted.items():
-        setattr(student, name, value)
+    taught, unseen = _taught(prepared, rows, start.aside, lesson, judge)
+
+    def in_the_frame_of_the_teacher(pair: Any, moved: bool) -> dict[str, Any]:
+        fitted = dict(task.fitted(pair, moved))
+        return fitted | {"network_": replace(fitted["network_"], frame=start.frame)}
+
+    (result,) = train([replace(taught.training, network=start.pair)])
+    result.raise_if_diverged(taught.training.learning_rate)
+    own_task = replace(taught.task, fitted=in_the_frame_of_the_teacher, baseline=None, on_all_rows=None)
+    adopt(student, replace(taught, task=own_task), result)
     own, pca = single(rows[unseen]), PCAPath.of(principal_axes(rows, student.n_components_)).pair()
     student.validation_loss_, student.pca_validation_loss_ = (
         float(np.mean(task.judge(pair, own, jax.random.key(0)))) for pair in (result.network, pca)
@@ -316,11 +314,11 @@ def _taught_classes(teacher: Any, student: Any, X: Any) -> Any:
             f"the teacher gives none of these rows the class {missing[0]!r}, which the student would "
             "not know: pass rows of all classes"
         )
-    prepared = student._prepare(X, labels)
-    rows = prepared.job.source.rows.rows
+    prepared = prepare(student, X, labels)
+    rows = cast(JoinedRows, prepared.task.rows).rows
     lesson = _SoftLabels(rows.shape[1])
-    job, unseen = _lesson_job(prepared.job, rows, probabilities, lesson, lesson)
-    student._finish(replace(prepared, job=job), train_job(job))
+    taught, unseen = _taught(prepared, rows, probabilities, lesson, lesson)
+    _finish(student, taught)
     p = probabilities[unseen]
     entropy = -float(np.mean(np.sum(p * np.log(np.maximum(p, 1e-30)), axis=1)))
     _record(student, teacher, [entropy, student.validation_loss_], rows[unseen])
@@ -329,29 +327,37 @@ def _taught_classes(teacher: Any, student: Any, X: Any) -> Any:
 
 def _taught_numbers(teacher: Any, student: Any, X: Any) -> Any:
     """The mean of what teachers predict is a target as any other."""
-    targets = teacher.predict(X)
-    prepared = student._prepare(X, targets)
-    student._finish(prepared, train_job(prepared.job))
-    u = cast(np.ndarray, prepared.job.held_out)[:, : student.n_features_in_]
+    prepared = prepare(student, X, teacher.predict(X))
+    _finish(student, prepared)
+    u = cast(np.ndarray, prepared.training.held_out)[:, : student.n_features_in_]
     _record(student, teacher, [0.0, student.validation_loss_], u)
     return student
 
 
-def _lesson_job(
-    job: Job, rows: ScaledRows, aside: Float[np.ndarray, "n a"], lesson: Objective, judge: Objective
-) -> tuple[Job, Int[np.ndarray, " k"]]:
-    """The training of a lesson instead, with what it teaches beside the rows; and the held-out rows."""
-    source = cast(ArraySource, job.source)
+def _finish(student: Any, prepared: Prepared) -> None:
+    (result,) = train([prepared.training])
+    adopt(student, prepared, result)
+    result.raise_if_diverged(prepared.training.learning_rate)
+
+
+def _taught(
+    prepared: Prepared, rows: View, aside: Float[np.ndarray, "n a"], lesson: Objective, judge: Objective
+) -> tuple[Prepared, Int[np.ndarray, " k"]]:
+    """A lesson in the place of the estimator's own training; and the rows that are held out from it.
+
+    ``aside`` is what the lesson teaches beside each row.
+    """
+    source = cast(ArraySource, prepared.training.source)
     unseen = np.setdiff1d(np.arange(rows.shape[0]), source.indices)
-    data = Beside(rows, aside)
-    lesson_job = replace(
-        job,
+    data = JoinedRows(rows, aside)
+    training = replace(
+        prepared.training,
         objective=lesson,
         source=ArraySource(data, source.indices),
         held_out=data[unseen],
         held_out_objective=judge,
     )
-    return lesson_job, unseen
+    return replace(prepared, training=training), unseen
 
 
 def _record(student: Any, teacher: Any, errors: Sequence[float], u: Float[np.ndarray, "m D"]) -> None:

@@ -16,10 +16,11 @@ from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.units import Places, hidden_widths
-from isthmus.estimators.fitting import TrainedMap
+from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.layers import ACTIVATIONS, FeedForward
-from isthmus.training.loop import HeldOut, Job, Objective
+from isthmus.networks.pairs import MirrorShifts
+from isthmus.training.problem import HeldOut, Objective, Training
 from isthmus.variational.elbo import VariationalPair
 
 SMALLEST_ERROR = 1e-7
@@ -116,7 +117,7 @@ def kind_of(model: Any) -> Kind:
     check_is_fitted(model)
     if isinstance(model, FeedForwardPredictor):
         return PREDICTOR
-    if getattr(model, "tied", False):
+    if isinstance(getattr(model.network_.pair, "own_decoder", None), MirrorShifts):
         raise ValueError(
             "tied=True: a unit's weights serve both directions, and what takes over for it in one would "
             "change the other. Fit with tied=False, or distil the model into a small one"
@@ -124,7 +125,7 @@ def kind_of(model: Any) -> Kind:
     return VARIATIONAL if isinstance(model.network_.pair, VariationalPair) else MAP
 
 
-class _Yardstick(NamedTuple):
+class _Criterion(NamedTuple):
     """A held-out loss; ``in_nats`` is D where it is a log density, whose zero means nothing."""
 
     objective: Objective
@@ -153,34 +154,32 @@ class Judge:
     """Held-out losses of networks against those of the one that came."""
 
     held_out: HeldOut
-    yardsticks: tuple[_Yardstick, ...]
+    criteria: tuple[_Criterion, ...]
     before: tuple[float, ...]
     floor: float
 
     @classmethod
-    def of(cls, job: Job, kind: Kind, n_features: int) -> Judge:
-        rows = cast(np.ndarray, job.held_out)
-        own = _Yardstick(job.held_out_objective or job.objective)
-        yardsticks: tuple[_Yardstick, ...] = (own,)
+    def of(cls, training: Training, kind: Kind, n_features: int) -> Judge:
+        rows = cast(np.ndarray, training.held_out)
+        own = _Criterion(training.held_out_objective or training.objective)
+        criteria: tuple[_Criterion, ...] = (own,)
         if kind.has_bound:
-            yardsticks = (_Yardstick(_SquaredError(n_features)), own._replace(in_nats=n_features))
+            criteria = (_Criterion(_SquaredError(n_features)), own._replace(in_nats=n_features))
         floor = SMALLEST_ERROR * float(np.nanmean(rows[:, :n_features] ** 2)) * n_features
-        unjudged = cls(HeldOut.from_rows(rows), yardsticks, (), floor)
-        return replace(unjudged, before=unjudged.losses(job.network))
+        unjudged = cls(HeldOut.from_rows(rows), criteria, (), floor)
+        return replace(unjudged, before=unjudged.losses(training.network))
 
     def losses(self, network: Any) -> tuple[float, ...]:
-        """The mean of each yardstick's loss, with the same noise for every network."""
+        """The mean of each criterion's loss, with the same noise for every network."""
         n = float(np.sum(self.held_out.valid))
-        return tuple(self._loss_sum(one.objective, network) / n for one in self.yardsticks)
+        return tuple(self._loss_sum(one.objective, network) / n for one in self.criteria)
 
     def excess(self, network: Any) -> float:
         """The largest relative rise of a loss."""
         after = self.losses(network)
         rises = [
-            yardstick.excess(*pair, self.floor)
-            for yardstick, pair in zip(
-                self.yardsticks, zip(self.before, after, strict=True), strict=True
-            )
+            criterion.excess(*pair, self.floor)
+            for criterion, pair in zip(self.criteria, zip(self.before, after, strict=True), strict=True)
         ]
         return max(rise if np.isfinite(rise) else np.inf for rise in rises)
 

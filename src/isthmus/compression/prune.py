@@ -1,9 +1,9 @@
 """Pruning: the network that is left when a trained one is freed of the units that it can do without.
 
 Networks are easier to train with more parameters than the function needs (lecture notes, "Distillation":
-train over-parameterised, then kill the unused parameters). ``compression_units`` says which units stay
+train over-parameterised, then kill the unused parameters). ``units`` says which units stay
 and what takes over for the others, in closed form; training then goes on for a while, and held-out rows
-decide how small the network may be. In ``compression_teaching`` a small network learns from a large one.
+decide how small the network may be. In ``distill`` a small network learns from a large one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from isthmus.compression.kinds import Judge, Kind, kind_of, measured
 from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
-from isthmus.estimators.fitting import NoImprovementWarning, TrainedMap
-from isthmus.training.loop import Job, TrainingResult, train_job
+from isthmus.estimators.fitting import NoImprovementWarning, Prepared, adopt, prepare
+from isthmus.training.loop import train
+from isthmus.training.problem import Training, TrainingResult
 
 ROWS_LOOKED_AT = 4000
 """Rows that activations are compared on, evenly spaced."""
@@ -128,7 +129,7 @@ def prune(
         epochs = check_integer("epochs", epochs, 1)
     trials = check_integer("trials", trials, 1)
     bench = _Bench.of(model, kind, X, y, epochs, random_state)
-    judge = Judge.of(bench.job, kind, bench.n_features)
+    judge = Judge.of(bench.training, kind, bench.n_features)
     original = kind.network(model)
     prunable = Prunable.of(original, kind.places, kind.outputs, bench.rows(), bench.rng)
     network, finish = _smallest(bench, judge, prunable, tolerance, trials)
@@ -142,7 +143,7 @@ def prune(
         )
         return model
     pruned = finish()
-    held_out = cast(np.ndarray, bench.job.held_out)
+    held_out = cast(np.ndarray, bench.training.held_out)
     rows = held_out[:, : bench.n_features] * pruned.scaling_.scale + pruned.scaling_.center
     pruned.compression_ = {
         "before": measured(model, n_before, judge.before[0], rows),
@@ -183,7 +184,7 @@ class _Trial(NamedTuple):
     """A model in the making: its training and what came of it."""
 
     model: Any
-    prepared: Any
+    prepared: Prepared
     result: TrainingResult
 
 
@@ -196,7 +197,7 @@ class _Bench:
     X: Any
     y: Any
     settings: dict[str, Any]
-    job: Job
+    training: Training
     rng: np.random.Generator
 
     @classmethod
@@ -212,9 +213,9 @@ class _Bench:
             "validation_fraction": model.validation_fraction or 0.1,
         }
         same = continued(model, kind, kind.network(model), settings)
-        job = same._prepare(X, y).job
-        settings["max_epochs"] = EXERCISE * job.max_epochs if epochs is None else epochs
-        return cls(model, kind, X, y, settings, job, np.random.default_rng(int(seed)))
+        training = prepare(same, X, y).training
+        settings["max_epochs"] = EXERCISE * training.max_epochs if epochs is None else epochs
+        return cls(model, kind, X, y, settings, training, np.random.default_rng(int(seed)))
 
     @property
     def n_features(self) -> int:
@@ -222,7 +223,7 @@ class _Bench:
 
     def rows(self) -> Float[np.ndarray, "n D"]:
         """Scaled training rows, evenly spaced."""
-        source = cast(ArraySource, self.job.source)
+        source = cast(ArraySource, self.training.source)
         stride = -(-len(source.indices) // ROWS_LOOKED_AT)
         return np.asarray(source.rows[source.indices[::stride]][:, : self.n_features], np.float32)
 
@@ -233,13 +234,15 @@ class _Bench:
     def train(self, network: Any) -> _Trial:
         """Some more training of a network."""
         trial = continued(self.model, self.kind, network, self.settings)
-        prepared = trial._prepare(self.X, self.y)
-        return _Trial(trial, prepared, train_job(prepared.job))
+        prepared = prepare(trial, self.X, self.y)
+        (result,) = train([prepared.training])
+        result.raise_if_diverged(prepared.training.learning_rate)
+        return _Trial(trial, prepared, result)
 
     def finished(self, trial: _Trial) -> Any:
         """The model that a trial ends with, its parameters those of the original."""
         with _as_expected():
-            trial.model._finish(trial.prepared, trial.result)
+            adopt(trial.model, trial.prepared, trial.result)
         own = self.model.get_params(deep=False)
         return trial.model.set_params(**{name: own[name] for name in self.settings})
 
@@ -250,8 +253,6 @@ def continued(model: Any, kind: Kind, network: Any, settings: dict[str, Any]) ->
     for name, value in vars(model).items():
         if name.endswith("_") and not name.startswith("_"):
             setattr(copy, name, value)
-    if isinstance(model, TrainedMap) and not hasattr(model, "pca_validation_loss_"):
-        copy.pca_validation_loss_ = float("nan")
     copy.network_ = replace(model.network_, **{kind.field: network})
     return copy
 

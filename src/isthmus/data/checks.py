@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from isthmus.data.sources import row_blocks
+from isthmus.data.rows import row_blocks
 
 NUMERIC = [
     np.float64, np.float32, np.float16, np.bool_,

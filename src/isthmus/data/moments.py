@@ -15,7 +15,7 @@ import scipy.linalg
 import scipy.sparse.linalg
 from jaxtyping import Float
 
-from isthmus.data.sources import dense, row_blocks
+from isthmus.data.rows import dense, row_blocks
 
 MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""

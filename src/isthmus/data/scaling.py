@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from isthmus.data.moments import ColumnStatistics
 
-LEAST_SPREAD = 1e-30
-"""Data that vary less are constant to a network in single precision, whose least number is 1e-38."""
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""A column whose range is at most this share of its size is constant, and the rest is rounding error."""
+
+SMALLEST = 1e-32
+"""Least spread that networks can follow: single precision ends at 1e-38."""
 
 UNIFORM = 12**-0.5
 """Standard deviation of a uniform variable on [0, 1]."""
@@ -41,12 +44,13 @@ class Scaling:
 
     @classmethod
     def fit(cls, kind: str | None, columns: ColumnStatistics) -> Scaling:
+        """The scaling of this kind for columns; ValueError where they vary less than 1e-32."""
         if kind == "standard":
-            return cls(columns.mean, _positive(np.sqrt(columns.variance), columns))
+            return cls(columns.mean, _scales(np.sqrt(columns.variance), columns))
         if kind == "range":
-            return cls(columns.low, _positive(columns.high - columns.low, columns), spread=UNIFORM)
-        common = float(np.sqrt(np.mean(columns.variance)))
-        common = common if common > LEAST_SPREAD else 1.0
+            return cls(columns.low, _scales(columns.high - columns.low, columns), spread=UNIFORM)
+        variance = np.where(_varies(columns), columns.variance, 0.0)
+        common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
 
     @classmethod
@@ -59,7 +63,27 @@ class Scaling:
         return np.asarray((rows - self.center) / self.scale, np.float32)
 
 
-def _positive(spread: np.ndarray, columns: ColumnStatistics) -> np.ndarray:
-    # A constant column's spread is rounding error, which must not be blown up to one.
+def _scales(spread: Float[np.ndarray, " D"], columns: ColumnStatistics) -> Float[np.ndarray, " D"]:
+    """The spread of each column, 1 where it is constant."""
+    varies = _varies(columns)
+    return np.where(varies, _checked(np.where(varies, spread, 0.0)), 1.0)
+
+
+def _varies(columns: ColumnStatistics) -> Bool[np.ndarray, " D"]:
+    """Whether a column has more than one value, as far as rounding lets it be seen."""
     size = np.maximum(np.abs(columns.low), np.abs(columns.high))
-    return np.where(spread > np.maximum(1e-12 * size, LEAST_SPREAD), spread, 1.0)
+    # Columns without values go from ∞ to −∞.
+    size = np.where(np.isfinite(size), size, 0.0)
+    return np.asarray((columns.high - columns.low > ROUNDING * size) & (columns.variance > 0))
+
+
+def _checked(spread: np.ndarray) -> np.ndarray:
+    """The spread, or an error where it is too small for single precision."""
+    spread = np.asarray(spread)
+    small = spread[(spread > 0) & (spread < SMALLEST)]
+    if small.size:
+        raise ValueError(
+            f"X varies by {float(small.flat[0]):.2g} only, and networks compute in single precision, which "
+            f"needs {SMALLEST:g}: multiply the data, or the column, by a constant"
+        )
+    return spread

@@ -1,4 +1,4 @@
-"""Where rows come from: one small protocol, and arrays in memory or on disk.
+"""Sources: what the training loop reads, from arrays in memory or on disk.
 
 A source yields *blocks*: float32 arrays (rows, D) small enough for the device. An array that fits is
 one block; a larger one, or a memory map, is cut into blocks of equal size that are read one ahead of
@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from isthmus.data.rows import View, dense, take_rows
+
 BLOCK_BYTES = 2**30
 """Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
-
-READ_ELEMENTS = 2**22
-"""Numbers that a function over all rows reads at a time: 32 MiB in float64."""
 
 
 class Source(Protocol):
@@ -43,9 +42,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Rows ``indices`` of anything that has a shape and gives float32 rows when indexed."""
+    """Rows ``indices`` of a view of rows."""
 
-    rows: Any
+    rows: View
     indices: Int[np.ndarray, " n"]
     block_bytes: int = BLOCK_BYTES
 
@@ -74,32 +73,11 @@ class ArraySource:
                 yield block
 
     def _read(self, part: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n D"], int]:
-        block = take_rows(self.rows, part)
+        block = dense(take_rows(self.rows, part))
         missing = self.block_rows - len(part)
         if missing:
             block = np.concatenate([block, block[:missing]])
         return block, len(part)
-
-
-def take_rows(rows: Any, part: Int[np.ndarray, " n"]) -> Any:
-    """``rows[part]``, as a view where the part is one contiguous run."""
-    if len(part) and part[-1] - part[0] == len(part) - 1 and bool(np.all(np.diff(part) == 1)):
-        return rows[part[0] : part[-1] + 1]
-    return rows[part]
-
-
-def dense(rows: Any) -> np.ndarray:
-    """A block of rows as an ordinary array: only ever one block of a sparse matrix is unfolded."""
-    return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
-
-
-def row_blocks(rows: Any) -> Iterator[tuple[slice, np.ndarray]]:
-    """Consecutive dense blocks, each with the slice it came from: how whole-array functions read."""
-    n, D = rows.shape
-    block_rows = max(1, READ_ELEMENTS // D)
-    for start in range(0, n, block_rows):
-        where = slice(start, min(start + block_rows, n))
-        yield where, dense(rows[where])
 
 
 def batch_orders(

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.data.checks import check_integer, check_map, check_real, check_rows
-from isthmus.data.sources import row_blocks
+from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, squared_gaps

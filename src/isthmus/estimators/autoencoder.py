@@ -14,13 +14,14 @@ import optax
 
 from isthmus.data.checks import check_real
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.rows import RowsOfTraining
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.fitting import Start, Task, TrainedMap, input_noise_for
-from isthmus.estimators.plan import as_loss, check_loss, scaling_for
+from isthmus.estimators.fitting import input_noise_for
+from isthmus.estimators.maps import Objectives, Start, TrainedMap
+from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
+from isthmus.networks.links import Link, link_of
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import white
+from isthmus.objectives.noise import TrainingRows, white
 from isthmus.objectives.reconstruction import Reconstruction
 
 
@@ -193,23 +194,27 @@ class Autoencoder(TrainedMap):
         if self.input_noise is not None:
             check_real("input_noise", self.input_noise, 0.0, closed=True)
 
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
+        self._check_parameters()
+        return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
+
     def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
         return scaling_for(as_loss(self.loss), self.scaling, columns)
 
-    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+    def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         """A little noise at the input is a penalty on the slope of the map (Bishop 1995, "Training with
         noise is equivalent to Tikhonov regularization"); held-out rows are judged without it."""
         loss, noise = as_loss(self.loss), self.input_noise
         if noise is None:
             noise = (
                 self.input_noise_
-                if start.is_fitted
+                if continues
                 else input_noise_for(data.rows, data.train_rows, data.scaling.spread)
             )
         corruption = white(noise * data.scaling.spread) if noise else None
-        return Task(
+        return Objectives(
             Reconstruction(loss, corruption), Reconstruction(loss), fitted={"input_noise_": noise}
         )
 
-    def _output_loss(self) -> Loss:
-        return as_loss(self.loss)
+    def _link(self) -> Link:
+        return link_of(as_loss(self.loss))

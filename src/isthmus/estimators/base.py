@@ -6,7 +6,6 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
-import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -15,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_coordinates, check_rows
 from isthmus.data.scaling import Scaling
-from isthmus.networks.applying import map_rows, reconstruction_error, widest_layer
-from isthmus.networks.fitted import DataMap
+from isthmus.networks.applying import apply, reconstruction_error, widest_layer
+from isthmus.networks.fitted import FittedMap
 
 
 class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -27,7 +26,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     library is built on these two.
     """
 
-    network_: DataMap
+    network_: FittedMap
     scaling_: Scaling
     n_features_in_: int
 
@@ -73,17 +72,13 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         NaN, infinity, text, or another number of features than ``fit`` saw.
         """
         check_is_fitted(self)
-        rows = check_rows(self, X, reset=False)
-        out = np.empty((rows.shape[0], self._n_features_out), np.float32)
-        if rows.dtype == np.float64:
-            return map_rows(
-                lambda block: _encode_centred(self.network_, block),
-                rows,
-                out,
-                before=lambda block: (block - self.scaling_.center).astype(np.float32),
-                widest=self._widest,
-            )
-        return map_rows(lambda block: _encode(self.network_, block), rows, out, widest=self._widest)
+        return apply(
+            self.network_.encode_centred,
+            check_rows(self, X, reset=False),
+            center=self.scaling_.center,
+            width=self._n_features_out,
+            widest=self._widest,
+        )
 
     def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
@@ -92,13 +87,12 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         columns than the map has coordinates.
         """
         check_is_fitted(self)
-        coordinates = check_coordinates(Z, self._n_features_out)
-        out = np.empty((len(coordinates), self.n_features_in_))
-        return map_rows(
-            lambda block: _decode_centred(self.network_, block),
-            coordinates,
-            out,
-            after=lambda block: block + self.scaling_.center,
+        return apply(
+            self.network_.decode_centred,
+            check_coordinates(Z, self._n_features_out),
+            add=self.scaling_.center,
+            width=self.n_features_in_,
+            dtype=np.float64,
             widest=self._widest,
         )
 
@@ -114,18 +108,3 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-@eqx.filter_jit
-def _encode(network: DataMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
-    return network.encode(x)
-
-
-@eqx.filter_jit
-def _encode_centred(network: DataMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
-    return network.encode_centred(x)
-
-
-@eqx.filter_jit
-def _decode_centred(network: DataMap, z: Float[Array, "n d"]) -> Float[Array, "n D"]:
-    return network.decode_centred(z)

@@ -10,7 +10,6 @@ Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_integer
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.rows import RowsOfTraining
+from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import row_blocks
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.fitting import Start, Task, TrainedMap
-from isthmus.estimators.plan import as_loss, check_loss, scaling_for
+from isthmus.estimators.maps import Objectives, Start, TrainedMap
+from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
+from isthmus.networks.links import Link, link_of
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import Gaussian, Noise, as_noise, bind
+from isthmus.objectives.noise import Gaussian, Noise, TrainingRows, as_noise, bind
 from isthmus.objectives.reconstruction import Reconstruction
 
 
@@ -145,22 +144,26 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         if self.noise is not None:
             as_noise(self.noise)
 
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
+        self._check_parameters()
+        return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
+
     def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
         return scaling_for(as_loss(self.loss), self.scaling, columns)
 
-    def _task(self, data: RowsOfTraining, start: Start) -> Task:
-        if start.is_fitted:
-            data = replace(data, fitted_columns=self.columns_)
+    def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
+        if continues:
+            data = data.with_columns(self.columns_)
         noise = Gaussian(0.3) if self.noise is None else self.noise
         corruption, aside = bind(noise, data)
         spread = noise.spread(data) * data.scaling.scale if isinstance(noise, Gaussian) else None
         fitted = {"columns_": data.columns, "noise_scale_": spread}
         loss = as_loss(self.loss)
         objective = Reconstruction(loss, corruption, int(self.draws))
-        return Task(objective, Reconstruction(loss, corruption), aside, fitted)
+        return Objectives(objective, Reconstruction(loss, corruption), aside, fitted)
 
-    def _output_loss(self) -> Loss:
-        return as_loss(self.loss)
+    def _link(self) -> Link:
+        return link_of(as_loss(self.loss))
 
 
 def denoise(model: BaseMap, X: Any) -> Float[np.ndarray, "n D"]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 
-import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
@@ -21,36 +20,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_integer, check_rows
+from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import dense
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.fitting import generator
+from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
-from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.layers import single
-from isthmus.training.loop import DivergenceError, Job, TrainingResult
 from isthmus.training.members import train_members
+from isthmus.training.problem import DivergenceError, TrainingResult
 
 ALIGNING_ROWS = 2000
 """Rows, evenly spaced, by which members are aligned: a rotation has few parameters."""
-
-
-class Prepared(Protocol):
-    """A training that is ready to run."""
-
-    @property
-    def job(self) -> Job: ...
-
-
-class TrainedTogether(Protocol):
-    """What an estimator has whose members can be trained in one pass."""
-
-    def _prepare(self, X: Any, y: Any, *, like: Any, bootstrap: bool) -> Prepared:
-        """All that ``fit`` does before it trains; ``like`` is another member's, of the same rows."""
-
-    def _finish(self, prepared: Any, result: TrainingResult) -> None:
-        """All that ``fit`` does after it has trained."""
 
 
 def _is_map(ensemble: Ensemble) -> bool:
@@ -156,7 +138,7 @@ class Ensemble(BaseMap):
         rows = check_rows(self, X, reset=True, min_rows=2)
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
         members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
-        fit_all = _fit_together if hasattr(self.estimator, "_prepare") else _fit_each
+        fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
         members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
         if len(members) < n_members:
             warnings.warn(
@@ -194,16 +176,17 @@ class Ensemble(BaseMap):
 
         Of classifiers, the class whose probability is the largest on average.
         """
-        mean = self._mean_prediction(X)
         if _classifies(self):
-            labels: np.ndarray = self.classes_[np.argmax(mean, axis=1)]
+            labels: np.ndarray = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
             return labels
-        targets = mean + self.members_[0].target_scaling_.center
-        return np.asarray(targets.reshape(len(mean), *self.members_[0].target_shape_))
+        check_is_fitted(self)
+        targets = self._mean_prediction(X, self.members_[0].target_scaling_.center)
+        return np.asarray(targets.reshape(len(targets), *self.members_[0].target_shape_))
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "n K"]:
         """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
-        return self._mean_prediction(X).astype(np.float32)
+        check_is_fitted(self)
+        return self._mean_prediction(X, np.zeros(len(self.classes_))).astype(np.float32)
 
     @property
     def predict_function(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... K"]]:
@@ -245,6 +228,7 @@ class Ensemble(BaseMap):
             )
 
     def _adopt(self, members: list[Any], rows: Any) -> None:
+        """Take over fitted members, and align them on these rows if they are maps."""
         self.members_ = members
         if _is_map(self):
             some = rows[:: -(-rows.shape[0] // ALIGNING_ROWS)]
@@ -265,16 +249,16 @@ class Ensemble(BaseMap):
         else:
             self._network = MeanPredictor(stacked(networks), center, networks[0].target_center)
 
-    def _mean_prediction(self, X: Any) -> Float[np.ndarray, "n K"]:
-        """Mean over the members, in float64, without the center of the targets."""
+    def _mean_prediction(self, X: Any, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
+        """Mean over the members, in float64, plus ``add``."""
         check_is_fitted(self)
-        rows = check_rows(self, X, reset=False)
-        network = self.network_
-        return map_rows(
-            lambda block: _predict_centred(network, block),
-            rows,
-            np.empty((rows.shape[0], len(network.target_center))),
-            before=lambda block: (block - self.scaling_.center).astype(np.float32),
+        return apply(
+            self.network_.predict_centred,
+            check_rows(self, X, reset=False),
+            center=self.scaling_.center,
+            add=add,
+            width=len(self.network_.target_center),
+            dtype=np.float64,
             widest=self._widest,
         )
 
@@ -321,28 +305,36 @@ def coordinate_spread(ensemble: Ensemble, X: Any) -> Float[np.ndarray, "n d"]:
         raise ValueError("one member has no spread: fit an ensemble with n_members=2 or more")
     rows = check_rows(ensemble, X, reset=False)
     network: MeanMap = ensemble.network_
-    return map_rows(
-        lambda block: _spread(network, block),
+    return apply(
+        network.spread_centred,
         rows,
-        np.empty((rows.shape[0], ensemble.n_components_), np.float32),
-        before=lambda block: (block - ensemble.scaling_.center).astype(np.float32),
+        center=ensemble.scaling_.center,
+        width=ensemble.n_components_,
         widest=widest_layer(ensemble.members_[0].network_),
     )
 
 
-def _fit_together(
+def ensemble_of(members: Sequence[Any], rows: Rows) -> Ensemble:
+    """Fitted models of one kind as an ensemble; maps are aligned on these rows."""
+    first = members[0]
+    ensemble = Ensemble(clone(first), len(members))
+    ensemble.n_features_in_ = first.n_features_in_
+    if hasattr(first, "feature_names_in_"):
+        ensemble.feature_names_in_ = first.feature_names_in_
+    ensemble._adopt(list(members), rows)
+    return ensemble
+
+
+def _fit_side_by_side(
     members: Sequence[Any], rows: Any, y: Any, bootstrap: bool
 ) -> tuple[list[Any], list[TrainingResult]]:
     """The members that were trained, in one pass, and the results of those that diverged."""
-    trained = cast(Sequence[TrainedTogether], members)
     with _said_once(len(members)):
-        first = trained[0]._prepare(rows, y, like=None, bootstrap=bootstrap)
-        others = (member._prepare(rows, y, like=first, bootstrap=bootstrap) for member in trained[1:])
-        prepared = [first, *others]
-    results = train_members([one.job for one in prepared])
+        prepared = [prepare(member, rows, y, bootstrap=bootstrap) for member in members]
+    results = train_members([one.training for one in prepared])
     with _said_once(len(members)):
-        for member, one, result in zip(trained, prepared, results, strict=False):
-            member._finish(one, result)
+        for member, one, result in zip(members, prepared, results, strict=False):
+            adopt(member, one, result)
     return list(members[: len(results)]), [r for r in results if r.stopped == "diverged"]
 
 
@@ -397,13 +389,3 @@ def _filled(rows: np.ndarray) -> Float[np.ndarray, "n D"]:
         return rows
     means = np.nansum(rows, axis=0) / np.maximum(1, np.sum(~missing, axis=0))
     return np.where(missing, means, rows)
-
-
-@eqx.filter_jit
-def _predict_centred(network: MeanPredictor, x: Float[Array, "n D"]) -> Float[Array, "n K"]:
-    return network.centred(x)
-
-
-@eqx.filter_jit
-def _spread(network: MeanMap, x: Float[Array, "n D"]) -> Float[Array, "n d"]:
-    return network.spread(x)

@@ -10,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import equinox as eqx
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.plan import as_loss
+from isthmus.estimators.plan import as_loss, interval_of
 from isthmus.estimators.predictor import FeedForwardPredictor, takes_parts
-from isthmus.estimators.targets import Targets, label_targets, number_targets
-from isthmus.networks.fitted import Predictor
+from isthmus.estimators.targets import Labels, Numbers, label_targets, number_targets
 from isthmus.networks.layers import Activation
-from isthmus.objectives.losses import LOSSES, CrossEntropy, Loss
+from isthmus.objectives.losses import LOSSES, Loss
 from isthmus.objectives.prediction import LABEL_LOSSES
 
 
@@ -209,10 +208,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
                 "the first call of partial_fit needs classes=, all labels that any y will have, such as "
                 "numpy.unique(all_y)"
             )
-        given = classes if known is None else known
-        return self._partial_fit(
-            X, lambda rows, continues: label_targets(y, rows, self.class_weight, given)
-        )
+        return self._fit_one_pass(X, y, classes=classes if known is None else known)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row: (n, D) → (n,), as ``classes_`` has it."""
@@ -229,7 +225,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         ``fit`` saw.
         """
         check_is_fitted(self)
-        return self._applied(_predictions, X, len(self.classes_))
+        return self._apply(self.network_.predict_centred, X, len(self.classes_))
 
     def decision_function(self, X: Any) -> Float[np.ndarray, "n ..."]:
         """Outputs of the network, float32: f (n,) for two classes, otherwise (n, K), before the softmax.
@@ -238,14 +234,17 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         """
         check_is_fitted(self)
         n_classes = len(self.classes_)
-        outputs = self._applied(_outputs, X, n_classes if n_classes > 2 else 1)
+        outputs = self._apply(self.network_.outputs_centred, X, n_classes if n_classes > 2 else 1)
         return outputs if n_classes > 2 else outputs[:, 0]
 
     def _checked_loss(self) -> Loss:
         return as_loss(self.loss, LABEL_LOSSES)
 
-    def _targets(self, y: Any, rows: Any, continues: bool) -> Targets:
-        return label_targets(y, rows, self.class_weight, self.classes_ if continues else None)
+    def _targets(
+        self, y: Any, rows: Rows, *, continues: bool, classes: np.ndarray | None = None
+    ) -> Labels:
+        known = self.classes_ if continues else classes
+        return label_targets(y, rows, self.class_weight, known)
 
 
 class FeedForwardRegressor(RegressorMixin, FeedForwardPredictor):
@@ -347,7 +346,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are held out. Raises what
         ``fit`` raises. With solver="lbfgs", which needs all rows at once, there is no ``partial_fit``.
         """
-        return self._partial_fit(X, lambda rows, continues: self._targets(y, rows, continues))
+        return self._fit_one_pass(X, y)
 
     def predict(self, X: Any) -> Float[np.ndarray, "n ..."]:
         """Targets of rows: (n, D) → (n,), or (n, k) where y was, in their own units, float64.
@@ -358,21 +357,22 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         """
         check_is_fitted(self)
         center = self.target_scaling_.center
-        targets = self._applied(
-            _predictions, X, len(center), np.float64, lambda block: block.astype(np.float64) + center
+        targets = self._apply(
+            self.network_.predict_centred, X, len(center), add=center, dtype=np.float64
         )
         return targets.reshape(len(targets), *self.target_shape_)
 
     def _checked_loss(self) -> Loss:
-        loss = as_loss(self.loss, {k: v for k, v in LOSSES.items() if not isinstance(v, CrossEntropy)})
-        if isinstance(loss, CrossEntropy):
+        anywhere = {name: loss for name, loss in LOSSES.items() if interval_of(loss) is None}
+        loss = as_loss(self.loss, anywhere)
+        if interval_of(loss) is not None:
             raise ValueError(
-                "CrossEntropy is for numbers in [0, 1], and targets are scaled to mean 0 and variance 1:"
+                f"{type(loss).__name__} is for numbers in [0, 1], and targets are scaled to mean 0 and variance 1:"
                 " use loss='squared', or FeedForwardClassifier for classes"
             )
         return loss
 
-    def _targets(self, y: Any, rows: Any, continues: bool) -> Targets:
+    def _targets(self, y: Any, rows: Rows, *, continues: bool) -> Numbers:
         if not continues:
             return number_targets(y, rows)
         return number_targets(y, rows, self.target_scaling_, self.target_shape_)
@@ -381,13 +381,3 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-@eqx.filter_jit
-def _predictions(network: Predictor, x: Float[Array, "n D"]) -> Float[Array, "n K"]:
-    return network.centred(x)
-
-
-@eqx.filter_jit
-def _outputs(network: Predictor, x: Float[Array, "n D"]) -> Float[Array, "n k"]:
-    return network.outputs(x)

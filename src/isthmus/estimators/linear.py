@@ -22,16 +22,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_choice, check_coordinates, check_integer, check_real, check_rows
 from isthmus.data.moments import PrincipalAxes, moments, principal_axes
-from isthmus.data.rows import ScaledRows
+from isthmus.data.rows import ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import ArraySource, row_blocks
+from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import BaseMap
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single, zeros
+from isthmus.networks.links import Identity
 from isthmus.networks.pairs import EncoderDecoder, MirrorShifts, PathAndCorrection
 from isthmus.objectives.losses import Squared
 from isthmus.training.loop import train
+from isthmus.training.problem import Training
 from isthmus.training.solvers import Solver, constant, warm_up_cosine
 
 TOLERANCE = 1e-3
@@ -189,10 +191,10 @@ class LinearAutoencoder(BaseMap):
         unit = float(np.sqrt(largest)) if largest > 0 else 1.0
         scaling = Scaling(found.mean, np.full(D, unit), unit)
         gaussian = rng.standard_normal((d, D)) / np.sqrt(D)
-        result = train(
-            TiedReconstruction(),
-            _tied_pair(gaussian),
-            ArraySource(ScaledRows(rows, scaling), np.arange(n)),
+        training = Training(
+            objective=TiedReconstruction(),
+            network=_tied_pair(gaussian),
+            source=ArraySource(ScaledRows(rows, scaling), np.arange(n)),
             solver=LINEAR_SOLVERS[self.solver],
             learning_rate=LINEAR_SOLVERS[self.solver].peak,
             batch_size=n,
@@ -200,6 +202,8 @@ class LinearAutoencoder(BaseMap):
             rng=rng,
             verbose=self.verbose,
         )
+        (result,) = train([training])
+        result.raise_if_diverged(training.learning_rate)
         trained = np.asarray(result.network.encoder.path.weight, np.float64)
         self._warn_if_not_converged(trained, found.covariance / unit**2)
         variances, rotation = np.linalg.eigh(trained @ found.covariance @ trained.T)
@@ -234,7 +238,7 @@ class LinearAutoencoder(BaseMap):
         self.scaling_ = Scaling(axes.mean, np.ones(D))
         frame = Frame(single(np.eye(d)), single(np.eye(d)), zeros(d))
         pair = _tied_pair(axes.components)
-        self.network_ = DataMap(pair, frame, single(axes.mean), single(np.ones(D)), Squared())
+        self.network_ = DataMap(pair, frame, single(axes.mean), single(np.ones(D)), Identity())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -16,7 +16,7 @@ from isthmus.data.moments import ColumnStatistics
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.networks.layers import ACTIVATIONS, Activation
 from isthmus.networks.pairs import Architecture, EncoderDecoder, PCAPath
-from isthmus.objectives.losses import LOSSES, CrossEntropy, Loss
+from isthmus.objectives.losses import LOSSES, Loss
 from isthmus.training.solvers import Solver, as_solver
 
 BATCH_SIZE = 128
@@ -39,16 +39,17 @@ class Schedule:
     max_epochs: int
     patience: int
     validation_fraction: float
+    rate_is_given: bool
+    batch_is_given: bool
 
     def for_one_pass(self) -> Self:
         """One epoch at a steady rate, for ``partial_fit``."""
         solver = self.solver.steady()
-        default = self.learning_rate == self.solver.peak
         return replace(
             self,
             solver=solver,
-            learning_rate=solver.peak if default else self.learning_rate,
-            batch_size=BATCH_SIZE if solver.full_batch else self.batch_size,
+            learning_rate=self.learning_rate if self.rate_is_given else solver.peak,
+            batch_size=self.batch_size if self.batch_is_given else BATCH_SIZE,
             max_epochs=1,
             patience=1,
         )
@@ -79,6 +80,8 @@ def schedule(model: Any, n_rows: int, solver: Solver) -> Schedule:
         validation_fraction=check_real(
             "validation_fraction", model.validation_fraction, 0.0, 1.0, closed=True
         ),
+        rate_is_given=model.learning_rate is not None,
+        batch_is_given=model.batch_size is not None,
     )
 
 
@@ -91,12 +94,22 @@ class Plan(Schedule):
     scaling: str | None
 
     @classmethod
-    def of(cls, model: Any, n_rows: int, n_features: int, *, continues: bool = False) -> Plan:
+    def of(
+        cls,
+        model: Any,
+        n_rows: int,
+        n_features: int,
+        *,
+        continues: bool = False,
+        tied: bool = False,
+        warm_up: float = 0.0,
+    ) -> Plan:
         """The plan of ``model``'s parameters for rows (n, D); raises ValueError or TypeError.
 
         ``continues``: the model has its coordinates already, so fewer rows than these may come.
+        ``warm_up`` is the share of all epochs before the whole objective is reached.
         """
-        architecture = _architecture(model, n_rows, n_features, continues)
+        architecture = _architecture(model, n_rows, n_features, continues, bool(tied))
         check_choice("skip", model.skip, ("pca", None))
         check_choice("scaling", model.scaling, SCALINGS)
         plan = cls(
@@ -106,8 +119,7 @@ class Plan(Schedule):
             scaling=model.scaling,
         )
         # An epoch is judged by the whole objective, which is reached where the warm-up ends.
-        warm_up = ceil(getattr(model, "warm_up", 0.0) * plan.max_epochs)
-        return replace(plan, patience=plan.patience + warm_up)
+        return replace(plan, patience=plan.patience + ceil(warm_up * plan.max_epochs))
 
     def example_pair(self) -> EncoderDecoder:
         """A pair with the sizes and switches planned for, to compare others with."""
@@ -116,7 +128,7 @@ class Plan(Schedule):
         return self.architecture.initialise(np.random.default_rng(0), path)
 
 
-def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> Architecture:
+def _architecture(model: Any, n_rows: int, n_features: int, continues: bool, tied: bool) -> Architecture:
     n_components = check_integer("n_components", model.n_components, 1)
     most = n_features if continues else min(n_rows, n_features)
     if n_components > most:
@@ -129,7 +141,6 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool) -> 
         decoder_widths = widths[::-1]
     else:
         decoder_widths = layer_widths("decoder_widths", model.decoder_widths)
-    tied = bool(getattr(model, "tied", False))
     if tied and decoder_widths != widths[::-1]:
         raise ValueError(
             f"tied=True uses each weight in both directions, so the decoder mirrors the encoder: "
@@ -212,7 +223,7 @@ def as_loss(loss: Any, known: Mapping[str, Loss] = LOSSES) -> Loss:
     if isinstance(loss, str):
         check_choice("loss", loss, known)
         return known[loss]
-    if not (callable(loss) and hasattr(loss, "mean")):
+    if isinstance(loss, type) or not callable(loss):
         raise TypeError(
             f"loss={loss!r}: expected one of {', '.join(map(repr, known))}, or an object such as "
             "isthmus.Huber(delta=0.5)"
@@ -221,23 +232,35 @@ def as_loss(loss: Any, known: Mapping[str, Loss] = LOSSES) -> Loss:
     return checked
 
 
+def interval_of(loss: Loss) -> tuple[float, float] | None:
+    """Where the data must lie for this loss, which is [0, 1]; None: anywhere."""
+    interval: tuple[float, float] | None = getattr(loss, "interval", None)
+    return interval
+
+
+def _named(loss: Loss) -> str:
+    """How a user writes the loss."""
+    names = [name for name, known in LOSSES.items() if known == loss]
+    return f"loss={names[0]!r}" if names else f"loss={loss!r}"
+
+
 def check_loss(loss: Loss, scaling: str | None) -> None:
     """Raise where the scaling leaves the interval that the loss is defined on."""
-    if isinstance(loss, CrossEntropy) and scaling == "standard":
+    if interval_of(loss) is not None and scaling == "standard":
         raise ValueError(
-            "scaling='standard' leaves [0, 1], where loss='cross_entropy' is defined: use "
+            f"scaling='standard' leaves [0, 1], where {_named(loss)} is defined: use "
             "scaling='range', or scaling=None for data in [0, 1]"
         )
 
 
 def scaling_for(loss: Loss, scaling: str | None, columns: ColumnStatistics) -> Scaling:
     """The scaling of the data, or an error where the loss is not defined on them."""
-    if not isinstance(loss, CrossEntropy) or scaling == "range":
+    if interval_of(loss) is None or scaling == "range":
         return Scaling.fit(scaling, columns)
     low, high = float(columns.low.min()), float(columns.high.max())
     if low < 0 or high > 1:
         raise ValueError(
-            f"loss='cross_entropy' needs data in [0, 1], and these go from {low:g} to {high:g}: "
+            f"{_named(loss)} needs data in [0, 1], and these go from {low:g} to {high:g}: "
             "use scaling='range', or divide the data by their largest possible value"
         )
     return Scaling.none(len(columns.mean))

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import equinox as eqx
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_choice, check_real, check_rows
 from isthmus.data.moments import column_statistics
-from isthmus.data.rows import Beside, ScaledRows
+from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
-from isthmus.data.sources import ArraySource
-from isthmus.estimators.fitting import NoImprovementWarning, generator
-from isthmus.estimators.plan import (
-    Schedule,
-    hidden_activations,
-    layer_widths,
-    schedule,
-    shapes_of,
-    split_rows,
-)
-from isthmus.estimators.targets import Targets
-from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
+from isthmus.estimators.targets import TargetColumns, Targets
+from isthmus.networks.applying import apply
 from isthmus.networks.fitted import Predictor
 from isthmus.networks.layers import Activation, FeedForward, gaussian_chain, single, trainable
+from isthmus.networks.links import link_of
 from isthmus.objectives.losses import Loss
 from isthmus.objectives.prediction import Prediction
-from isthmus.training.loop import DivergenceError, Job, TrainingResult, train_job
+from isthmus.training.loop import train
 from isthmus.training.solvers import as_solver, decaying_solvers
 
 STARTS = ("constant", "gaussian")
@@ -51,16 +42,6 @@ def takes_parts(model: FeedForwardPredictor) -> bool:
             "from step to step: use fit, with warm_start=True to go on, or solver='adam'"
         )
     return True
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A training, and what its result is taken over with."""
-
-    job: Job
-    scaling: Scaling
-    targets: Targets
-    continues: bool
 
 
 class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
@@ -91,7 +72,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
     verbose: bool
 
     @abstractmethod
-    def _targets(self, y: Any, rows: Any, continues: bool) -> Targets:
+    def _targets(self, y: Any, rows: Rows, *, continues: bool, **known: Any) -> Targets:
         """Checked targets of checked rows; raises ValueError."""
 
     @abstractmethod
@@ -104,63 +85,23 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         Raises ValueError or TypeError for rows, targets and parameters that do not fit one another,
         DivergenceError if the loss becomes NaN or infinite; the model then holds its last good weights.
         """
-        prepared = self._prepare(X, y)
-        self._finish(prepared, self._trained(prepared))
+        prepared = prepare(self, X, y)
+        (result,) = train([prepared.training])
+        adopt(self, prepared, result)
+        result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def _prepare(
-        self, X: Any, y: Any, *, like: Prepared | None = None, bootstrap: bool = False
-    ) -> Prepared:
-        """A training that is ready to run, by itself or beside others, of which ``like`` is one.
-
-        ``bootstrap`` draws as many training rows as there are from them, with replacement.
-        """
-        continues = self.warm_start and hasattr(self, "network_")
-        rows = check_rows(self, X, reset=not continues, min_rows=2)
-        plan = self._schedule(rows.shape[0])
-        targets = self._targets(y, rows, continues)
-        split_rng, weights_rng, batches_rng, draws_rng = generator(self.random_state).spawn(4)
-        scaling, network = self._start(rows, targets, weights_rng, continues)
-        train_rows, held_out = split_rows(
-            rows.shape[0], plan.validation_fraction, split_rng, targets.strata
-        )
-        if bootstrap:
-            train_rows = np.sort(draws_rng.choice(train_rows, len(train_rows)))
-        job = self._job(rows, train_rows, held_out, plan, scaling, network, targets, batches_rng)
-        return Prepared(job, scaling, targets, continues)
-
-    def _finish(self, prepared: Prepared, result: TrainingResult) -> None:
-        """Take over what training found, and say so where it found nothing."""
-        self._adopt(result, prepared)
-        held_out = prepared.job.held_out
-        if held_out is None or prepared.continues or result.stopped in ("interrupted", "diverged"):
-            return
-        if result.best_epoch == 0:
-            self._warn_of_no_improvement(len(held_out))
-
-    def _partial_fit(self, X: Any, targets_of: Callable[[Any, bool], Targets]) -> Self:
-        continues = hasattr(self, "network_")
-        rows = check_rows(self, X, reset=not continues, min_rows=1 if continues else 2)
-        plan = self._schedule(rows.shape[0]).for_one_pass()
-        targets = targets_of(rows, continues)
-        rng = generator(self.random_state)
-        scaling, network = self._start(rows, targets, rng, continues)
-        every, none = np.arange(rows.shape[0]), np.arange(0)
-        job = self._job(rows, every, none, plan, scaling, network, targets, rng)
-        job = replace(job, optimiser=getattr(self, "_optimiser", None))
-        prepared = Prepared(job, scaling, targets, continues)
-        self._adopt(self._trained(prepared), prepared)
+    def _fit_one_pass(self, X: Any, y: Any, **known: Any) -> Self:
+        prepared = prepare_one_pass(self, X, y, **known)
+        (result,) = train([prepared.training])
+        adopt(self, prepared, result)
+        result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def _trained(self, prepared: Prepared) -> TrainingResult:
-        try:
-            return train_job(prepared.job)
-        except DivergenceError as error:
-            self._adopt(error.result, prepared)
-            raise
-
-    def _schedule(self, n_rows: int) -> Schedule:
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Schedule:
         weight_decay = check_real("weight_decay", self.weight_decay, 0.0, closed=True)
+        check_choice("start", self.start, STARTS)
+        check_choice("scaling", self.scaling, SCALINGS)
         solver = as_solver(self.solver, decaying_solvers(weight_decay))
         if weight_decay and solver.has_own_rate and not solver.needs_all_rows:
             raise ValueError(
@@ -169,25 +110,66 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
             )
         return schedule(self, n_rows, solver)
 
-    def _start(
-        self, rows: Any, targets: Targets, rng: np.random.Generator, continues: bool
-    ) -> tuple[Scaling, FeedForward]:
+    def _task(self, given: Given, schedule: Schedule) -> Task:
+        assert given.targets is not None
+        targets = given.targets.columns(given.train_rows)
+        scaling, network = self._start(given, targets)
+        objective = Prediction(self._checked_loss(), given.rows.shape[1], targets.n_targets)
+
+        def fitted(network: FeedForward, moved: bool) -> Mapping[str, Any]:
+            return {
+                "scaling_": scaling,
+                "network_": Predictor(
+                    network,
+                    *(single(scaling.center), single(scaling.scale)),
+                    *(single(targets.scaling.center), single(targets.scaling.scale)),
+                    link_of(self._checked_loss()),
+                ),
+                **targets.fitted,
+            }
+
+        at_constant = self.start == "constant"
+        what = "a constant prediction" if at_constant else "the weights that training began with"
+        on_all_rows = None
+        if at_constant and not given.continues and given.has_held_out_rows:
+
+            def on_all_rows() -> Task:
+                return self._task(given.with_all_rows(np.random.default_rng(0)), schedule)
+
+        return Task(
+            network=network,
+            rows=JoinedRows(ScaledRows(given.rows, scaling), targets.aside),
+            objective=objective,
+            judge=objective,
+            fitted=fitted,
+            baseline=None
+            if given.continues
+            else Baseline(
+                what,
+                f"the fitted model {'is' if at_constant else 'has'} {what}",
+                "More rows may change that; validation_fraction=0 takes the last epoch anyway",
+            ),
+            # A constant is no model to fall back on: with few held-out rows it would stay where the
+            # network explains most of the variance, because a few of the constant's errors are large.
+            significance=None,
+            on_all_rows=on_all_rows,
+        )
+
+    def _start(self, given: Given, targets: TargetColumns) -> tuple[Scaling, FeedForward]:
         """The scaling of the rows, and the network that training begins with."""
-        D, k = rows.shape[1], len(targets.constant)
-        check_choice("start", self.start, STARTS)
-        check_choice("scaling", self.scaling, SCALINGS)
+        D, k = given.rows.shape[1], len(targets.constant)
         widths = layer_widths("widths", self.widths)
-        hidden = hidden_activations(self.activation, len(widths))
         network = gaussian_chain(
-            rng,
+            given.rng,
             (D, *widths, k),
-            hidden,
+            hidden_activations(self.activation, len(widths)),
             skip_links=bool(self.skip_links),
             last_is_zero=self.start == "constant",
         )
-        if not continues:
+        if not given.continues:
             network = eqx.tree_at(lambda n: n.layers[-1].shift, network, single(-targets.constant))
-            return Scaling.fit(self.scaling, column_statistics(rows)), network
+            columns = column_statistics(ChosenRows(given.rows, given.train_rows))
+            return Scaling.fit(self.scaling, columns), network
         if shapes_of(network) != shapes_of(self.network_.network):
             raise ValueError(
                 "the network's parameters (widths, activation, skip_links) or the number of targets "
@@ -195,70 +177,6 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
                 "or set them back"
             )
         return self.scaling_, self.network_.network
-
-    def _job(
-        self,
-        rows: Any,
-        train_rows: Int[np.ndarray, " m"],
-        held_out_rows: Int[np.ndarray, " k"],
-        plan: Schedule,
-        scaling: Scaling,
-        network: FeedForward,
-        targets: Targets,
-        rng: np.random.Generator,
-    ) -> Job:
-        data = Beside(ScaledRows(rows, scaling), targets.aside)
-        source = ArraySource(data, train_rows)
-        if plan.solver.needs_all_rows and source.n_blocks > 1:
-            raise ValueError(
-                f"solver={self.solver!r} takes all rows in each step, and these do not fit one block of "
-                f"{source.block_bytes >> 20} MiB: use solver='adam'"
-            )
-        return Job(
-            objective=Prediction(self._checked_loss(), rows.shape[1], targets.n_targets),
-            network=network,
-            source=source,
-            solver=plan.solver,
-            learning_rate=plan.learning_rate,
-            batch_size=plan.batch_size,
-            max_epochs=plan.max_epochs,
-            rng=rng,
-            held_out=data[held_out_rows] if len(held_out_rows) else None,
-            patience=plan.patience,
-            # A constant is no model to fall back on: with few held-out rows it would stay where the
-            # network explains most of the variance, because a few of the constant's errors are large.
-            significance=None,
-            verbose=self.verbose,
-        )
-
-    def _adopt(self, result: TrainingResult, prepared: Prepared) -> None:
-        """Nothing of an earlier fit changes before this."""
-        scaling, of_targets = prepared.scaling, prepared.targets.scaling
-        self.network_ = Predictor(
-            result.network,
-            *(single(scaling.center), single(scaling.scale)),
-            *(single(of_targets.center), single(of_targets.scale)),
-            self._checked_loss(),
-        )
-        self.scaling_ = scaling
-        self.history_ = result.history
-        self.best_epoch_ = result.best_epoch
-        self.validation_loss_ = float(result.history["validation_loss"][result.best_epoch])
-        self._optimiser = result.optimiser
-        for name, value in prepared.targets.fitted.items():
-            setattr(self, name, value)
-
-    def _warn_of_no_improvement(self, n_held_out: int) -> None:
-        what = "a constant prediction" if self.start == "constant" else "the weights it started with"
-        least = float(np.min(self.history_["validation_loss"]))
-        warnings.warn(
-            f"the network won nothing over {what}, so that is what the model is: on {n_held_out} "
-            f"held-out rows the least loss was {least:.4g}, at the start it was "
-            f"{self.validation_loss_:.4g}. More rows may change that; validation_fraction=0 takes the "
-            "last epoch anyway",
-            NoImprovementWarning,
-            stacklevel=3,
-        )
 
     @property
     def n_parameters_(self) -> int:
@@ -277,23 +195,12 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         return self.network_
 
-    def _applied(
-        self,
-        function: Callable[[Predictor, Array], Array],
-        X: Any,
-        width: int,
-        dtype: Any = np.float32,
-        after: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> np.ndarray:
+    def _apply(
+        self, function: Callable[[Array], Array], X: Any, width: int, **form: Any
+    ) -> Float[np.ndarray, "n width"]:
+        """A function of the fitted module, of rows that are checked and centred."""
         rows = check_rows(self, X, reset=False)
-        return map_rows(
-            lambda block: function(self.network_, block),
-            rows,
-            np.empty((rows.shape[0], width), dtype),
-            before=lambda block: (block - self.scaling_.center).astype(np.float32),
-            after=after,
-            widest=widest_layer(self.network_),
-        )
+        return apply(function, rows, center=self.scaling_.center, width=width, **form)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,23 +18,84 @@ from isthmus.data.scaling import Scaling
 
 
 @dataclass(frozen=True)
-class Targets:
-    """The targets of some rows.
+class TargetColumns:
+    """Targets as a loss reads them.
 
     ``aside`` stands beside each row: ``n_targets`` columns, and a weight if rows have one. ``constant``
-    is the output that predicts best for all rows alike, ``strata`` numbers groups of rows that are held
-    out in proportion, ``fitted`` are attributes that the model gets once it is trained.
+    is the output that predicts best for all rows alike. ``fitted`` are attributes that the model gets
+    once it is trained.
     """
 
     aside: Float[np.ndarray, "n a"]
     n_targets: int
     constant: Float[np.ndarray, " k"]
-    strata: Int[np.ndarray, " n"]
     scaling: Scaling
-    fitted: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Mapping[str, Any]
 
 
-def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Targets:
+class Targets(Protocol):
+    """Checked targets of all rows."""
+
+    @property
+    def strata(self) -> Int[np.ndarray, " n"]:
+        """Numbers of groups of rows that are held out in proportion."""
+
+    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+        """The columns of all rows, with what is fitted to the training rows alone."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The number of the class of each row, and its weight if rows have one."""
+
+    number: Int[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"] | None
+    classes: np.ndarray
+
+    @property
+    def strata(self) -> Int[np.ndarray, " n"]:
+        return self.number
+
+    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+        K = len(self.classes)
+        aside = [self.number] if self.weight is None else [self.number, self.weight]
+        weight = None if self.weight is None else self.weight[train_rows]
+        return TargetColumns(
+            np.stack(aside, axis=1).astype(np.float32),
+            n_targets=1,
+            constant=log_odds(np.bincount(self.number[train_rows], weight, minlength=K)),
+            scaling=Scaling(np.zeros(K), np.ones(K)),
+            fitted={"classes_": self.classes},
+        )
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers (n, k), of targets that came as (n, *shape), and their scaling if they have one already."""
+
+    numbers: Float[np.ndarray, "n k"]
+    shape: tuple[int, ...]
+    scaling: Scaling | None
+
+    @property
+    def strata(self) -> Int[np.ndarray, " n"]:
+        return np.zeros(len(self.numbers), int)
+
+    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+        scaling = self.scaling
+        if scaling is None:
+            scaling = Scaling.fit("standard", column_statistics(self.numbers[train_rows]))
+        k = self.numbers.shape[1]
+        return TargetColumns(
+            scaling(self.numbers),
+            n_targets=k,
+            constant=np.zeros(k),
+            scaling=scaling,
+            fitted={"target_scaling_": scaling, "target_shape_": self.shape},
+        )
+
+
+def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
     _refuse_none(y)
     labels = column_or_1d(y, warn=True)
@@ -54,21 +115,13 @@ def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | No
         )
     number = np.searchsorted(classes, labels)
     weight = _row_weights(class_weight, classes, labels, number)
-    aside = number[:, None] if weight is None else np.stack([number, weight], axis=1)
-    return Targets(
-        aside.astype(np.float32),
-        n_targets=1,
-        constant=log_odds(np.bincount(number, weight, minlength=len(classes))),
-        strata=number,
-        scaling=Scaling(np.zeros(len(classes)), np.ones(len(classes))),
-        fitted={"classes_": classes},
-    )
+    return Labels(number, weight, classes)
 
 
 def number_targets(
     y: Any, rows: Any, scaling: Scaling | None = None, shape: tuple[int, ...] | None = None
-) -> Targets:
-    """Numbers (n,) or (n, k), scaled to mean 0 and variance 1, or as in an earlier fit."""
+) -> Numbers:
+    """Numbers (n,) or (n, k), to be scaled to mean 0 and variance 1, or as in an earlier fit."""
     _refuse_none(y)
     numbers = np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
     check_consistent_length(rows, numbers)
@@ -81,17 +134,7 @@ def number_targets(
             f"y has shape {numbers.shape}, and the model was fitted on targets of shape "
             f"{('n', *shape)}: pass such, or fit anew with warm_start=False"
         )
-    columns = numbers.reshape(len(numbers), -1)
-    if scaling is None:
-        scaling = Scaling.fit("standard", column_statistics(columns))
-    return Targets(
-        scaling(columns),
-        n_targets=columns.shape[1],
-        constant=np.zeros(columns.shape[1]),
-        strata=np.zeros(len(columns), int),
-        scaling=scaling,
-        fitted={"target_scaling_": scaling, "target_shape_": numbers.shape[1:]},
-    )
+    return Numbers(numbers.reshape(len(numbers), -1), numbers.shape[1:], scaling)
 
 
 def _refuse_none(y: Any) -> None:

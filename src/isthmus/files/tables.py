@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Shaped
 
-from isthmus.data.sources import dense
+from isthmus.data.rows import dense
 from isthmus.files.atomic import replacing
 from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus.networks.fitted import FittedMap, FittedPredictor
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import single
 
@@ -74,7 +75,7 @@ def _canonical_rotation(
     return signed
 
 
-class MeanMap(eqx.Module):
+class MeanMap(FittedMap):
     """Maps in one frame: coordinates are the mean of the aligned ones, a row the mean of all decodings.
 
     ``members`` is a ``DataMap`` whose arrays have a leading axis, one entry for each member.
@@ -90,12 +91,6 @@ class MeanMap(eqx.Module):
         d = self.alignment.center.shape[0]
         return Frame(single(np.eye(d)), single(np.eye(d)), single(np.zeros(d)))
 
-    def encode(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
-        return self.encode_centred(x - self.center)
-
-    def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
-        return self.decode_centred(z) + self.center
-
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self._mean_and_squares(x)[0]
 
@@ -108,7 +103,7 @@ class MeanMap(eqx.Module):
 
         return over_members(of_member, self._parts)[0]
 
-    def spread(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+    def spread_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         """Standard deviation over the members (divisor M − 1) of aligned coordinates; x is centred."""
         return jnp.sqrt(self._mean_and_squares(x)[1] / (len(self.alignment.origins) - 1))
 
@@ -125,7 +120,7 @@ class MeanMap(eqx.Module):
         return over_members(of_member, self._parts)
 
 
-class MeanPredictor(eqx.Module):
+class MeanPredictor(FittedPredictor):
     """Predictors as one: the mean of their predictions, raw rows in.
 
     ``members`` is a ``Predictor`` whose arrays have a leading axis, one entry for each member.
@@ -135,14 +130,9 @@ class MeanPredictor(eqx.Module):
     center: Float[Array, " D"]
     target_center: Float[Array, " K"]
 
-    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        return self.centred(x - self.center) + self.target_center
-
-    def centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        """Of centred rows, and without the center of the targets."""
-
+    def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
         def of_member(member: Any) -> Array:
-            y: Array = member.centred(x + (self.center - member.center)) + member.target_center
+            y: Array = member.predict_centred(x + (self.center - member.center)) + member.target_center
             return y - self.target_center
 
         return over_members(of_member, self.members)[0]

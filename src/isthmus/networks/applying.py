@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from isthmus.data.sources import dense, row_blocks
+from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.networks.processes import check_process
 
 BLOCK_ELEMENTS = 2**22
 """Numbers in a block, input and activations alike: 16 MiB, which stays near the cache."""
@@ -33,6 +35,7 @@ def map_rows(
     compiled. ``before`` and ``after`` run in NumPy on the host, on one block while the device
     computes the next. ``widest`` is the widest layer, which bounds the memory of activations.
     """
+    check_process()
     n, D = rows.shape
     most = BLOCK_ELEMENTS // max(D, widest)
     block_rows = int(np.clip(_power_of_two_at_least(most // 2 + 1), MIN_ROWS, MAX_ROWS))
@@ -56,6 +59,37 @@ def map_rows(
     if pending is not None:
         collect(*pending)
     return out
+
+
+def apply(
+    function: Callable[[Array], Array],
+    rows: Rows,
+    *,
+    center: Float[np.ndarray, " D"] | None = None,
+    add: Float[np.ndarray, " K"] | None = None,
+    width: int,
+    dtype: type[np.floating[Any]] = np.float32,
+    widest: int | None = None,
+) -> Float[np.ndarray, "n width"]:
+    """function(row − center) + add of each of the rows (n, D): (n, width).
+
+    ``center`` is subtracted and ``add`` added in float64, whatever the rows are. ``function`` is pure and
+    row-wise, and a pytree, such as a method of a fitted module; it is compiled once for all modules of one
+    shape. ``widest`` is the widest layer, by default that of the module.
+    """
+    return map_rows(
+        lambda block: _compiled(function, block),
+        rows,
+        np.empty((rows.shape[0], width), dtype),
+        before=None if center is None else lambda block: np.asarray(block - center, np.float32),
+        after=None if add is None else lambda block: block.astype(np.float64) + add,
+        widest=widest_layer(function) if widest is None else widest,
+    )
+
+
+@eqx.filter_jit
+def _compiled(function: Callable[[Array], Array], rows: Array) -> Array:
+    return function(rows)
 
 
 def _power_of_two_at_least(size: int) -> int:

@@ -1,7 +1,12 @@
-"""Fitted modules: a trained network with the scaling of what comes in and of what goes out."""
+"""Fitted modules: trained networks with the scaling of what comes in and of what goes out.
+
+A fitted module takes raw rows. Each of its functions has a centred form, which leaves the centers to the
+caller: ``applying.apply`` subtracts and adds them in float64, where float32 would cancel.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
@@ -9,23 +14,22 @@ from jaxtyping import Array, Float
 
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import FeedForward
+from isthmus.networks.links import Link
 
 
-class DataMap(eqx.Module):
-    """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
+class FittedMap(eqx.Module):
+    """A map of raw rows to coordinates and back: x → z → x̂."""
 
-    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The loss
-    says which x̂ a raw output of the decoder stands for: its own, for all but cross-entropy.
+    center: eqx.AbstractVar[Float[Array, " D"]]
+    frame: eqx.AbstractVar[Frame]
 
-    ``encode_centred`` and ``decode_centred`` leave the center to the caller, who may subtract and
-    add it in float64 where float32 would cancel.
-    """
+    @abstractmethod
+    def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        """Coordinates of rows that the center was subtracted from."""
 
-    pair: Any
-    frame: Frame
-    center: Float[Array, " D"]
-    scale: Float[Array, " D"]
-    loss: Any = eqx.field(static=True)
+    @abstractmethod
+    def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
+        """Rows without the center."""
 
     def encode(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self.encode_centred(x - self.center)
@@ -33,22 +37,46 @@ class DataMap(eqx.Module):
     def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
         return self.decode_centred(z) + self.center
 
+
+class FittedPredictor(eqx.Module):
+    """A function of raw rows that predicts: targets, or the probabilities of classes."""
+
+    center: eqx.AbstractVar[Float[Array, " D"]]
+    target_center: eqx.AbstractVar[Float[Array, " K"]]
+
+    @abstractmethod
+    def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
+        """Predictions without the center of the targets, of rows that the center was subtracted from."""
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
+        return self.predict_centred(x - self.center) + self.target_center
+
+
+class DataMap(FittedMap):
+    """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
+
+    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The link says which
+    x̂ a raw output of the decoder stands for.
+    """
+
+    pair: Any
+    frame: Frame
+    center: Float[Array, " D"]
+    scale: Float[Array, " D"]
+    link: Link = eqx.field(static=True)
+
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self.frame.enter(self.pair.encode(x / self.scale))
 
     def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
-        x: Array = self.loss.mean(self.pair.decode(self.frame.leave(z))) * self.scale
-        return x
+        return self.link(self.pair.decode(self.frame.leave(z))) * self.scale
 
 
-class Predictor(eqx.Module):
-    """A network with the scaling of what comes in and of what goes out: raw rows in, predictions out.
+class Predictor(FittedPredictor):
+    """A network with the scaling of rows and of targets.
 
-    The loss says which prediction an output of the network stands for: the target in scaled units, or
-    the probabilities of the classes, which have target_center 0 and target_scale 1.
-
-    ``outputs`` and ``centred`` leave the centers to the caller, who may subtract and add them in float64
-    where float32 would cancel.
+    The link says which prediction an output stands for: the target in scaled units, or the probabilities
+    of the classes, which have target_center 0 and target_scale 1.
     """
 
     network: FeedForward
@@ -56,14 +84,11 @@ class Predictor(eqx.Module):
     scale: Float[Array, " D"]
     target_center: Float[Array, " K"]
     target_scale: Float[Array, " K"]
-    loss: Any = eqx.field(static=True)
+    link: Link = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        return self.centred(x - self.center) + self.target_center
+    def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
+        return self.link(self.outputs_centred(x)) * self.target_scale
 
-    def centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        y: Array = self.loss.mean(self.outputs(x)) * self.target_scale
-        return y
-
-    def outputs(self, x: Float[Array, "... D"]) -> Float[Array, "... k"]:
+    def outputs_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... k"]:
+        """Outputs of the network before the link."""
         return self.network(x / self.scale)

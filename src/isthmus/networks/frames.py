@@ -9,7 +9,8 @@ are the components, z the scores.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 import equinox as eqx
 import jax
@@ -17,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus.data.rows import View
 from isthmus.networks.layers import single
-from isthmus.networks.pairs import EncoderDecoder, PCAPath
+from isthmus.networks.pairs import PCAPath
 
 FRAME_ROWS = 1000
 """Rows that the averages are taken over: the frame is a convention, not an estimate."""
@@ -38,39 +40,79 @@ class Frame(eqx.Module):
         return z @ self.inverse.T + self.origin
 
 
-def canonical_frame(pair: EncoderDecoder, rows: Any, unit: float) -> Frame:
-    """The canonical frame of a pair over scaled rows; ``unit`` is a scaled unit in coordinates."""
-    stride = -(-rows.shape[0] // FRAME_ROWS)
-    mean, covariance, metric, loadings = (
-        np.asarray(part, np.float64) for part in _averages(pair, rows[::stride])
-    )
-    d = len(mean)
-    metric = metric + 1e-6 * max(np.trace(metric) / d, 1e-30) * np.eye(d)
+class Pair(Protocol):
+    """An encoder and a decoder of scaled rows."""
+
+    def encode(self, u: Float[Array, "... D"]) -> Float[Array, "... d"]: ...
+
+    def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]: ...
+
+
+@dataclass(frozen=True)
+class FrameAverages:
+    """What a frame depends on, averaged over rows, in float64; averages of several rows can be merged.
+
+    ``mean`` (d,) and ``covariance`` (d, d) of the inner coordinates, ``metric`` E[JᵀJ] (d, d) and
+    ``loadings`` E[J] (D, d) of the decoder's Jacobian J.
+    """
+
+    n_rows: int
+    mean: Float[np.ndarray, " d"]
+    covariance: Float[np.ndarray, "d d"]
+    metric: Float[np.ndarray, "d d"]
+    loadings: Float[np.ndarray, "D d"]
+
+    @classmethod
+    def of(cls, pair: Pair, rows: View) -> FrameAverages:
+        """Averages over scaled rows, of which up to 1 000, evenly spaced, are taken."""
+        n = rows.shape[0]
+        some = rows[slice(None, None, -(-n // FRAME_ROWS))]
+        return cls(n, *(np.asarray(part, np.float64) for part in _averages(pair, some)))
+
+    def merge(self, other: FrameAverages) -> FrameAverages:
+        """The averages over the rows of both."""
+        n = self.n_rows + other.n_rows
+        mine, theirs = self.n_rows / n, other.n_rows / n
+        gap = other.mean - self.mean
+        covariance = mine * self.covariance + theirs * other.covariance
+        return FrameAverages(
+            n,
+            self.mean + theirs * gap,
+            covariance + mine * theirs * np.outer(gap, gap),
+            mine * self.metric + theirs * other.metric,
+            mine * self.loadings + theirs * other.loadings,
+        )
+
+
+def canonical_frame(averages: FrameAverages, unit: float) -> Frame:
+    """The canonical frame; ``unit`` is the length of a scaled unit in coordinates."""
+    mean, d = averages.mean, len(averages.mean)
+    metric = averages.metric + 1e-6 * max(np.trace(averages.metric) / d, 1e-30) * np.eye(d)
     # y = Lᵀ(inner − mean) has the identity as its metric; a rotation then diagonalises its covariance.
     factor = np.linalg.cholesky(metric)
-    _, rotation = np.linalg.eigh(factor.T @ covariance @ factor)
+    _, rotation = np.linalg.eigh(factor.T @ averages.covariance @ factor)
     matrix = rotation[:, ::-1].T @ factor.T
     inverse = np.linalg.inv(matrix)
-    canonical_loadings = loadings @ inverse  # (D, d)
-    largest = np.argmax(np.abs(canonical_loadings), axis=0)
-    signs = np.where(canonical_loadings[largest, np.arange(d)] < 0, -1.0, 1.0)
+    loadings = averages.loadings @ inverse  # (D, d)
+    signs = _signs_of_largest(loadings)
     return _frame(matrix * signs[:, None] * unit, inverse * signs / unit, mean)
 
 
-def permuting_frame(pair: Any, rows: Any) -> Frame:
+def permuting_frame(averages: FrameAverages) -> Frame:
     """Order and signs of coordinates that have a prior each, so that nothing else is free.
 
-    In the order of the variance of ``pair.encode`` over scaled rows, with the largest average loading
-    positive.
+    They come in the order of their variance, with the largest average loading positive.
     """
-    stride = -(-rows.shape[0] // FRAME_ROWS)
-    mean, covariance, _, loadings = (np.asarray(part) for part in _averages(pair, rows[::stride]))
-    d = len(mean)
-    order = np.argsort(-np.diag(covariance), kind="stable")
-    largest = np.argmax(np.abs(loadings), axis=0)
-    signs = np.where(loadings[largest, np.arange(d)] < 0, -1.0, 1.0)
-    matrix = np.eye(d)[order] * signs
+    order = np.argsort(-np.diag(averages.covariance), kind="stable")
+    d = len(order)
+    matrix = np.eye(d)[order] * _signs_of_largest(averages.loadings)
     return _frame(matrix, matrix.T, np.zeros(d))
+
+
+def _signs_of_largest(loadings: Float[np.ndarray, "D d"]) -> Float[np.ndarray, " d"]:
+    """−1 where the entry of largest absolute value in a column is negative."""
+    largest = np.argmax(np.abs(loadings), axis=0)
+    return np.where(loadings[largest, np.arange(loadings.shape[1])] < 0, -1.0, 1.0)
 
 
 def pca_frame(path: PCAPath, unit: float, tied: bool) -> Frame:
@@ -85,7 +127,7 @@ def _frame(matrix: np.ndarray, inverse: np.ndarray, origin: np.ndarray) -> Frame
 
 @eqx.filter_jit
 def _averages(
-    pair: EncoderDecoder, rows: Float[Array, "n D"]
+    pair: Pair, rows: Float[Array, "n D"]
 ) -> tuple[Float[Array, " d"], Float[Array, "d d"], Float[Array, "d d"], Float[Array, "D d"]]:
     """Mean and covariance of the inner coordinates, E[JᵀJ] and E[J] of the decoder."""
     inner = pair.encode(rows)

@@ -7,18 +7,20 @@ decoder's output (n, D) to (n,). Only the training loop averages over rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from isthmus.networks.links import Link, SoftClip, log_soft_clip
+
 
 class Loss(Protocol):
-    """What a loss is: a mean function for the decoder's raw output, and a value per row."""
+    """A loss is a value per row; if it wants, with the link and the interval of its data.
 
-    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        """The reconstruction x̂ that a raw decoder output stands for."""
+    ``link`` gives the x̂ that a raw output stands for, the output itself if there is none.
+    ``interval`` is where the data must lie, anywhere if there is none.
+    """
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         """The loss of each row, summed over its features."""
@@ -28,9 +30,6 @@ class Loss(Protocol):
 class Squared:
     """½ Σⱼ (xⱼ − x̂ⱼ)²: Gaussian errors of unit variance. Least squares, PCA's own loss."""
 
-    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return output
-
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         return 0.5 * jnp.sum(jnp.square(x - output), axis=-1)
 
@@ -38,9 +37,6 @@ class Squared:
 @dataclass(frozen=True)
 class Absolute:
     """Σⱼ |xⱼ − x̂ⱼ|: Laplace errors; one wild entry costs in proportion, not squared."""
-
-    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return output
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         return jnp.sum(jnp.abs(x - output), axis=-1)
@@ -61,46 +57,27 @@ class Huber:
                 f"Huber(delta={self.delta!r}): delta must be positive; 1.0 is the usual choice"
             )
 
-    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return output
-
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         size = jnp.abs(x - output)
         inside = jnp.minimum(size, self.delta)
         return jnp.sum(0.5 * inside**2 + self.delta * (size - inside), axis=-1)
 
 
-SHARPNESS = 10.0
-
-
 @dataclass(frozen=True)
 class CrossEntropy:
     """−Σⱼ xⱼ log pⱼ + (1 − xⱼ) log(1 − pⱼ), for data in [0, 1].
 
-    p = s(output), where s(a) = [softplus(ka) − softplus(k(a − 1))]/k with k = 10 is nearly the
-    identity inside (0, 1) and bends to 0 and 1 outside. A logistic s would do as well for a plain
-    network, but with this one a linear path still starts as PCA. log p and log(1 − p) are evaluated
-    without cancellation, so that no output gives an infinite loss.
+    p = s(output), where s is that of ``SoftClip``: the identity but for the ends of [0, 1]. A logistic s
+    would do as well for a plain network, but with this one a linear path still starts as PCA. log p and
+    log(1 − p) are evaluated without cancellation, so that no output gives an infinite loss.
     """
 
-    def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return jnp.exp(log_soft_clip(output))
+    link: ClassVar[Link] = SoftClip()
+    interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         log_p, log_q = log_soft_clip(output), log_soft_clip(1.0 - output)
         return -jnp.sum(x * log_p + (1.0 - x) * log_q, axis=-1)
-
-
-def log_soft_clip(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """log s(a) with s(a) = log1p(eᵗ)/k and t = k + log(1 − e⁻ᵏ) − softplus(k(1 − a))."""
-    k = SHARPNESS
-    return log_softplus(k + jnp.log1p(-jnp.exp(-k)) - jax.nn.softplus(k * (1.0 - a))) - jnp.log(k)
-
-
-def log_softplus(t: Float[Array, " ..."]) -> Float[Array, " ..."]:
-    """log log1p(eᵗ), which tends to t for t → −∞, where the direct form underflows."""
-    safe = jnp.maximum(t, -15.0)
-    return jnp.where(t < -15.0, t, jnp.log(jax.nn.softplus(safe)))
 
 
 LOSSES: dict[str, Loss] = {

@@ -14,7 +14,7 @@ ImageJitter(shape=(8, 8), shift=0.5, rotation=10.0, zoom=0.1, elastic=0.5)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Protocol
 
@@ -25,10 +25,38 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
-from isthmus.data.rows import RowsOfTraining
+from isthmus.data.rows import ChosenRows, ScaledRows, dense, row_blocks, take_rows
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import row_blocks, take_rows
 from isthmus.networks.layers import single
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """All scaled rows, which of them are trained on, and the known errors of all.
+
+    ``fitted_columns`` are the statistics of each column that noise is measured in, where training goes
+    on and a few new rows must not change them.
+    """
+
+    rows: ScaledRows
+    train_rows: Int[np.ndarray, " m"]
+    errors: Float[np.ndarray, "n D"] | None = None
+    fitted_columns: ColumnStatistics | None = None
+
+    @property
+    def scaling(self) -> Scaling:
+        return self.rows.scaling
+
+    @cached_property
+    def columns(self) -> ColumnStatistics:
+        """Statistics of the columns of the training rows, in scaled units."""
+        if self.fitted_columns is not None:
+            return self.fitted_columns
+        return column_statistics(ChosenRows(self.rows, self.train_rows))
+
+    def with_columns(self, columns: ColumnStatistics) -> TrainingRows:
+        """The same rows, their noise measured in the columns of an earlier fit."""
+        return replace(self, fitted_columns=columns)
 
 
 class Corruption(Protocol):
@@ -46,7 +74,7 @@ class Corruption(Protocol):
 class Noise(Protocol):
     """What a noise of your own has, if it is more than a function ``(x, key) -> x`` in raw units."""
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
         """The corruption, and what it needs beside each of the rows."""
 
 
@@ -80,12 +108,12 @@ class Gaussian:
     def __post_init__(self) -> None:
         _check_real(self, "scale", self.scale, 0.0, np.inf)
 
-    def spread(self, data: RowsOfTraining) -> Float[np.ndarray, " D"]:
+    def spread(self, data: TrainingRows) -> Float[np.ndarray, " D"]:
         """The standard deviation of the noise in each feature, in scaled units."""
         spread: np.ndarray = self.scale * np.sqrt(data.columns.variance)
         return spread
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         return _White(single(self.spread(data))), None
 
 
@@ -123,7 +151,7 @@ class Masking:
         if self.value is not None:
             _check_real(self, "value", self.value, -np.inf, np.inf)
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         scaling = data.scaling
         if self.value is None:
             value = single(data.columns.mean)
@@ -142,7 +170,7 @@ class SaltAndPepper:
     def __post_init__(self) -> None:
         _check_real(self, "fraction", self.fraction, 0.0, 1.0)
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         low, high = single(data.columns.low), single(data.columns.high)
         return _Replacing(single(np.asarray(self.fraction)), low, high), None
 
@@ -183,7 +211,7 @@ class Neighbours:
         _check_count(self, "n_reference", self.n_reference, least=2)
         _check_real(self, "reach", self.reach, 0.0, np.inf)
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
         n_rows = len(data.train_rows)
         if n_rows < 2:
             raise ValueError(
@@ -192,7 +220,7 @@ class Neighbours:
             )
         n_chosen = min(n_rows, self.n_reference)
         chosen = data.train_rows[np.arange(n_chosen) * n_rows // n_chosen]
-        reference = take_rows(data.rows, chosen)
+        reference = dense(take_rows(data.rows, chosen))
         k = min(self.k, n_chosen - 1)
         nearest = _nearest_others(data.rows, reference, chosen, k)
         return _Towards(single(reference), single(np.asarray(self.reach)), k), nearest
@@ -267,7 +295,7 @@ class ImageJitter:
         for name in ("shift", "rotation", "zoom", "elastic"):
             _check_real(self, name, getattr(self, name), 0.0, np.inf)
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         D = data.rows.shape[1]
         if np.prod(self.shape) != D:
             raise ValueError(
@@ -356,7 +384,7 @@ class Compose:
             )
         object.__setattr__(self, "noises", tuple(map(as_noise, self.noises)))
 
-    def bind(self, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
+    def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
         parts, asides = zip(*(bind(noise, data) for noise in self.noises), strict=True)
         found = [aside for aside in asides if aside is not None]
         return _InTurn(parts), np.concatenate(found, axis=1) if found else None
@@ -372,7 +400,7 @@ def as_noise(noise: Any) -> Any:
     return noise
 
 
-def bind(noise: Any, data: RowsOfTraining) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
+def bind(noise: Any, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
     """The corruption that a noise or a function gives for these rows, and what it needs beside them."""
     if hasattr(noise, "bind"):
         bound: tuple[Corruption, Float[np.ndarray, "n a"] | None] = noise.bind(data)

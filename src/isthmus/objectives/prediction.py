@@ -18,13 +18,6 @@ from jaxtyping import Array, Float
 from isthmus.objectives.losses import Loss
 
 
-def scores(output: Float[Array, "... k"]) -> Float[Array, "... K"]:
-    """One number per class, whose softmax are the probabilities: (−f, f) for a single output f."""
-    if output.shape[-1] > 1:
-        return output
-    return jnp.concatenate([-output, output], axis=-1)
-
-
 def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K"]:
     """1 in the column of the class, 0 in the others."""
     return jax.nn.one_hot(label[..., 0].astype(jnp.int32), n_classes)
@@ -34,13 +27,11 @@ def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K
 class SquaredLabels:
     """2 Σ_k (1[y = k] − p_k)², twice Brier's score (Brier 1950); (b − tanh f)² for two classes."""
 
-    def mean(self, output: Float[Array, "... k"]) -> Float[Array, "... K"]:
-        """The probability of each class."""
-        return jax.nn.softmax(scores(output))
+    link: ClassVar[Link] = Probabilities()
 
     def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
         """``x`` is the number of the class, from 0."""
-        p = self.mean(output)
+        p = self.link(output)
         return 2 * jnp.sum(jnp.square(one_hot(x, p.shape[-1]) - p), axis=-1)
 
 
@@ -48,13 +39,11 @@ class SquaredLabels:
 class LabelCrossEntropy:
     """−log p_y; log(1 + e⁻²ᵇᶠ) for two classes."""
 
-    def mean(self, output: Float[Array, "... k"]) -> Float[Array, "... K"]:
-        """The probability of each class."""
-        return jax.nn.softmax(scores(output))
+    link: ClassVar[Link] = Probabilities()
 
     def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
         """``x`` is the number of the class, from 0."""
-        log_p = jax.nn.log_softmax(scores(output))
+        log_p = jax.nn.log_softmax(class_scores(output))
         return -jnp.sum(one_hot(x, log_p.shape[-1]) * log_p, axis=-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -29,13 +30,7 @@ class Reconstruction(eqx.Module):
         n_features = batch.shape[1] - self.corruption.n_aside
         u, aside = batch[:, :n_features], batch[:, n_features:]
         if self.draws == 1:
-            return self._of_one_draw(network, u, aside, key)
-        keys = jax.random.split(key, self.draws)
-        losses: Array = jax.vmap(lambda k: self._of_one_draw(network, u, aside, k))(keys)
+            return self.loss(u, network.decode(network.encode(self.corruption(u, aside, key))))
+        one = replace(self, draws=1)
+        losses: Array = jax.vmap(lambda key: one(network, batch, key))(jax.random.split(key, self.draws))
         return losses.mean(axis=0)
-
-    def _of_one_draw(
-        self, network: Any, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
-    ) -> Float[Array, " n"]:
-        assert self.corruption is not None
-        return self.loss(u, network.decode(network.encode(self.corruption(u, aside, key))))

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
-from isthmus.data.sources import dense
+from isthmus.data.rows import dense
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality

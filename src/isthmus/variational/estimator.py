@@ -17,20 +17,20 @@ import equinox as eqx
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_real, check_rows
-from isthmus.data.rows import RowsOfTraining, ScaledRows
-from isthmus.data.sources import row_blocks
-from isthmus.estimators.fitting import Prepared, Start, Task, TrainedMap, input_noise_for
+from isthmus.data.rows import ScaledRows, row_blocks
+from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
+from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.frames import Frame, permuting_frame
 from isthmus.networks.layers import Activation, single
-from isthmus.objectives.losses import Loss, Squared
-from isthmus.training.loop import TrainingResult
+from isthmus.objectives.noise import TrainingRows
+from isthmus.training.loop import train
 from isthmus.variational.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, with_fill
 from isthmus.variational.likelihoods import Gaussian, Likelihood, check_likelihood
 from isthmus.variational.ppca import FilledRows
@@ -142,7 +142,7 @@ feature_names_in_
     [True, True]
     """
 
-    YARDSTICK = "probabilistic PCA"
+    BASELINE = "probabilistic PCA"
     REMEDY = (
         "More rows may change that; so may warm_up=0.5, or other n_components. If not, these data are "
         "flat, and the model is the Gaussian that fits them"
@@ -214,7 +214,11 @@ feature_names_in_
                 f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
                 "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
             )
-        return self._fit(X, x_error)
+        prepared = prepare(self, X, errors=x_error)
+        (result,) = train([prepared.training])
+        adopt(self, prepared, result)
+        result.raise_if_diverged(prepared.training.learning_rate)
+        return self
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.
@@ -238,24 +242,27 @@ feature_names_in_
         if self.input_noise is not None:
             check_real("input_noise", self.input_noise, 0.0, closed=True)
 
-    def _at_pca(
-        self,
-        rows: Any,
-        plan: Plan,
-        rng: np.random.Generator,
-        errors: Float[np.ndarray, "n D"] | None = None,
-    ) -> Start:
-        return at_ppca(self, rows, plan, rng, errors)
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
+        self._check_parameters()
+        return Plan.of(self, n_rows, n_features, continues=continues, warm_up=self.warm_up)
+
+    def _start(self, given: Given, plan: Plan) -> Start:
+        if given.continues and not given.has_held_out_rows:
+            return self._where_it_was(plan, None)
+        start = at_ppca(self, given, plan)
+        if given.continues:
+            return self._where_it_was(plan, start.pair if start.is_baseline else start.baseline)
+        return start
 
     def _example_pair(self, plan: Plan) -> VariationalPair:
         return example_pair(self, plan)
 
-    def _task(self, data: RowsOfTraining, start: Start) -> Task:
+    def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         has_errors = data.errors is not None
         aside = np.asarray(data.errors / data.scaling.scale, np.float32) if has_errors else None
         noise = self.input_noise
         if noise is None:
-            noise = self.input_noise_ if start.is_fitted else self._typical_gap(data, start)
+            noise = self.input_noise_ if continues else self._typical_gap(data, start)
         knows_what_is_missing = start.pair.encoder.knows_what_is_missing(data.rows.shape[1])
         objective = NegativeELBO.of(
             self.beta,
@@ -265,32 +272,28 @@ feature_names_in_
             left_out=LEFT_OUT if knows_what_is_missing else 0.0,
             errors=has_errors,
         )
-        return Task(
-            objective,
-            NegativeELBO.of(self.beta, draws=JUDGING_DRAWS, errors=has_errors),
-            aside,
-            {"input_noise_": noise},
+        judge = NegativeELBO.of(self.beta, draws=JUDGING_DRAWS, errors=has_errors)
+        return Objectives(objective, judge, aside, {"input_noise_": noise})
+
+    def _task(self, given: Given, schedule: Plan) -> Task:
+        """Without the filling of missing entries where there are none: a third of the compilation."""
+        task = super()._task(given, schedule)
+        if not given.one_pass:
+            task = replace(task, warn=_warn_of_collapse)
+        pair: VariationalPair = task.network
+        may_miss = pair.encoder.knows_what_is_missing(given.rows.shape[1]) or (
+            given.continues and any_missing(given.rows)
+        )
+        if given.errors is not None or may_miss:
+            return task
+        fill, fitted = pair.encoder.fill, task.fitted
+        return replace(
+            task,
+            network=with_fill(pair, None),
+            fitted=lambda trained, moved: fitted(with_fill(trained, fill), moved),
         )
 
-    def _job(
-        self,
-        data: RowsOfTraining,
-        task: Task,
-        plan: Plan,
-        start: Start,
-        rng: np.random.Generator,
-        held_out_rows: Int[np.ndarray, " k"] | Sequence[int] = (),
-    ) -> Prepared:
-        """Without the filling of missing entries where there are none: a third of the compilation."""
-        prepared = super()._job(data, task, plan, start, rng, held_out_rows)
-        encoder, D = start.pair.encoder, data.rows.shape[1]
-        may_miss = encoder.knows_what_is_missing(D) or (start.is_fitted and any_missing(data.rows.rows))
-        if data.errors is not None or may_miss:
-            return prepared
-        job = replace(prepared.job, network=with_fill(prepared.job.network, None))
-        return replace(prepared, job=job)
-
-    def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
+    def _typical_gap(self, data: TrainingRows, start: Start) -> float:
         """Between rows as the encoder sees them: with missing entries filled."""
         errors = None if data.errors is None else data.errors / data.scaling.scale
         filled = FilledRows(data.rows, start.pair.encoder.fill.value, errors)
@@ -301,45 +304,37 @@ feature_names_in_
         """Filling missing entries takes a matrix (d, d) for each row."""
         return max(super()._widest, self.n_components_**2)
 
-    def _output_loss(self) -> Loss:
-        """The pair's ``decode`` is the mean already."""
-        return Squared()
+    def _frame(self, averages: FrameAverages, scaling: Scaling) -> Frame:
+        return permuting_frame(averages)
 
-    def _frame(self, pair: VariationalPair, scaled: ScaledRows) -> Frame:
-        return permuting_frame(pair, scaled)
-
-    def _adopt(self, result: TrainingResult, rows: ScaledRows, task: Task, start: Start) -> None:
-        super()._adopt(result, rows, task, start)
-        some = rows[:: -(-rows.shape[0] // MOST_ROWS_LOOKED_AT)]
+    def _extras(self, pair: VariationalPair, frame: Frame, rows: ScaledRows) -> Mapping[str, Any]:
+        """KL and activity of each coordinate, in the order of the coordinates."""
+        some = rows[slice(None, None, -(-rows.shape[0] // MOST_ROWS_LOOKED_AT))]
         terms, means = [], []
         for _, block in row_blocks(some):
-            mean, divergence = _mean_and_kl(self.network_.pair, single(block))
+            mean, divergence = _mean_and_kl(pair, single(block))
             means.append(mean)
             terms.append(divergence)
-        order = np.argmax(np.abs(np.asarray(self.network_.frame.matrix)), axis=1)
-        self.kl_ = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
+        order = np.argmax(np.abs(np.asarray(frame.matrix)), axis=1)
+        divergences = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
         variance = np.asarray(np.var(np.concatenate(means), axis=0, dtype=np.float64))[order]
-        self.active_ = variance > LEAST_VARIANCE_OF_MEAN
-        pair = with_fill(self.network_.pair, start.pair.encoder.fill)
-        self.network_ = replace(self.network_, pair=pair)
+        return {"kl_": divergences, "active_": variance > LEAST_VARIANCE_OF_MEAN}
 
-    def _sum_up(self, prepared: Prepared, result: TrainingResult) -> None:
-        super()._sum_up(prepared, result)
-        self._warn_of_collapse()
 
-    def _warn_of_collapse(self) -> None:
-        if self.active_.all():
-            return
-        idle = np.flatnonzero(~self.active_)
-        which = ", ".join(map(str, idle))
-        warnings.warn(
-            f"{len(idle)} of {len(self.active_)} coordinates carry nothing: number {which}. The "
-            f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
-            f"noise. If you need them, lower beta (it is {self.beta:g}) or set free_bits=0.1; if not, "
-            f"n_components={max(1, int(self.active_.sum()))} is the same map",
-            CollapseWarning,
-            stacklevel=5,
-        )
+def _warn_of_collapse(model: VariationalAutoencoder) -> None:
+    """Say which coordinates carry nothing, and what to change."""
+    if model.active_.all():
+        return
+    idle = np.flatnonzero(~model.active_)
+    which = ", ".join(map(str, idle))
+    warnings.warn(
+        f"{len(idle)} of {len(model.active_)} coordinates carry nothing: number {which}. The "
+        f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
+        f"noise. If you need them, lower beta (it is {model.beta:g}) or set free_bits=0.1; if not, "
+        f"n_components={max(1, int(model.active_.sum()))} is the same map",
+        CollapseWarning,
+        stacklevel=4,
+    )
 
 
 @eqx.filter_jit

@@ -19,8 +19,7 @@ from jaxtyping import Array, Float
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_integer, check_rows
-from isthmus.data.rows import ScaledRows
-from isthmus.data.sources import row_blocks
+from isthmus.data.rows import ScaledRows, row_blocks
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap

@@ -21,8 +21,8 @@ from jax.scipy.special import gammaln, xlogy
 from jaxtyping import Array, Float
 
 from isthmus.data.moments import ColumnStatistics
+from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import row_blocks
 from isthmus.networks.layers import Constant, single
 from isthmus.objectives.losses import log_soft_clip, log_softplus
 

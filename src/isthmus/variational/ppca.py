@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.data.moments import PrincipalAxes, principal_axes
-from isthmus.data.sources import dense, row_blocks
+from isthmus.data.rows import dense, row_blocks
 from isthmus.networks.layers import single
 
 LEAST_START_VARIANCE = 1e-4

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
-from isthmus.data.rows import ScaledRows
+from isthmus.data.rows import ChosenRows, Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import row_blocks
-from isthmus.estimators.fitting import Start
+from isthmus.estimators.fitting import Given
+from isthmus.estimators.maps import Start
 from isthmus.estimators.plan import Plan
 from isthmus.variational.elbo import VariationalPair, ppca_pair, start_pair
 from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known
@@ -19,43 +19,38 @@ from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA, axes_of_inc
 from isthmus.variational.priors import start_prior
 
 
-def at_ppca(
-    model: Any,
-    rows: Any,
-    plan: Plan,
-    rng: np.random.Generator,
-    errors: Float[np.ndarray, "n D"] | None = None,
-) -> Start:
-    """Scaling, principal axes of all rows, and the pair that starts at probabilistic PCA."""
+def at_ppca(model: Any, given: Given, plan: Plan) -> Start:
+    """At probabilistic PCA of the training rows, or with random weights and PCA as what must be beaten.
+
+    Where training goes on, the scaling is that of the last fit.
+    """
+    rows: Rows = ChosenRows(given.rows, given.train_rows)
+    errors = None if given.errors is None else given.errors[given.train_rows]
     known = rows if errors is None else without_useless(rows, errors)
     columns = column_statistics(known)
     _check_columns(model, columns)
-    scaling, d = _scaling_for(model, columns), plan.architecture.n_components
+    scaling = model.scaling_ if given.continues else _scaling_for(model, columns)
+    d = plan.architecture.n_components
     axes = _axes(ScaledRows(known, scaling), d, columns, errors)
     fixed = model.likelihood.fixed_variance(scaling) if isinstance(model.likelihood, Gaussian) else None
     ppca = ProbabilisticPCA.of(axes, model.beta, fixed)
     fill = GaussianFill.of(ProbabilisticPCA.of(axes, 1.0, fixed))
     left_out = ppca.left_out(columns.variance / np.square(scaling.scale))
     likelihood = model.likelihood(Known(rows, scaling, columns, left_out))
-    complete = bool(np.all(columns.n_rows == rows.shape[0]))
-    has_missing = any_missing(rows) if errors is not None else not complete
-
-    def draw(rng: np.random.Generator) -> Start:
-        prior = start_prior(model.prior, rng, d)
-        pair = start_pair(
-            plan.architecture,
-            rng,
-            ppca,
-            fill,
-            prior,
-            likelihood,
-            at_pca=plan.starts_at_pca,
-            has_missing=has_missing,
-        )
-        at_pca = pair if plan.starts_at_pca else ppca_pair(ppca, fill, prior, likelihood)
-        return Start(scaling, pair, yardstick=at_pca, redraw=draw)
-
-    return draw(rng)
+    prior = start_prior(model.prior, given.rng, d)
+    pair = start_pair(
+        plan.architecture,
+        given.rng,
+        ppca,
+        fill,
+        prior,
+        likelihood,
+        at_pca=plan.starts_at_pca,
+        has_missing=any_missing(given.rows),
+    )
+    if plan.starts_at_pca:
+        return Start(scaling, pair, is_baseline=True)
+    return Start(scaling, pair, baseline=ppca_pair(ppca, fill, prior, likelihood))
 
 
 def _axes(

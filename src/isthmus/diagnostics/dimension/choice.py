@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from isthmus.data.checks import check_integer, check_real, check_table
-from isthmus.data.sources import dense
+from isthmus.data.rows import dense
 from isthmus.diagnostics.dimension.evidence import (
     MOST_DIMENSIONS,
     REFERENCES,

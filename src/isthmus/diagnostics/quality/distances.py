@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from isthmus.data.sources import dense, row_blocks
+from isthmus.data.rows import dense, row_blocks
 
 FEW_COLUMNS = 8
 """Up to here differences are computed for all pairs: a matrix product would not be faster."""

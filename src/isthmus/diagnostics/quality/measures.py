@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
-from isthmus.data.sources import dense, row_blocks
+from isthmus.data.rows import dense, row_blocks
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation

@@ -29,7 +29,7 @@ from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.laboratories.capacity.functions import FUNCTIONS
 from isthmus.laboratories.responses import as_targets, training_rows
 from isthmus.laboratories.widths import equal_widths, n_parameters
-from isthmus.training.loop import DivergenceError
+from isthmus.training.problem import DivergenceError
 
 PERCEPTRONS = (16, 48, 144)
 """Hidden nodes of the perceptrons whose numbers of parameters are the default budgets."""

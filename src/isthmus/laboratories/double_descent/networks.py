@@ -31,8 +31,8 @@ from isthmus.laboratories.widths import n_parameters
 from isthmus.networks.layers import Activation, Constant, FeedForward, Layer, gaussian_chain, single
 from isthmus.objectives.losses import Squared
 from isthmus.objectives.prediction import Prediction
-from isthmus.training.loop import Job
 from isthmus.training.members import train_members
+from isthmus.training.problem import Training
 from isthmus.training.solvers import adam
 
 GROWTH = 8
@@ -193,7 +193,7 @@ class TrainedNetworks:
         source = ArraySource(np.hstack([x, y]), np.arange(len(x)))
         results = train_members(
             [
-                Job(
+                Training(
                     objective=Prediction(Squared(), x.shape[1], y.shape[1]),
                     network=network,
                     source=source,

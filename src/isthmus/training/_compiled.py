@@ -1,7 +1,7 @@
-"""The compiled part of the loop: passes over a block, and the judgement where an epoch ends.
+"""The compiled part of the loop: passes over a block, and the evaluation where an epoch ends.
 
-``passes_over`` is pure: all that it knows comes in and all that it changes goes out, so that one program
-may run it for one network, or for many side by side.
+``train_on_block`` is pure: all that it needs comes in and all that it changes goes out, so that one
+program may run it for one network, or for many side by side.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class State(eqx.Module):
 
 
 class Call(NamedTuple):
-    """What one compiled call is told. Arrays all, so that another value compiles nothing anew."""
+    """The numbers of one compiled call. They are arrays, so that another value compiles nothing anew."""
 
     n_passes: Any
     is_first: Any
@@ -91,7 +91,7 @@ def start_state(
     return State(weights=weights, optimiser=optimiser, best_weights=weights, **jax.device_put(scalars))
 
 
-def passes_over(
+def train_on_block(
     static_part: tuple[Objective, Objective, Solver, Any],
     state: State,
     block: Float[Array, "rows D"],
@@ -113,8 +113,9 @@ def passes_over(
         now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
         return jnp.mean(now(network, batch, jax.random.fold_in(key, step)))
 
-    def train_step(state: State, order: Int[Array, " batch"]) -> tuple[State, None]:
-        batch = block[order]
+    def train_step(index: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+        state, order = carry
+        batch = block[order[index]]
         loss, gradient = jax.value_and_grad(batch_loss)(state.weights, batch, state.step)
         update, optimiser = solver.update(
             gradient, state.optimiser, state.weights, loss, lambda w: batch_loss(w, batch, state.step)
@@ -122,14 +123,15 @@ def passes_over(
         rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
         weights = jax.tree.map(lambda w, u: w - rate * u, state.weights, update)
         new = (weights, optimiser, state.step + 1, state.loss_sum + loss)
-        return eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new), None
+        state = eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new)
+        return state, order
 
     def one_pass(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         done, before, records = carry
         is_start = call.is_first & (done == 0)
-        state = jax.lax.cond(
-            is_start, lambda s: s, lambda s: jax.lax.scan(train_step, s, orders[done])[0], before
-        )
+        # The first pass takes no step: it only evaluates the start.
+        n_steps = jnp.where(is_start, 0, orders.shape[1])
+        state, _ = jax.lax.fori_loop(0, n_steps, train_step, (before, orders[done]))
         after = jax.lax.cond(
             call.ends_epoch | is_start,
             lambda s: end_epoch(s, records.at[done].set),
@@ -152,7 +154,7 @@ def passes_over(
     def end_epoch(state: State, record: Any) -> tuple[State, Array]:
         train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
         network = eqx.combine(state.weights, static)
-        held_out_loss, losses, margin = _judge(
+        held_out_loss, losses, margin = _evaluate(
             held_out_objective, network, held_out, state.start_losses, state.epoch < 0, key
         )
         finite = jnp.isfinite(state.loss_sum) & (jnp.isfinite(held_out_loss) | (held_out is None))
@@ -193,7 +195,7 @@ def _of_any(flag: Bool[Array, ""], axis: str | None) -> Bool[Array, ""]:
     return count > 0
 
 
-def _judge(
+def _evaluate(
     objective: Objective,
     network: Any,
     held_out: HeldOutRows | None,

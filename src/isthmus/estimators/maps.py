@@ -1,0 +1,249 @@
+"""Trained maps: what they share besides the life of a fit, which is the start at PCA and the frame."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import optax
+from jaxtyping import Float
+
+from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
+from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
+from isthmus.data.scaling import Scaling
+from isthmus.estimators.base import BaseMap
+from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.plan import Plan, shapes_of
+from isthmus.networks.fitted import DataMap
+from isthmus.networks.frames import Frame, FrameAverages, canonical_frame, pca_frame
+from isthmus.networks.layers import Activation, single
+from isthmus.networks.links import Identity, Link
+from isthmus.networks.pairs import PCAPath
+from isthmus.objectives.noise import TrainingRows
+from isthmus.training.loop import train
+from isthmus.training.problem import Objective
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training begins: scaling and network, the frame if it is known, and what must be beaten.
+
+    ``baseline`` is PCA as a pair; None where it is ``pair`` itself or was not asked for.
+    """
+
+    scaling: Scaling
+    pair: Any
+    frame: Frame | None = None
+    baseline: Any = None
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """What is minimised, what judges an epoch, and what follows from the data.
+
+    ``aside`` are numbers beside each row that an objective needs, ``fitted`` attributes that the map
+    gets once it is trained.
+    """
+
+    objective: Objective
+    judge: Objective
+    aside: Float[np.ndarray, "n a"] | None = None
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+    def beside(self, rows: View) -> View:
+        return rows if self.aside is None else JoinedRows(rows, self.aside)
+
+
+class TrainedMap(BaseMap):
+    """A map that training finds, from PCA on, with held-out rows to choose the epoch.
+
+    A subclass has the parameters that ``Plan`` reads, and says where training begins and what is
+    minimised.
+    """
+
+    BASELINE = "PCA"
+    REMEDY = (
+        "More rows may change that; so may other n_components. If not, these data are flat, and "
+        "LinearAutoencoder is the simpler model"
+    )
+
+    history_: dict[str, np.ndarray]
+    best_epoch_: int
+    validation_loss_: float
+    pca_validation_loss_: float
+
+    n_components: int
+    widths: Sequence[int]
+    decoder_widths: Sequence[int] | None
+    activation: str | Activation | Sequence[str | Activation]
+    skip: str | None
+    skip_links: bool
+    scaling: str | None
+    solver: str | optax.GradientTransformation
+    learning_rate: float | None
+    batch_size: int | None
+    max_epochs: int | None
+    validation_fraction: float
+    patience: int | None
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+    verbose: bool
+
+    @abstractmethod
+    def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
+        """Objective and judge of these rows, from this start."""
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise for parameters that only this map has, before any work."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the map from rows (n, D); ``y`` is ignored."""
+        prepared = prepare(self, X)
+        (result,) = train([prepared.training])
+        adopt(self, prepared, result)
+        result.raise_if_diverged(prepared.training.learning_rate)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
+
+        The first call sets the scaling and the PCA path from its rows. After ``fit`` coordinates stay in
+        its frame; without it the frame is a running average over all rows so far. Adam keeps its moments
+        from call to call, at a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are
+        held out, so nothing chooses an epoch, and ``validation_loss_`` and ``pca_validation_loss_`` are
+        NaN: watch the error on rows of your own. Calls with equal numbers of rows share one compiled
+        program. Raises what ``fit`` raises.
+        """
+        prepared = prepare_one_pass(self, X)
+        (result,) = train([prepared.training])
+        adopt(self, prepared, result)
+        result.raise_if_diverged(prepared.training.learning_rate)
+        return self
+
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
+        self._check_parameters()
+        return Plan.of(self, n_rows, n_features, continues=continues)
+
+    def _targets(self, y: Any, rows: Rows, *, continues: bool) -> None:
+        """A map has no targets."""
+
+    def _task(self, given: Given, schedule: Plan) -> Task:
+        start = self._start(given, schedule)
+        data = TrainingRows(ScaledRows(given.rows, start.scaling), given.train_rows, given.errors)
+        objectives = self._objectives(data, start, continues=given.continues)
+        objective = objectives.objective
+        if given.one_pass and hasattr(objective, "steady"):
+            # Without an end in sight an objective that changes is at its end.
+            objective = objective.steady()
+
+        def fitted(pair: Any, moved: bool) -> Mapping[str, Any]:
+            frame, averages = start.frame, None
+            if given.one_pass:
+                frame, averages = self._running_frame(pair, data.rows)
+            elif frame is None or moved:
+                frame = self._frame(FrameAverages.of(pair, data.rows), start.scaling)
+            return {
+                "scaling_": start.scaling,
+                "network_": self._data_map(pair, frame, start.scaling),
+                "_frame_averages": averages,
+                **self._extras(pair, frame, data.rows),
+                **objectives.fitted,
+            }
+
+        on_all_rows = None
+        if start.is_baseline and len(given.train_rows) < given.rows.shape[0]:
+
+            def on_all_rows() -> Task:
+                return self._task(given.with_all_rows(np.random.default_rng(0)), schedule)
+
+        return Task(
+            network=start.pair,
+            rows=objectives.beside(data.rows),
+            objective=objective,
+            judge=objectives.judge,
+            fitted=fitted,
+            baseline=Baseline(
+                self.BASELINE,
+                f"the fitted model is {'' if start.is_baseline else 'worse than '}{self.BASELINE}",
+                self.REMEDY,
+                network=start.baseline,
+                attribute="pca_validation_loss_",
+            ),
+            on_all_rows=on_all_rows,
+        )
+
+    def _start(self, given: Given, plan: Plan) -> Start:
+        """At PCA of the training rows, or with random weights, or where the last fit ended."""
+        chosen = ChosenRows(given.rows, given.train_rows)
+        if given.continues:
+            scaling = self.scaling_
+        else:
+            scaling = self._fit_scaling(column_statistics(chosen))
+        path = None
+        if given.has_held_out_rows or (plan.starts_at_pca and not given.continues):
+            path = PCAPath.of(leading_axes(ScaledRows(chosen, scaling), plan.architecture.n_components))
+        if given.continues:
+            return self._where_it_was(plan, path and path.pair())
+        if path is None or not plan.starts_at_pca:
+            pair = plan.architecture.initialise(given.rng, None)
+            return Start(scaling, pair, baseline=path and path.pair())
+        frame = pca_frame(path, scaling.unit, plan.architecture.tied)
+        pair = plan.architecture.initialise(given.rng, path)
+        return Start(scaling, pair, frame, is_baseline=True)
+
+    def _where_it_was(self, plan: Plan, baseline: Any) -> Start:
+        pair = self.network_.pair
+        if shapes_of(self._example_pair(plan)) != shapes_of(pair):
+            raise ValueError(
+                "the network's parameters (n_components, widths, activation, skip, tied, …) changed "
+                "since it was fitted, so training cannot go on from it: set warm_start=False, or "
+                "set them back"
+            )
+        return Start(self.scaling_, pair, self.network_.frame, baseline)
+
+    def _example_pair(self, plan: Plan) -> Any:
+        """A pair with the sizes and switches planned for, to compare others with."""
+        return plan.example_pair()
+
+    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
+        return Scaling.fit(self.scaling, columns)
+
+    def _running_frame(self, pair: Any, rows: ScaledRows) -> tuple[Frame, FrameAverages | None]:
+        """The frame of ``fit``, or without it that of the averages over all rows so far."""
+        before: FrameAverages | None = getattr(self, "_frame_averages", None)
+        if before is None and hasattr(self, "network_"):
+            return self.network_.frame, None
+        averages = FrameAverages.of(pair, rows)
+        if before is not None:
+            averages = before.merge(averages)
+        return self._frame(averages, rows.scaling), averages
+
+    def _frame(self, averages: FrameAverages, scaling: Scaling) -> Frame:
+        return canonical_frame(averages, scaling.unit)
+
+    def _data_map(self, pair: Any, frame: Frame, scaling: Scaling) -> DataMap:
+        return DataMap(pair, frame, single(scaling.center), single(scaling.scale), self._link())
+
+    def _link(self) -> Link:
+        """Which x̂ an output of the decoder stands for."""
+        return Identity()
+
+    def _extras(self, pair: Any, frame: Frame, rows: ScaledRows) -> Mapping[str, Any]:
+        """Attributes of the fitted model that only this kind of map has."""
+        return {}
+
+
+def leading_axes(rows: View, n_components: int) -> PrincipalAxes:
+    """The leading principal axes of training rows, or an error where these are too few."""
+    axes = principal_axes(rows, n_components)
+    if len(axes.variances) < n_components:
+        raise ValueError(
+            f"n_components={n_components} is more than the {rows.shape[0]} training rows can tell apart: "
+            "pass more rows, or hold out fewer by validation_fraction"
+        )
+    return axes

@@ -1,0 +1,174 @@
+"""Networks on the device while they are trained: one, or several of one shape side by side.
+
+A group has the compiled program, the state that the program hands on, and the order of the batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from isthmus.data.sources import ArraySource, batch_orders
+from isthmus.training._compiled import Call, State, start_state, train_on_block
+from isthmus.training.problem import HeldOut, Training
+
+AXIS = "members"
+
+Orders = Int[np.ndarray, "*M passes steps batch"]
+
+
+class Group(Protocol):
+    """What the loop trains."""
+
+    trainings: Sequence[Training]
+    seed: Any
+    state: State
+    program: Any
+    """``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
+    fixed: Any
+    """What training leaves as it is, with which the program is called."""
+    held_out: HeldOut | None
+
+    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+        """Endless rounds through the source: blocks, their valid rows, and whether one ends an epoch."""
+
+    def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
+        """Row numbers of every batch of some passes; ``shape`` is (room, steps, batch)."""
+
+    def states(self) -> list[State]:
+        """The last state of each member, on the host."""
+
+
+class SingleNetwork:
+    """One network."""
+
+    program = staticmethod(eqx.filter_jit(train_on_block))
+
+    def __init__(self, training: Training) -> None:
+        self.trainings: Sequence[Training] = (training,)
+        self.seed: Any = np.uint32(training.rng.integers(2**32))
+        self.fixed: Any = training.static_part
+        weights = training.weights
+        optimiser = training.optimiser
+        if optimiser is None:
+            optimiser = eqx.filter_jit(training.solver.transformation.init)(weights)
+        self.held_out: HeldOut | None = None
+        if training.held_out is not None:
+            self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
+        self.state = start_state(weights, optimiser, self.held_out)
+
+    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+        """A single block stays on the device."""
+        source, rng = self.trainings[0].source, self.trainings[0].rng
+        if source.n_blocks == 1:
+            ((block, n_valid),) = source.blocks(rng)
+            resident = jax.device_put(block)
+            while True:
+                yield iter([(resident, n_valid, True)])
+        while True:
+            yield (
+                (jax.device_put(block), n_valid, index == source.n_blocks - 1)
+                for index, (block, n_valid) in enumerate(source.blocks(rng))
+            )
+
+    def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
+        return batch_orders(int(self.seed), passes, n_valid, shape)
+
+    def states(self) -> list[State]:
+        return [
+            eqx.tree_at(lambda s: s.best_weights, self.state, jax.device_get(self.state.best_weights))
+        ]
+
+
+@eqx.filter_jit
+def _train_side_by_side(
+    fixed: tuple[Any, Any],
+    state: State,
+    block: Float[Array, "rows D"],
+    orders: Int[Array | np.ndarray, "M passes steps batch"],
+    held_out: HeldOut | None,
+    call: Call,
+) -> tuple[State, Float[Array, "M passes 4"]]:
+    """The program of several: a member that has stopped stays as it is while others go on."""
+    shared, own = fixed
+
+    def of_member(own: Any, state: State, orders: Array, held_out: HeldOut | None, seed: Array) -> Any:
+        static_part = eqx.combine(own, shared)
+        own_call = call._replace(seed=seed)
+        return train_on_block(static_part, state, block, orders, held_out, own_call, AXIS)
+
+    side_by_side = eqx.filter_vmap(of_member, axis_name=AXIS)
+    result: tuple[State, Array] = side_by_side(own, state, orders, held_out, call.seed)
+    return result
+
+
+class StackedNetworks:
+    """Networks of one shape side by side, up to ``size`` of them, the last one repeated."""
+
+    program = staticmethod(_train_side_by_side)
+
+    def __init__(self, trainings: Sequence[Training], size: int) -> None:
+        which = np.minimum(np.arange(size), len(trainings) - 1)
+        self.trainings = [trainings[index] for index in which]
+        self.seed: Any = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[which]
+        weights = _stacked([one.weights for one in self.trainings])
+        optimiser = eqx.filter_jit(eqx.filter_vmap(trainings[0].solver.transformation.init))(weights)
+        self.held_out: HeldOut | None = None
+        if trainings[0].held_out is not None:
+            rows = [
+                HeldOut.from_rows(one.held_out) for one in self.trainings if one.held_out is not None
+            ]
+            self.held_out = jax.device_put(_stacked(rows))
+        shared, own = _common_and_own([one.static_part for one in self.trainings])
+        self.fixed: Any = (shared, jax.device_put(own))
+        self.state = start_state(weights, optimiser, self.held_out, (size,))
+
+    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+        """All rows, which stay on the device: members take their own out of them."""
+        source = array_source(self.trainings[0])
+        resident = jax.device_put(np.asarray(source.rows[:], np.float32))
+        while True:
+            yield iter([(resident, source.n_rows, True)])
+
+    def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
+        """Row numbers, among all rows, of every batch of some passes of each member."""
+        orders = np.empty((len(self.trainings), *shape), np.int32)
+        for training, seed, of_member in zip(self.trainings, self.seed, orders, strict=True):
+            own = array_source(training).indices
+            of_member[:] = own[batch_orders(int(seed), passes, n_valid, shape)]
+        return orders
+
+    def states(self) -> list[State]:
+        state = jax.device_get(eqx.tree_at(lambda s: (s.weights, s.optimiser), self.state, (None, None)))
+        leaves, structure = jax.tree.flatten(state)
+        return [jax.tree.unflatten(structure, own) for own in zip(*leaves, strict=True)]
+
+
+def array_source(training: Training) -> ArraySource:
+    """The source of a training that may run beside others."""
+    assert isinstance(training.source, ArraySource)
+    return training.source
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _common_and_own(parts: Sequence[Any]) -> tuple[Any, Any]:
+    """What is equal in all members, and on a leading axis what is not; None at the other's places."""
+    structure = jax.tree.structure(parts[0])
+    columns = list(zip(*map(jax.tree.leaves, parts), strict=True))
+    differ = [
+        eqx.is_array_like(column[0])
+        and hasattr(column[0], "shape")
+        and not all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in column)
+        for column in columns
+    ]
+    common = [None if own else column[0] for own, column in zip(differ, columns, strict=True)]
+    own = [np.stack(column) if own else None for own, column in zip(differ, columns, strict=True)]
+    return jax.tree.unflatten(structure, common), jax.tree.unflatten(structure, own)
