@@ -13,8 +13,9 @@ import jax
 import numpy as np
 import safetensors
 
-from isthmus.estimators.base import BaseMap
 from isthmus.estimators.ensemble import Ensemble
+from isthmus.estimators.linear import LinearAutoencoder
+from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.models import HEADER, load
 from isthmus.networks.layers import trainable
@@ -63,16 +64,17 @@ def _of_one(model: Any) -> dict[str, Any]:
     if history is not None:
         facts["epochs"] = int(history["epoch"][-1])
     for name in ("best_epoch_", "validation_loss_", "pca_validation_loss_", "kl_", "active_"):
-        if hasattr(model, name):
-            facts[name.removesuffix("_")] = _plain(getattr(model, name))
-    if hasattr(model, "YARDSTICK"):
-        facts["yardstick"] = model.YARDSTICK
+        value = getattr(model, name, None)
+        if value is not None and not (isinstance(value, float) and np.isnan(value)):
+            facts[name.removesuffix("_")] = _plain(value)
+    if hasattr(model, "BASELINE"):
+        facts["yardstick"] = model.BASELINE
     if hasattr(model, "explained_variance_ratio_"):
         facts["explained_variance"] = float(np.sum(model.explained_variance_ratio_))
     return facts
 
 
-def _of_map(model: BaseMap) -> dict[str, Any]:
+def _of_map(model: TrainedMap | LinearAutoencoder) -> dict[str, Any]:
     pair = model.network_.pair
     arrays = jax.tree.leaves(eqx.filter(pair, trainable(pair)))
     return {

@@ -83,7 +83,7 @@ def _checked(spread: np.ndarray) -> np.ndarray:
     small = spread[(spread > 0) & (spread < SMALLEST)]
     if small.size:
         raise ValueError(
-            f"X varies by {float(small.flat[0]):.2g} only, and networks compute in single precision, which "
-            f"needs {SMALLEST:g}: multiply the data, or the column, by a constant"
+            f"X varies by {float(small.flat[0]):.2g} only, and networks compute in single precision, "
+            f"which needs {SMALLEST:g}: multiply the data, or the column, by a constant"
         )
     return spread

@@ -37,7 +37,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     @property
     def n_components_(self) -> int:
         """Number of coordinates d of the fitted map."""
-        return int(self.network_.frame.origin.shape[0])
+        return self.network_.n_coordinates
 
     @property
     def _n_features_out(self) -> int:

@@ -245,9 +245,9 @@ class Ensemble(BaseMap):
         networks = [member.network_ for member in self.members_]
         center = single(self.scaling_.center)
         if _is_map(self):
-            self._network: Any = MeanMap(stacked(networks), self.alignment_, center)
+            self._network: Any = MeanMap(center, stacked(networks), self.alignment_)
         else:
-            self._network = MeanPredictor(stacked(networks), center, networks[0].target_center)
+            self._network = MeanPredictor(center, networks[0].target_center, stacked(networks))
 
     def _mean_prediction(self, X: Any, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
         """Mean over the members, in float64, plus ``add``."""

@@ -241,10 +241,9 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         return as_loss(self.loss, LABEL_LOSSES)
 
     def _targets(
-        self, y: Any, rows: Rows, *, continues: bool, classes: np.ndarray | None = None
+        self, y: Any, rows: Rows, *, continues: bool, classes: np.ndarray | None = None, **known: Any
     ) -> Labels:
-        known = self.classes_ if continues else classes
-        return label_targets(y, rows, self.class_weight, known)
+        return label_targets(y, rows, self.class_weight, self.classes_ if continues else classes)
 
 
 class FeedForwardRegressor(RegressorMixin, FeedForwardPredictor):
@@ -367,12 +366,12 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         loss = as_loss(self.loss, anywhere)
         if interval_of(loss) is not None:
             raise ValueError(
-                f"{type(loss).__name__} is for numbers in [0, 1], and targets are scaled to mean 0 and variance 1:"
-                " use loss='squared', or FeedForwardClassifier for classes"
+                f"{type(loss).__name__} is for numbers in [0, 1], and targets are scaled to mean 0 and "
+                "variance 1: use loss='squared', or FeedForwardClassifier for classes"
             )
         return loss
 
-    def _targets(self, y: Any, rows: Rows, *, continues: bool) -> Numbers:
+    def _targets(self, y: Any, rows: Rows, *, continues: bool, **known: Any) -> Numbers:
         if not continues:
             return number_targets(y, rows)
         return number_targets(y, rows, self.target_scaling_, self.target_shape_)

@@ -109,6 +109,7 @@ class LinearAutoencoder(BaseMap):
     array([0.925, 0.053])
     """
 
+    network_: DataMap
     components_: Float[np.ndarray, "d D"]
     mean_: Float[np.ndarray, " D"]
     explained_variance_: Float[np.ndarray, " d"]
@@ -238,7 +239,7 @@ class LinearAutoencoder(BaseMap):
         self.scaling_ = Scaling(axes.mean, np.ones(D))
         frame = Frame(single(np.eye(d)), single(np.eye(d)), zeros(d))
         pair = _tied_pair(axes.components)
-        self.network_ = DataMap(pair, frame, single(axes.mean), single(np.ones(D)), Identity())
+        self.network_ = DataMap(single(axes.mean), pair, frame, single(np.ones(D)), Identity())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -71,6 +71,7 @@ class TrainedMap(BaseMap):
         "LinearAutoencoder is the simpler model"
     )
 
+    network_: DataMap
     history_: dict[str, np.ndarray]
     best_epoch_: int
     validation_loss_: float
@@ -180,10 +181,7 @@ class TrainedMap(BaseMap):
     def _start(self, given: Given, plan: Plan) -> Start:
         """At PCA of the training rows, or with random weights, or where the last fit ended."""
         chosen = ChosenRows(given.rows, given.train_rows)
-        if given.continues:
-            scaling = self.scaling_
-        else:
-            scaling = self._fit_scaling(column_statistics(chosen))
+        scaling = self.scaling_ if given.continues else self._fit_scaling(column_statistics(chosen))
         path = None
         if given.has_held_out_rows or (plan.starts_at_pca and not given.continues):
             path = PCAPath.of(leading_axes(ScaledRows(chosen, scaling), plan.architecture.n_components))
@@ -227,7 +225,7 @@ class TrainedMap(BaseMap):
         return canonical_frame(averages, scaling.unit)
 
     def _data_map(self, pair: Any, frame: Frame, scaling: Scaling) -> DataMap:
-        return DataMap(pair, frame, single(scaling.center), single(scaling.scale), self._link())
+        return DataMap(single(scaling.center), pair, frame, single(scaling.scale), self._link())
 
     def _link(self) -> Link:
         """Which x̂ an output of the decoder stands for."""
@@ -243,7 +241,7 @@ def leading_axes(rows: View, n_components: int) -> PrincipalAxes:
     axes = principal_axes(rows, n_components)
     if len(axes.variances) < n_components:
         raise ValueError(
-            f"n_components={n_components} is more than the {rows.shape[0]} training rows can tell apart: "
-            "pass more rows, or hold out fewer by validation_fraction"
+            f"n_components={n_components} is more than the {rows.shape[0]} training rows can tell "
+            "apart: pass more rows, or hold out fewer by validation_fraction"
         )
     return axes

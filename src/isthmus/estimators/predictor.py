@@ -120,10 +120,12 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
             return {
                 "scaling_": scaling,
                 "network_": Predictor(
-                    network,
-                    *(single(scaling.center), single(scaling.scale)),
-                    *(single(targets.scaling.center), single(targets.scaling.scale)),
-                    link_of(self._checked_loss()),
+                    center=single(scaling.center),
+                    target_center=single(targets.scaling.center),
+                    network=network,
+                    scale=single(scaling.scale),
+                    target_scale=single(targets.scaling.scale),
+                    link=link_of(self._checked_loss()),
                 ),
                 **targets.fitted,
             }

@@ -71,7 +71,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers (n, k), of targets that came as (n, *shape), and their scaling if they have one already."""
+    """Numbers (n, k), of targets that came as (n, *shape), and their scaling if it is known."""
 
     numbers: Float[np.ndarray, "n k"]
     shape: tuple[int, ...]

@@ -36,13 +36,13 @@ from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardReg
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.atomic import replacing
-from isthmus.networks import alignment, fitted, frames, layers, pairs
+from isthmus.networks import alignment, fitted, frames, layers, links, pairs
 from isthmus.objectives import losses, noise, prediction
 from isthmus.variational import elbo, likelihoods, ppca, priors
 from isthmus.variational.estimator import VariationalAutoencoder
 from isthmus.variational.inference import posterior
 
-SCHEMA = 1
+SCHEMA = 2
 HEADER, DIGEST = "isthmus", "sha256"
 N_PROBES = 4
 PROBE_TOLERANCE = 1e-4
@@ -63,6 +63,7 @@ CLASSES: dict[str, type] = {
         *(fitted.DataMap, fitted.Predictor, frames.Frame, pairs.EncoderDecoder, pairs.PathAndCorrection),
         *(layers.FeedForward, layers.Layer, layers.Affine, pairs.MirrorShifts),
         *(layers.Constant, ppca.GaussianFill, elbo.GaussianEncoder, elbo.VariationalPair),
+        *(links.Identity, links.SoftClip, links.Probabilities, links.MeanOf),
         *(losses.Squared, losses.Absolute, losses.Huber, losses.CrossEntropy),
         *(prediction.SquaredLabels, prediction.LabelCrossEntropy),
         *(moments.ColumnStatistics, scaling.Scaling, alignment.Alignment),
@@ -263,7 +264,7 @@ class _Reader:
             "dict": lambda: {key: self.value(item) for key, item in content.items()},
             "pairs": lambda: {self.value(key): self.value(item) for key, item in content},
             "model": lambda: self.model(content),
-            "class": lambda: CLASSES[content](**self._fields(node)),
+            "class": lambda: CLASSES[content](**_of_this_schema(content, self._fields(node))),
             "module": lambda: self._module(content, self._fields(node)),
             "tuple": lambda: tuple(map(self.value, content)),
             "list": lambda: list(map(self.value, content)),
@@ -301,6 +302,16 @@ class _Reader:
                 f"code, so pass it: isthmus.load(path, custom={{{name!r}: …}})"
             )
         return self.custom[name]
+
+
+def _of_this_schema(name: str, parts: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a class, where an earlier schema has others.
+
+    In schema 1 a fitted module had the loss, whose mean function is now its link.
+    """
+    if name in ("DataMap", "Predictor") and "loss" in parts:
+        parts["link"] = links.link_of(parts.pop("loss"))
+    return parts
 
 
 def _name_of(value: Any) -> str:

@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.networks.fitted import FittedMap, FittedPredictor
-from isthmus.networks.frames import Frame
 from isthmus.networks.layers import single
 
 CONVERGED = 1e-9
@@ -83,13 +82,10 @@ class MeanMap(FittedMap):
 
     members: Any
     alignment: Alignment
-    center: Float[Array, " D"]
 
     @property
-    def frame(self) -> Frame:
-        """The mean of canonical coordinates is used as it is."""
-        d = self.alignment.center.shape[0]
-        return Frame(single(np.eye(d)), single(np.eye(d)), single(np.zeros(d)))
+    def n_coordinates(self) -> int:
+        return len(self.alignment.center)
 
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self._mean_and_squares(x)[0]
@@ -127,8 +123,6 @@ class MeanPredictor(FittedPredictor):
     """
 
     members: Any
-    center: Float[Array, " D"]
-    target_center: Float[Array, " K"]
 
     def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
         def of_member(member: Any) -> Array:

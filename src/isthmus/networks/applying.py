@@ -73,9 +73,9 @@ def apply(
 ) -> Float[np.ndarray, "n width"]:
     """function(row − center) + add of each of the rows (n, D): (n, width).
 
-    ``center`` is subtracted and ``add`` added in float64, whatever the rows are. ``function`` is pure and
-    row-wise, and a pytree, such as a method of a fitted module; it is compiled once for all modules of one
-    shape. ``widest`` is the widest layer, by default that of the module.
+    ``center`` is subtracted and ``add`` added in float64, whatever the rows are. ``function`` is pure,
+    row-wise and a pytree, such as a method of a fitted module; it is compiled once for all modules of
+    one shape. ``widest`` is the widest layer, by default that of the module.
     """
     return map_rows(
         lambda block: _compiled(function, block),

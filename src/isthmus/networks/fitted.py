@@ -20,8 +20,12 @@ from isthmus.networks.links import Link
 class FittedMap(eqx.Module):
     """A map of raw rows to coordinates and back: x → z → x̂."""
 
-    center: eqx.AbstractVar[Float[Array, " D"]]
-    frame: eqx.AbstractVar[Frame]
+    center: Float[Array, " D"]
+
+    @property
+    @abstractmethod
+    def n_coordinates(self) -> int:
+        """Number of coordinates d."""
 
     @abstractmethod
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
@@ -41,8 +45,8 @@ class FittedMap(eqx.Module):
 class FittedPredictor(eqx.Module):
     """A function of raw rows that predicts: targets, or the probabilities of classes."""
 
-    center: eqx.AbstractVar[Float[Array, " D"]]
-    target_center: eqx.AbstractVar[Float[Array, " K"]]
+    center: Float[Array, " D"]
+    target_center: Float[Array, " K"]
 
     @abstractmethod
     def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
@@ -55,15 +59,18 @@ class FittedPredictor(eqx.Module):
 class DataMap(FittedMap):
     """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
 
-    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The link says which
-    x̂ a raw output of the decoder stands for.
+    A pair is an ``EncoderDecoder``, or another module with ``encode`` and ``decode``. The link says
+    which x̂ a raw output of the decoder stands for.
     """
 
     pair: Any
     frame: Frame
-    center: Float[Array, " D"]
     scale: Float[Array, " D"]
     link: Link = eqx.field(static=True)
+
+    @property
+    def n_coordinates(self) -> int:
+        return len(self.frame.origin)
 
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self.frame.enter(self.pair.encode(x / self.scale))
@@ -80,9 +87,7 @@ class Predictor(FittedPredictor):
     """
 
     network: FeedForward
-    center: Float[Array, " D"]
     scale: Float[Array, " D"]
-    target_center: Float[Array, " K"]
     target_scale: Float[Array, " K"]
     link: Link = eqx.field(static=True)
 

@@ -66,7 +66,7 @@ class FrameAverages:
     def of(cls, pair: Pair, rows: View) -> FrameAverages:
         """Averages over scaled rows, of which up to 1 000, evenly spaced, are taken."""
         n = rows.shape[0]
-        some = rows[slice(None, None, -(-n // FRAME_ROWS))]
+        some = single(rows[slice(None, None, -(-n // FRAME_ROWS))])
         return cls(n, *(np.asarray(part, np.float64) for part in _averages(pair, some)))
 
     def merge(self, other: FrameAverages) -> FrameAverages:

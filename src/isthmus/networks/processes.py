@@ -9,7 +9,7 @@ _computing: set[int] = set()
 
 
 def check_process() -> None:
-    """Raise RuntimeError in a process that was forked from one that has computed, where JAX would hang."""
+    """Raise RuntimeError in a process forked from one that has computed, where JAX would hang."""
     if not _computing:
         _computing.add(os.getpid())
     elif os.getpid() not in _computing:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
+from isthmus.data.moments import ColumnStatistics, column_statistics
 from isthmus.data.rows import ChosenRows, ScaledRows, dense, row_blocks, take_rows
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single

@@ -8,14 +8,17 @@ losses of two classes are those of many: one network output per class, and proba
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from isthmus.networks.links import Probabilities, class_scores
 from isthmus.objectives.losses import Loss
+
+PROBABILITIES = Probabilities()
 
 
 def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K"]:
@@ -27,7 +30,7 @@ def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K
 class SquaredLabels:
     """2 Σ_k (1[y = k] − p_k)², twice Brier's score (Brier 1950); (b − tanh f)² for two classes."""
 
-    link: ClassVar[Link] = Probabilities()
+    link: ClassVar[Probabilities] = PROBABILITIES
 
     def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
         """``x`` is the number of the class, from 0."""
@@ -39,7 +42,7 @@ class SquaredLabels:
 class LabelCrossEntropy:
     """−log p_y; log(1 + e⁻²ᵇᶠ) for two classes."""
 
-    link: ClassVar[Link] = Probabilities()
+    link: ClassVar[Probabilities] = PROBABILITIES
 
     def __call__(self, x: Float[Array, "... 1"], output: Float[Array, "... k"]) -> Float[Array, " ..."]:
         """``x`` is the number of the class, from 0."""

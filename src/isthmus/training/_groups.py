@@ -50,7 +50,7 @@ class SingleNetwork:
     program = staticmethod(eqx.filter_jit(train_on_block))
 
     def __init__(self, training: Training) -> None:
-        self.trainings: Sequence[Training] = (training,)
+        self.trainings: Sequence[Training] = [training]
         self.seed: Any = np.uint32(training.rng.integers(2**32))
         self.fixed: Any = training.static_part
         weights = training.weights
@@ -89,21 +89,28 @@ class SingleNetwork:
 def _train_side_by_side(
     fixed: tuple[Any, Any],
     state: State,
-    block: Float[Array, "rows D"],
+    block: Float[Array, "rows D"] | Float[Array, "M rows D"],
     orders: Int[Array | np.ndarray, "M passes steps batch"],
     held_out: HeldOut | None,
     call: Call,
 ) -> tuple[State, Float[Array, "M passes 4"]]:
-    """The program of several: a member that has stopped stays as it is while others go on."""
+    """The program of several: a member that has stopped stays as it is while others go on.
+
+    The rows are those of all members, or have a leading axis of members.
+    """
     shared, own = fixed
 
-    def of_member(own: Any, state: State, orders: Array, held_out: HeldOut | None, seed: Array) -> Any:
+    def of_member(
+        own: Any, state: State, block: Array, orders: Array, held_out: HeldOut | None, seed: Array
+    ) -> tuple[State, Array]:
         static_part = eqx.combine(own, shared)
         own_call = call._replace(seed=seed)
         return train_on_block(static_part, state, block, orders, held_out, own_call, AXIS)
 
-    side_by_side = eqx.filter_vmap(of_member, axis_name=AXIS)
-    result: tuple[State, Array] = side_by_side(own, state, orders, held_out, call.seed)
+    each = eqx.if_array(0)
+    axes = (each, each, 0 if block.ndim == 3 else None, each, each, each)
+    side_by_side = eqx.filter_vmap(of_member, in_axes=axes, axis_name=AXIS)
+    result: tuple[State, Array] = side_by_side(own, state, block, orders, held_out, call.seed)
     return result
 
 
@@ -114,7 +121,7 @@ class StackedNetworks:
 
     def __init__(self, trainings: Sequence[Training], size: int) -> None:
         which = np.minimum(np.arange(size), len(trainings) - 1)
-        self.trainings = [trainings[index] for index in which]
+        self.trainings: Sequence[Training] = [trainings[index] for index in which]
         self.seed: Any = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[which]
         weights = _stacked([one.weights for one in self.trainings])
         optimiser = eqx.filter_jit(eqx.filter_vmap(trainings[0].solver.transformation.init))(weights)
@@ -129,11 +136,17 @@ class StackedNetworks:
         self.state = start_state(weights, optimiser, self.held_out, (size,))
 
     def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
-        """All rows, which stay on the device: members take their own out of them."""
-        source = array_source(self.trainings[0])
-        resident = jax.device_put(np.asarray(source.rows[:], np.float32))
+        """All rows, which stay on the device: members take their own out of them.
+
+        One copy serves all members if it is the same in all, and each has its own otherwise.
+        """
+        sources = [array_source(training) for training in self.trainings]
+        block = np.asarray(sources[0].rows[:], np.float32)
+        if any(source.rows is not sources[0].rows for source in sources):
+            block = _common_or_stacked([np.asarray(source.rows[:], np.float32) for source in sources])
+        resident = jax.device_put(block)
         while True:
-            yield iter([(resident, source.n_rows, True)])
+            yield iter([(resident, sources[0].n_rows, True)])
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers, among all rows, of every batch of some passes of each member."""
@@ -153,6 +166,12 @@ def array_source(training: Training) -> ArraySource:
     """The source of a training that may run beside others."""
     assert isinstance(training.source, ArraySource)
     return training.source
+
+
+def _common_or_stacked(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """The one block if all are equal, and otherwise all on a leading axis."""
+    same = all(np.array_equal(block, blocks[0], equal_nan=True) for block in blocks)
+    return blocks[0] if same else np.stack(blocks)
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

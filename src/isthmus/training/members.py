@@ -1,7 +1,7 @@
 """Training many networks side by side, in one compiled program.
 
-The members of an ensemble differ in their weights, their batches, the numbers in their objectives and
-their held-out rows; the program is one and the rows lie on the device once. Members are taken in
+The members of an ensemble differ in their weights, their batches, the numbers in their objectives, the
+scaling of their rows and their held-out rows; the program is one. Members are taken in
 chunks whose activations stay near the cache, all of one size, so that one program serves all chunks.
 A member comes out as ``train`` alone would have trained it, to rounding.
 """
@@ -9,13 +9,12 @@ A member comes out as ``train`` alone would have trained it, to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
 import numpy as np
 
-from isthmus.data.rows import JoinedRows, ScaledRows
 from isthmus.data.sources import ArraySource
 from isthmus.training._groups import array_source
 from isthmus.training.loop import train
@@ -23,6 +22,9 @@ from isthmus.training.problem import Training, TrainingResult
 
 CHUNK_BYTES = 2**23
 """Weights, their moments and activations of the members in one call: what stays near the cache."""
+
+BLOCK_BYTES = 2**28
+"""Most bytes of the rows of all members in one call, where each member has its own scaling."""
 
 MOST_SIDE_BY_SIDE = 128
 """Members in one call; beyond, a call is not faster, and they wait for the last of them to stop."""
@@ -70,18 +72,18 @@ def _alike(one: Training, other: Training) -> bool:
         return False
     if _numbers(one) != _numbers(other):
         return False
-    if not _same_rows(array_source(one).rows, array_source(other).rows):
-        return False
     leaves, structure = jax.tree.flatten((one.static_part, one.weights))
     others, other_structure = jax.tree.flatten((other.static_part, other.weights))
-    return structure == other_structure and all(map(_alike_leaves, leaves, others))
+    same_structure: object = structure == cast(object, other_structure)
+    return bool(same_structure) and all(map(_alike_leaves, leaves, others))
 
 
 def _numbers(training: Training) -> tuple[object, ...]:
     """The numbers of a training that one program has but once."""
     held_out = None if training.held_out is None else training.held_out.shape
     steps = (training.batch_size, training.max_epochs, training.patience, training.source.n_rows)
-    return (training.learning_rate, *steps, held_out)
+    rows = array_source(training).rows.shape
+    return (training.learning_rate, *steps, rows, held_out)
 
 
 def _alike_leaves(one: Any, other: Any) -> bool:
@@ -89,22 +91,6 @@ def _alike_leaves(one: Any, other: Any) -> bool:
         same_shape = np.shape(one) == np.shape(other)
         return same_shape and getattr(one, "dtype", None) == getattr(other, "dtype", None)
     return one is other or bool(one == other)
-
-
-def _same_rows(one: Any, other: Any) -> bool:
-    """Whether two views show the same numbers of the same rows."""
-    if one is other or type(one) is not type(other):
-        return one is other
-    if isinstance(one, JoinedRows):
-        return _same_rows(one.rows, other.rows) and _equal(one.aside, other.aside)
-    if isinstance(one, ScaledRows):
-        scalings = vars(one.scaling), vars(other.scaling)
-        return one.rows is other.rows and all(map(_equal, *(each.values() for each in scalings)))
-    return False
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return one is other or np.array_equal(one, other, equal_nan=True)
 
 
 def _fits(source: ArraySource) -> bool:
@@ -120,4 +106,6 @@ def _chunk_size(training: Training) -> int:
     activations = sum(leaf.shape[0] for leaf in weights if leaf.ndim == 2)
     # Weights, gradient, two moments, best; a value and its derivative for each activation.
     bytes_per_member = 4 * (6 * numbers + 2 * training.batch * activations)
-    return int(np.clip(CHUNK_BYTES // bytes_per_member, 1, MOST_SIDE_BY_SIDE))
+    n, D = array_source(training).rows.shape
+    most = min(MOST_SIDE_BY_SIDE, BLOCK_BYTES // (4 * n * D))
+    return int(np.clip(CHUNK_BYTES // bytes_per_member, 1, max(1, most)))

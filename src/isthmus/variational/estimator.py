@@ -9,7 +9,7 @@ start.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -23,11 +23,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_real, check_rows
 from isthmus.data.rows import ScaledRows, row_blocks
+from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
-from isthmus.networks.frames import Frame, permuting_frame
+from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
 from isthmus.networks.layers import Activation, single
 from isthmus.objectives.noise import TrainingRows
 from isthmus.training.loop import train

@@ -24,7 +24,7 @@ from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import Constant, single
-from isthmus.objectives.losses import log_soft_clip, log_softplus
+from isthmus.networks.links import log_soft_clip, log_softplus
 
 LOG_2PI = float(np.log(2 * np.pi))
 

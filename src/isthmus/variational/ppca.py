@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.data.moments import PrincipalAxes, principal_axes
-from isthmus.data.rows import dense, row_blocks
+from isthmus.data.rows import FLOAT32, Index, View, dense, row_blocks
 from isthmus.networks.layers import single
 
 LEAST_START_VARIANCE = 1e-4
@@ -222,16 +222,17 @@ def axes_of_incomplete(
 class FilledRows:
     """Scaled rows whose missing or uncertain entries are filled when they are indexed."""
 
-    rows: Any
+    rows: View
     fill: GaussianFill
     errors: Float[np.ndarray, "n D"] | None = None
+    dtype = FLOAT32
 
     @property
     def shape(self) -> tuple[int, int]:
         n, D = self.rows.shape
         return n, D
 
-    def __getitem__(self, index: Any) -> Float[np.ndarray, "n D"]:
+    def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]:
         block = self.rows[index]
         errors = None if self.errors is None else self.errors[index]
         incomplete = np.isnan(block).any(axis=1)
@@ -241,11 +242,13 @@ class FilledRows:
         for start in range(0, len(chosen), FILL_ROWS):
             part = chosen[start : start + FILL_ROWS]
             padded = np.resize(part, FILL_ROWS)
-            filled = _fill(self.fill, block[padded], None if errors is None else single(errors[padded]))
+            filled = _fill(
+                self.fill, single(block[padded]), None if errors is None else single(errors[padded])
+            )
             block[part] = np.asarray(filled)[: len(part)]
         return np.asarray(block)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
     def unknown_share(self) -> float:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from isthmus.data.rows import dense, row_blocks
+from isthmus.data.rows import Index, Rows, dense, row_blocks
 
 FEW_COLUMNS = 8
 """Up to here differences are computed for all pairs: a matrix product would not be faster."""
@@ -52,16 +52,17 @@ Result = TypeVar("Result")
 class Shifted:
     """(rows − centre) / unit in float64, computed when indexed."""
 
-    rows: Any
+    rows: Rows
     centre: Float[np.ndarray, " D"]
     unit: float
+    dtype = np.dtype(np.float64)
 
     @property
     def shape(self) -> tuple[int, int]:
         n, D = self.rows.shape
         return int(n), int(D)
 
-    def __getitem__(self, index: Any) -> Float[np.ndarray, "m D"]:
+    def __getitem__(self, index: Index, /) -> Float[np.ndarray, "m D"]:
         block = dense(self.rows[index]).astype(np.float64)
         return np.asarray((block - self.centre) / self.unit)
 
