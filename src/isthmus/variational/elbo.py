@@ -246,7 +246,7 @@ class NegativeELBO(eqx.Module):
     def _seen(self, u: Float[Array, "n D"], key: Array) -> Float[Array, "n D"]:
         noise_key, leaving_key = jax.random.split(jax.random.fold_in(key, 1))
         if self.input_noise is not None:
-            u = u + self.input_noise * jax.random.normal(noise_key, u.shape)
+            u = u + self.input_noise * jax.random.normal(noise_key, u.shape, u.dtype)
         if self.left_out is not None:
             u = jnp.where(jax.random.uniform(leaving_key, u.shape) < self.left_out, jnp.nan, u)
         return u
@@ -255,6 +255,6 @@ class NegativeELBO(eqx.Module):
 def draw_noise(key: Array, draws: int, n: int, d: int) -> Float[Array, "s n d"]:
     """Standard normal draws, in pairs ±ε if there is an even number of them."""
     if draws % 2:
-        return jax.random.normal(key, (draws, n, d))
-    half = jax.random.normal(key, (draws // 2, n, d))
+        return jax.random.normal(key, (draws, n, d), jnp.float32)
+    half = jax.random.normal(key, (draws // 2, n, d), jnp.float32)
     return jnp.concatenate([half, -half])
