@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,6 +12,17 @@ from jaxtyping import Float, Int
 from isthmus.data.moments import ColumnStatistics, column_statistics
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import dense
+
+
+class Rows(Protocol):
+    """Rows (n, D): an array, a memory map, a sparse matrix in rows, or a view of one of these."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, D)."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Some of the rows, by a slice or by their numbers."""
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,9 @@ def _in_precision_of(before: State, after: State) -> State:
 
     Objectives, schedules and optimisers compute in double precision where the user has enabled it.
     """
-    kept: State = jax.tree.map(lambda old, new: new.astype(old.dtype), before, after)
+    kept: State = jax.tree.map(
+        lambda old, new: new if new.dtype == old.dtype else new.astype(old.dtype), before, after
+    )
     return kept
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import equinox as eqx
 import jax
@@ -21,20 +21,34 @@ from jaxtyping import Array, Bool, Float, Int
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_real, check_rows
-from isthmus.data.rows import RowsOfTraining, ScaledRows
+from isthmus.data.checks import check_errors, check_real, check_rows
+from isthmus.data.rows import Beside, Rows, RowsOfTraining, ScaledRows
 from isthmus.data.sources import row_blocks
 from isthmus.estimators.fitting import Prepared, Start, Task, TrainedMap, input_noise_for
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, permuting_frame
 from isthmus.networks.layers import Activation, single
 from isthmus.objectives.losses import Loss, Squared
 from isthmus.training.loop import TrainingResult
-from isthmus.variational.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, with_fill
-from isthmus.variational.likelihoods import Gaussian, Likelihood, check_likelihood
-from isthmus.variational.ppca import FilledRows
-from isthmus.variational.priors import Prior, StandardNormal, check_prior
+from isthmus.variational.elbo import (
+    NegativeELBO,
+    VariationalPair,
+    bound_terms,
+    draw_noise,
+    rows_and_errors,
+    with_fill,
+)
+from isthmus.variational.likelihoods import (
+    Gaussian,
+    GaussianErrors,
+    Likelihood,
+    check_likelihood,
+    impossible_rows,
+)
+from isthmus.variational.ppca import FilledRows, scaled_errors
+from isthmus.variational.priors import Mixture, Prior, StandardNormal, check_prior
 from isthmus.variational.start import any_missing, at_ppca, example_pair
 
 LEAST_VARIANCE_OF_MEAN = 0.01
@@ -156,8 +170,8 @@ feature_names_in_
         self,
         n_components: int = 2,
         *,
-        prior: Prior | Any = StandardNormal(),
-        likelihood: Likelihood | Any = Gaussian(),
+        prior: Prior | Mixture = StandardNormal(),
+        likelihood: Likelihood = Gaussian(),
         beta: float = 1.0,
         warm_up: float = 0.0,
         free_bits: float = 0.0,
@@ -201,28 +215,49 @@ feature_names_in_
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, x_error: Any = None) -> Self:
+    def fit(self, X: object, y: object = None, x_error: object = None) -> Self:
         """Learn the map from rows (n, D), NaN where an entry is missing; ``y`` is ignored.
 
         ``x_error`` are known standard deviations of the entries in their units, (n, D), (D,) or one
         number; with a Gaussian likelihood their squares add to its variance, so that an uncertain
         entry counts for less. One that is uncertain by more than its feature's interquartile range is
         as good as missing.
+
+        The model keeps what it has learnt, and not the errors: pass ``x_error`` again to ``transform``,
+        ``score``, ``isthmus.posterior`` and the other functions of rows, or they take rows as exact.
         """
-        if x_error is not None and not isinstance(self.likelihood, Gaussian):
-            raise ValueError(
-                f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
-                "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
-            )
+        if x_error is not None:
+            _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
         return self._fit(X, x_error)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def transform(self, X: object, x_error: object = None) -> Float[np.ndarray, "n d"]:
+        """Coordinates μ of rows, the mean of each posterior: (n, D) → (n, d), float32.
+
+        ``x_error`` are known standard deviations of the entries, as ``fit`` takes them: an uncertain
+        entry counts for less. Without it the entries are taken as exact, also by a model that was
+        fitted with errors. NaN in X are missing entries. Raises what ``isthmus.Autoencoder.transform``
+        raises, and ValueError for errors that do not fit X, or a likelihood other than ``Gaussian``.
+        """
+        if x_error is None:
+            return super().transform(X)
+        rows = given_rows(self, X, x_error)
+        out = np.empty((rows.shape[0], self._n_features_out), np.float32)
+        return map_rows(lambda u: _means(self.network_, u), rows, out, widest=self._widest)
+
+    def fit_transform(
+        self, X: object, y: object = None, x_error: object = None
+    ) -> Float[np.ndarray, "n d"]:
+        """``fit`` and ``transform`` of the same rows, with the same errors."""
+        return self.fit(X, y, x_error).transform(X, x_error)
+
+    def score(self, X: object, y: object = None, x_error: object = None) -> float:
         """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.
 
         In the data's units and with every constant, so that it compares with other densities of the
-        same data. Several draws per row, the same in every call.
+        same data; −∞ where a row cannot occur. Several draws per row, the same in every call.
+        ``x_error`` is as in ``transform``: without it the rows are taken as exact.
         """
-        return float(np.mean(evidence_lower_bound(self, X)))
+        return float(np.mean(evidence_lower_bound(self, X, x_error)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -240,7 +275,7 @@ feature_names_in_
 
     def _at_pca(
         self,
-        rows: Any,
+        rows: Rows,
         plan: Plan,
         rng: np.random.Generator,
         errors: Float[np.ndarray, "n D"] | None = None,
@@ -252,7 +287,7 @@ feature_names_in_
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
         has_errors = data.errors is not None
-        aside = np.asarray(data.errors / data.scaling.scale, np.float32) if has_errors else None
+        aside = None if data.errors is None else scaled_errors(data.errors, data.scaling)
         noise = self.input_noise
         if noise is None:
             noise = self.input_noise_ if start.is_fitted else self._typical_gap(data, start)
@@ -310,10 +345,10 @@ feature_names_in_
 
     def _adopt(self, result: TrainingResult, rows: ScaledRows, task: Task, start: Start) -> None:
         super()._adopt(result, rows, task, start)
-        some = rows[:: -(-rows.shape[0] // MOST_ROWS_LOOKED_AT)]
+        some = task.complete(rows)[:: -(-rows.shape[0] // MOST_ROWS_LOOKED_AT)]
         terms, means = [], []
         for _, block in row_blocks(some):
-            mean, divergence = _mean_and_kl(self.network_.pair, single(block))
+            mean, divergence = _mean_and_kl(self.network_, single(block))
             means.append(mean)
             terms.append(divergence)
         order = np.argmax(np.abs(np.asarray(self.network_.frame.matrix)), axis=1)
@@ -344,26 +379,67 @@ feature_names_in_
 
 @eqx.filter_jit
 def _mean_and_kl(
-    pair: VariationalPair, u: Float[Array, "n D"]
+    network: DataMap, block: Float[Array, "n D+a"]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
-    mean, _ = pair.posterior(u)
+    u, error = rows_and_errors(block, network.center.shape[0])
+    mean, _ = network.pair.posterior(u, error)
     noise = draw_noise(jax.random.key(0), JUDGING_DRAWS, *mean.shape)
-    return mean, bound_terms(pair, u, noise).kl
-
-
-def evidence_lower_bound(model: VariationalAutoencoder, X: Any) -> Float[np.ndarray, " n"]:
-    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of."""
-    check_is_fitted(model)
-    rows = check_rows(model, X, reset=False)
-    out = np.empty(rows.shape[0])
-    pair = model.network_.pair
-    scaled = ScaledRows(rows, model.scaling_)
-    widest = SCORING_DRAWS * max(widest_layer(pair), rows.shape[1])
-    return map_rows(lambda u: _bound(pair, u), scaled, out, widest=widest)
+    return mean, bound_terms(network.pair, u, noise, error).kl
 
 
 @eqx.filter_jit
-def _bound(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, " n"]:
+def _means(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n d"]:
+    mean, _ = network.pair.posterior(*rows_and_errors(block, network.center.shape[0]))
+    return network.frame.enter(mean)
+
+
+def given_rows(model: VariationalAutoencoder, X: object, x_error: object = None) -> ScaledRows | Beside:
+    """Rows of X in scaled units, with their known errors on their right where there are any."""
+    check_is_fitted(model)
+    rows = check_rows(model, X, reset=False)
+    scaled = ScaledRows(rows, model.scaling_)
+    if x_error is None:
+        return scaled
+    _check_takes_errors(model.likelihood, isinstance(model.network_.pair.likelihood, GaussianErrors))
+    return Beside(scaled, scaled_errors(check_errors(x_error, rows), model.scaling_))
+
+
+def _check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:
+    if not takes_errors:
+        raise ValueError(
+            f"x_error with likelihood={likelihood!r}: measurement errors add to the variance of "
+            "likelihood=isthmus.likelihoods.Gaussian(), and of no other"
+        )
+
+
+def evidence_lower_bound(
+    model: VariationalAutoencoder, X: object, x_error: object = None
+) -> Float[np.ndarray, " n"]:
+    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of.
+
+    −∞ for a row that cannot occur. ``x_error`` are known standard deviations of the entries; without
+    them the rows are taken as exact.
+    """
+    rows = given_rows(model, X, x_error)
+    out = np.empty(rows.shape[0])
+    network = model.network_
+    widest = SCORING_DRAWS * max(widest_layer(network.pair), rows.shape[1])
+    map_rows(lambda u: _bound(network, u), rows, out, widest=widest)
+    out[impossible_rows(network.pair.likelihood, raw_rows(rows))] = -np.inf
+    return out
+
+
+def raw_rows(rows: ScaledRows | Beside) -> Rows:
+    """The rows in the data's units that a view shows."""
+    scaled = rows.rows if isinstance(rows, Beside) else rows
+    raw: Rows = scaled.rows
+    return raw
+
+
+@eqx.filter_jit
+def _bound(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, " n"]:
+    u, error = rows_and_errors(block, network.center.shape[0])
+    pair: VariationalPair = network.pair
     noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])
-    terms = bound_terms(pair, u, noise)
+    terms = bound_terms(pair, u, noise, error)
     return terms.log_likelihood - terms.kl.sum(axis=-1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -20,18 +20,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from isthmus.data.moments import ColumnStatistics
+from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import row_blocks
 from isthmus.networks.layers import Constant, single
 from isthmus.objectives.losses import log_soft_clip, log_softplus
 from isthmus.variational.counts import deviance, gamma_gap, poisson_gap, stirling
+from isthmus.variational.ppca import LARGEST_ERROR
 from isthmus.variational.priors import LOG_2PI
 
 LEAST_VARIANCE = 1e-6
 """Of learnt errors, in scaled units: a feature that is fitted exactly would have an infinite density."""
-
-LARGEST_ERROR = 1e15
-"""Of known errors, in scaled units: more would have no weight either, and an infinite square."""
 
 MOST_DISPERSION = 1e30
 """A negative binomial is Poisson long before, and single precision ends soon after."""
@@ -48,7 +47,7 @@ class Known:
     that the start does not explain, and ``rows`` are the data, to be looked at in blocks.
     """
 
-    rows: object
+    rows: Rows
     scaling: Scaling
     columns: ColumnStatistics
     left_out: Float[np.ndarray, " D"]
@@ -58,9 +57,8 @@ class Distribution(Protocol):
     """p(x | z) for the decoder's output at z. Rows u and means are in scaled units, densities in raw.
 
     ``error`` is a known standard deviation of each entry, in scaled units, or None. Draws of x are
-    rounded where the distribution has an attribute ``whole_numbers`` that is true. A distribution that
-    does not take every number says so by a method ``supports(x)``: for numbers x in the data's units,
-    float64, whether each of them can occur.
+    rounded where the distribution has an attribute ``whole_numbers`` that is true. It may have a method
+    ``supports(x)``: whether each of the numbers x, float64 in the data's units, can occur.
     """
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
@@ -87,12 +85,28 @@ class Likelihood(Protocol):
     def __call__(self, known: Known) -> Distribution: ...
 
 
-def possible(distribution: Distribution, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
-    """Whether each number of rows in the data's units can occur; a missing one, NaN, can."""
-    supports = getattr(distribution, "supports", None)
-    if supports is None:
-        return np.ones(x.shape, bool)
-    return np.asarray(np.isnan(x) | supports(x))
+@runtime_checkable
+class Supporting(Protocol):
+    """A distribution that says which numbers can occur."""
+
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        """Whether each number, in the data's units, can occur."""
+
+
+def impossible(distribution: object, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+    """Entries of rows, in the data's units, that cannot occur, as far as the distribution says so."""
+    if not isinstance(distribution, Supporting):
+        return np.zeros(x.shape, bool)
+    return np.asarray(~(np.isnan(x) | distribution.supports(x.astype(np.float64))))
+
+
+def impossible_rows(distribution: object, rows: Rows) -> Bool[np.ndarray, " n"]:
+    """Rows, in the data's units, that hold an entry which cannot occur."""
+    found = np.zeros(rows.shape[0], bool)
+    if isinstance(distribution, Supporting):
+        for where, block in row_blocks(rows):
+            found[where] = impossible(distribution, block).any(axis=1)
+    return found
 
 
 class GaussianErrors(eqx.Module):
@@ -135,6 +149,9 @@ class GaussianErrors(eqx.Module):
         gap = (u - output) / std
         log_units: Array = self.log_units.value
         return -0.5 * (jnp.square(gap) + LOG_2PI) - jnp.log(std) - log_units
+
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        return np.ones(x.shape, bool)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return output + self.own_std * jax.random.normal(key, output.shape, output.dtype)
