@@ -60,7 +60,7 @@ class StandardNormal(eqx.Module):
         return 0.5 * (jnp.square(mean) + jnp.exp(log_var) - log_var - 1.0)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
-        return jax.random.normal(key, (n, d))
+        return jax.random.normal(key, (n, d), jnp.float32)
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
@@ -103,11 +103,11 @@ class Uniform(eqx.Module):
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
         where, which, how_far = jax.random.split(key, 3)
-        inside = jax.random.uniform(where, (n, d), minval=-self.half_width, maxval=self.half_width)
-        flank = self.edge * jax.random.normal(how_far, (n, d))
+        inside = self.half_width * jax.random.uniform(where, (n, d), jnp.float32, minval=-1.0)
+        flank = self.edge * jax.random.normal(how_far, (n, d), jnp.float32)
         beyond = flank + jnp.sign(flank) * self.half_width
         in_box = 2 * self.half_width / np.exp(self.log_volume)
-        return jnp.where(jax.random.uniform(which, (n, d)) < in_box, inside, beyond)
+        return jnp.where(jax.random.uniform(which, (n, d), jnp.float32) < in_box, inside, beyond)
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
@@ -143,9 +143,8 @@ class GaussianMixture(eqx.Module):
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
         which, where = jax.random.split(key)
         choice = jax.random.categorical(which, self.logits, shape=(n,))
-        return self.means[choice] + jnp.exp(0.5 * self.log_vars[choice]) * jax.random.normal(
-            where, (n, d)
-        )
+        noise = jax.random.normal(where, (n, d), jnp.float32)
+        return self.means[choice] + jnp.exp(0.5 * self.log_vars[choice]) * noise
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
