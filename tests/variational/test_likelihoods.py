@@ -369,6 +369,23 @@ def test_a_bend_moves_no_rate_by_more_than_a_small_part_of_its_scatter():
         assert np.all(np.abs(moved) < 0.02 * np.sqrt(rate))
 
 
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()])
+def test_gradients_of_rates_next_to_zero_are_finite(likelihood):
+    """From where no rate is left in single precision to above zero; the slope is x/rate − 1."""
+    distribution, scaling = bound(likelihood, COUNTS)
+    bend = np.asarray(distribution.bend.value, np.float64)
+    for t in np.linspace(-300, 20, 161):
+        raw = t * bend
+        output = single(np.broadcast_to((raw - scaling.center) / scaling.scale, COUNTS.shape))
+        slope = jax.grad(lambda o: distribution.log_density(single(scaling(COUNTS)), o).sum())(output)
+        assert np.isfinite(slope).all()
+        if isinstance(likelihood, Poisson) and t > -10:
+            at = jnp.asarray(distribution._in_bends(output), jnp.float32)
+            rate = np.asarray(bend * np.logaddexp(0, np.asarray(at, np.float64)))
+            exact = (COUNTS / rate - 1) / (1 + np.exp(-np.asarray(at, np.float64))) * scaling.scale
+            np.testing.assert_allclose(slope, exact, rtol=1e-3, atol=1e-3 * scaling.scale[0])
+
+
 def test_probabilities_of_counts_sum_to_one():
     for likelihood in (Poisson(), NegativeBinomial()):
         distribution, scaling = bound(likelihood, COUNTS)

@@ -16,8 +16,8 @@ from isthmus.variational.priors import LOG_2PI
 LEAST_RATE = 1e-6
 """Below it the ratio of a count to its rate may overflow, and the difference of logarithms is used."""
 
-LEAST_SUM = 1e-30
-"""Of a count and its rate: below it both are 0 to single precision."""
+LEAST_SUM = 1e-15
+"""Of a count and its rate: less is 0, and the square that its derivative is divided by would vanish."""
 
 LARGE_SHAPE = 1e4
 """Rate of a Poisson law, and shape of a gamma law, beyond which draws are made from normal ones."""
