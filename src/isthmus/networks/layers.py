@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 Activation = Callable[[Array], Array]
 
@@ -51,7 +51,7 @@ DECAYS = {"decays": True}
 """Metadata of a module's field that weight decay shrinks: ``eqx.field(metadata=DECAYS)``."""
 
 
-def decaying(network: Any) -> Any:
+def decaying(network: PyTree) -> PyTree:
     """True for the arrays in fields that their module declares as decaying, False for all others.
 
     A module that declares nothing, such as a prior, a likelihood or a linear path, does not decay.
@@ -59,7 +59,7 @@ def decaying(network: Any) -> Any:
     return jax.tree_util.tree_map_with_path(lambda path, leaf: _declared(network, path), network)
 
 
-def _declared(network: Any, path: Sequence[Any]) -> bool:
+def _declared(network: PyTree, path: Sequence[object]) -> bool:
     """Whether the innermost module on the way to a leaf declares the field that holds it."""
     node, declared = network, False
     for key in path:

@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from isthmus.networks.layers import decaying
 
@@ -67,11 +66,16 @@ class Solver:
         return self.rate is unit
 
     def update(
-        self, gradient: Any, state: Any, weights: Any, loss: Array, loss_at: Callable[[Any], Array]
-    ) -> tuple[Any, Any]:
+        self,
+        gradient: PyTree,
+        state: PyTree,
+        weights: PyTree,
+        loss: Array,
+        loss_at: Callable[[PyTree], Array],
+    ) -> tuple[PyTree, PyTree]:
         """What the rate multiplies, and the next state; ``loss_at`` is for a search along a line."""
         transformation = optax.with_extra_args_support(self.transformation)
-        updated: tuple[Any, Any] = transformation.update(
+        updated: tuple[PyTree, PyTree] = transformation.update(
             gradient, state, weights, value=loss, grad=gradient, value_fn=loss_at
         )
         return updated
@@ -119,7 +123,7 @@ def _penalised(
 ) -> optax.GradientTransformationExtraArgs:
     """A line search that sees the penalty too: it must descend what the gradient is of."""
 
-    def penalty(weights: Any) -> Array:
+    def penalty(weights: PyTree) -> Array:
         squares = jax.tree.map(
             lambda leaf, decays: jnp.sum(jnp.square(leaf)) if decays else 0.0,
             weights,
@@ -128,17 +132,17 @@ def _penalised(
         return 0.5 * weight_decay * jnp.asarray(sum(jax.tree.leaves(squares)))
 
     def update(
-        gradient: Any,
-        state: Any,
-        weights: Any,
+        gradient: PyTree,
+        state: PyTree,
+        weights: PyTree,
         *,
         value: Array,
-        grad: Any,
-        value_fn: Callable[[Any], Array],
-    ) -> tuple[Any, Any]:
+        grad: PyTree,
+        value_fn: Callable[[PyTree], Array],
+    ) -> tuple[PyTree, PyTree]:
         more, slope = jax.value_and_grad(penalty)(weights)
         total = jax.tree.map(jnp.add, gradient, slope)
-        updated: tuple[Any, Any] = search.update(
+        updated: tuple[PyTree, PyTree] = search.update(
             total,
             state,
             weights,
