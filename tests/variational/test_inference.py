@@ -4,6 +4,7 @@ A linear decoder with Gaussian errors is N(m, WWᵀ + σ²), W, m and σ² known
 question has an exact answer.
 """
 
+import copy
 import warnings
 
 import equinox as eqx
@@ -627,6 +628,18 @@ def test_what_is_no_count_has_the_likelihood_zero(counted, bad):
         isthmus.impute(counted, np.array([[np.nan] * 3, [np.nan, np.nan, bad]]))
     # A complete row needs no imputation.
     np.testing.assert_array_equal(isthmus.impute(counted, rows[:2]).rows, rows[:2])
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5])
+def test_training_does_not_go_on_with_what_cannot_occur(counted, bad):
+    rows = np.random.default_rng(1).poisson([2.0, 20.0, 300.0], (50, 3)).astype(float)
+    rows[7, 1] = bad
+    for go_on in (
+        lambda model: model.partial_fit(rows),
+        lambda model: model.set_params(warm_start=True).fit(rows),
+    ):
+        with pytest.raises(ValueError, match=r"row 7 holds a number that cannot occur .*Poisson\(\)"):
+            go_on(copy.deepcopy(counted))
 
 
 def test_a_share_beyond_0_and_1_has_the_likelihood_zero():

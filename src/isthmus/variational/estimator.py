@@ -286,6 +286,8 @@ feature_names_in_
         return example_pair(self, plan)
 
     def _task(self, data: RowsOfTraining, start: Start) -> Task:
+        if start.is_fitted:
+            self._check_possible(data.rows, start.pair)
         has_errors = data.errors is not None
         aside = None if data.errors is None else scaled_errors(data.errors, data.scaling)
         noise = self.input_noise
@@ -324,6 +326,15 @@ feature_names_in_
             return prepared
         job = replace(prepared.job, network=with_fill(prepared.job.network, None))
         return replace(prepared, job=job)
+
+    def _check_possible(self, rows: ScaledRows, pair: VariationalPair) -> None:
+        """Rows that training goes on with: the first ones were checked when the likelihood saw them."""
+        cannot = impossible_rows(pair.likelihood, rows.rows)
+        if cannot.any():
+            raise ValueError(
+                f"row {int(np.argmax(cannot))} holds a number that cannot occur under "
+                f"likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is unknown"
+            )
 
     def _typical_gap(self, data: RowsOfTraining, start: Start) -> float:
         """Between rows as the encoder sees them: with missing entries filled."""
