@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from isthmus.data.sources import ArraySource, batch_orders
-from isthmus.networks.layers import Affine
+from isthmus.networks.layers import Affine, Layer, tanh
 from isthmus.training import loop as training
 from isthmus.training.loop import DivergenceError, HeldOut, train
 from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
@@ -116,14 +116,37 @@ def test_adam_with_its_schedule_is_optax_step_by_step():
     assert rates[6] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_weight_decay_of_adam_leaves_the_path_alone():
-    # An Affine called weight is neither path nor correction: its matrix decays, by rate · 0.3 · w.
+def test_weight_decay_of_adam_shrinks_layers_and_leaves_an_affine_map_alone():
     def flat(network, batch, key):
         return 0.0 * jnp.sum(batch @ network.weight.T, axis=1)
 
-    result = fit(flat, solver=ADAM, learning_rate=3e-3, batch_size=N, max_epochs=1)
-    # One step of one: still in warm-up, at the peak.
-    np.testing.assert_allclose(result.network.weight, START * (1 - 3e-3 * 0.3), rtol=1e-5)
+    layer = Layer(START, np.zeros(2, np.float32), None, tanh)
+    for network, shrinks in ((layer, 3e-3 * 0.3), (Affine(START, None), 0.0)):
+        result = fit(flat, network=network, solver=ADAM, learning_rate=3e-3, batch_size=N, max_epochs=1)
+        # One step of one: still in warm-up, at the peak.
+        np.testing.assert_allclose(result.network.weight, START * (1 - shrinks), rtol=1e-5)
+
+
+def test_no_step_has_the_draws_of_a_chunk_of_held_out_rows(monkeypatch):
+    """Losses are the draws themselves, a number for each step and for each chunk."""
+    monkeypatch.setattr(training, "HELD_OUT_CHUNK", 4)
+    seen = []
+
+    def drawn(of_what):
+        def loss(network, batch, key):
+            draw = jax.random.uniform(key)
+            jax.debug.callback(lambda value: seen.append((of_what, float(value))), draw)
+            return draw + 0.0 * jnp.sum(batch @ network.weight.T, axis=1)
+
+        return loss
+
+    fit(drawn("step"), batch_size=5, max_epochs=2, held_out=ROWS[:12], held_out_objective=drawn("chunk"))
+    jax.effects_barrier()
+    steps, chunks = ({value for kind, value in seen if kind == of} for of in ("step", "chunk"))
+    # 8 steps of two epochs each; 3 chunks, which have the same draws in every epoch.
+    assert len(steps) == 16
+    assert len(chunks) == 3
+    assert not steps & chunks
 
 
 def test_noise_is_fresh_at_every_step_and_the_same_for_the_same_seed():

@@ -4,6 +4,12 @@ A linear decoder with Gaussian errors is N(m, WWᵀ + σ²), W, m and σ² known
 question has an exact answer.
 """
 
+import copy
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +20,7 @@ from sklearn.linear_model import LinearRegression
 
 import isthmus
 from isthmus.variational import inference
-from isthmus.variational.likelihoods import Gaussian, Poisson
+from isthmus.variational.likelihoods import Bernoulli, Gaussian, Poisson
 from isthmus.variational.priors import Mixture, StandardNormal, Uniform
 
 SIGMAS = 5
@@ -469,3 +475,226 @@ def test_entries_with_a_large_error_hardly_move_the_fit():
     assert untold < told - 0.3
     # 0.02 nats are the size of what 600 rows leave open of the five means alone.
     assert best - told < 0.02
+
+
+ERRORS = np.random.default_rng(2).choice([0.0, 0.1, 1.0, 10.0], X.shape) * np.ones(X.shape)
+
+
+def noisy_law(truth, errors):
+    """The same law, with errors of each entry of one row: N(m, WWᵀ + σ² + diag e²)."""
+    law = PPCA.__new__(PPCA)
+    law.mean, law.loadings = truth.mean, truth.loadings
+    law.noise = truth.noise + np.square(errors)
+    law.covariance = law.loadings @ law.loadings.T + np.diag(law.noise)
+    return law
+
+
+def noisy_posterior(truth, row, errors):
+    """Mean and covariance of z given the entries that are known, each to its own error."""
+    k = ~np.isnan(row)
+    W, precision = truth.loadings[k], 1 / (truth.noise + np.square(errors[k]))
+    covariance = np.linalg.inv(np.eye(W.shape[1]) + (W.T * precision) @ W)
+    return covariance @ (W.T * precision) @ (row[k] - truth.mean[k]), covariance
+
+
+@pytest.mark.parametrize("rows", [X, HOLES], ids=["complete", "incomplete"])
+def test_the_posterior_of_uncertain_entries_is_the_closed_form(linear, truth, rows):
+    mean, std = isthmus.posterior(linear, rows, x_error=ERRORS)
+    exact = [noisy_posterior(truth, *each) for each in zip(rows, ERRORS, strict=True)]
+    means = np.array([z for z, _ in exact])
+    signs = np.sign(np.sum(mean * means, axis=0))
+    np.testing.assert_allclose(mean * signs, means, atol=2e-3)
+    np.testing.assert_allclose(std, [np.diag(c) ** 0.5 for _, c in exact], rtol=2e-3)
+    np.testing.assert_allclose(linear.transform(rows, x_error=ERRORS), mean, atol=1e-6)
+    draws = isthmus.sample_posterior(linear, rows[:3], 20_000, random_state=0, x_error=ERRORS[:3])
+    assert np.all(np.abs(draws.mean(axis=1) - mean[:3]) < SIGMAS * std[:3] / np.sqrt(20_000))
+    np.testing.assert_allclose(draws.std(axis=1), std[:3], rtol=SIGMAS / np.sqrt(2 * 20_000))
+
+
+def test_the_likelihood_of_uncertain_entries_is_the_closed_form(linear, truth):
+    rows, errors = HOLES[:100], ERRORS[:100]
+    exact = np.array(
+        [noisy_law(truth, e).logpdf(row[None])[0] for row, e in zip(rows, errors, strict=True)]
+    )
+    found = isthmus.log_likelihood(linear, rows, 5000, random_state=0, x_error=errors)
+    # The encoder's q has no correlation, the posterior has some: an error of weights/√5000.
+    np.testing.assert_allclose(found, exact, atol=0.15)
+    assert abs(np.mean(found - exact)) < 0.01
+    untold = isthmus.log_likelihood(linear, rows, 100, random_state=0)
+    assert np.abs(untold - exact).max() > 1
+    # The bound is below the likelihood, by the divergence of q from the posterior; with equal errors of
+    # all entries axes stay orthogonal, and it is the likelihood itself.
+    assert linear.score(rows, x_error=errors) < exact.mean() + 0.1
+    equal = np.array([noisy_law(truth, np.full(5, 0.3)).logpdf(row[None])[0] for row in X])
+    assert linear.score(X, x_error=0.3) == pytest.approx(equal.mean(), abs=SIGMAS / np.sqrt(32 * len(X)))
+
+
+def test_what_is_imputed_next_to_uncertain_entries_is_the_closed_form(linear, truth):
+    some = np.flatnonzero(np.isnan(HOLES).any(axis=1))[:60]
+    holes, errors = HOLES[some], ERRORS[some]
+    rows, std = isthmus.impute(linear, holes, 20_000, random_state=0, x_error=errors)
+    missing = np.isnan(holes)
+    for i, (row, error) in enumerate(zip(holes, errors, strict=True)):
+        z, covariance = noisy_posterior(truth, row, error)
+        W = truth.loadings[missing[i]]
+        spread = np.sqrt(np.diag(W @ covariance @ W.T) + truth.noise)
+        expected = truth.mean[missing[i]] + W @ z
+        assert np.all(np.abs(rows[i, missing[i]] - expected) < 0.06 * spread)
+        np.testing.assert_allclose(std[i, missing[i]], spread, rtol=0.08)
+    # What is known stays as it is, to its own error.
+    np.testing.assert_array_equal(rows[~missing], holes[~missing])
+    np.testing.assert_array_equal(std[~missing], errors[~missing])
+
+
+def test_no_error_is_no_error_and_an_infinite_one_is_a_missing_entry(linear):
+    none, huge = np.zeros(X.shape), np.where(np.isnan(HOLES), 1e30, 0.0)
+    for ask in (
+        lambda rows, e: isthmus.posterior(linear, rows, x_error=e).std,
+        lambda rows, e: linear.transform(rows, x_error=e),
+        lambda rows, e: isthmus.posterior(linear, rows, x_error=e).mean,
+    ):
+        np.testing.assert_allclose(ask(X, none), ask(X, None), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(ask(X, huge), ask(HOLES, None), rtol=1e-4, atol=1e-4)
+    assert linear.score(X, x_error=none) == pytest.approx(linear.score(X), rel=1e-5)
+
+
+def test_errors_of_a_feature_of_all_entries_and_of_a_table_are_spread_out(linear):
+    table = np.full(X.shape, 0.3)
+    columns = pd.DataFrame(table, columns=list("abcde"))
+    expected = linear.transform(X, x_error=table)
+    for errors in (0.3, np.full(5, 0.3), columns):
+        np.testing.assert_array_equal(linear.transform(X, x_error=errors), expected)
+    sparse = scipy.sparse.csr_matrix(X)
+    np.testing.assert_allclose(linear.transform(sparse, x_error=0.3), expected, atol=1e-6)
+    again = isthmus.VariationalAutoencoder(2, **LINEAR)
+    together = again.fit_transform(X, x_error=table)
+    np.testing.assert_array_equal(together, again.transform(X, x_error=table))
+    framed = again.set_output(transform="pandas").transform(X, x_error=table)
+    np.testing.assert_array_equal(framed.to_numpy(), together)
+
+
+def test_what_each_coordinate_carries_is_measured_with_the_errors_of_fit():
+    """A row of nonsense that says so is no reason to call a coordinate active."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 1)) * np.arange(1, 6) + 0.3 * rng.standard_normal((300, 5))
+    errors = np.zeros(rows.shape)
+    rows[0], errors[0] = [1e3, -1e3, 1e3, -1e3, 1e3], 1e4
+    model = isthmus.VariationalAutoencoder(2, likelihood=Gaussian(0.5), **LINEAR)
+    with pytest.warns(isthmus.CollapseWarning, match="number 1"):
+        model.fit(rows, x_error=errors)
+    assert model.active_.tolist() == [True, False]
+    assert np.all(model.kl_ < 10)
+
+
+@pytest.mark.parametrize("name", ["posterior", "log_likelihood", "impute", "transform", "score"])
+def test_errors_that_do_not_fit_are_refused(linear, name):
+    def ask(model, rows, errors):
+        if name in ("transform", "score"):
+            return getattr(model, name)(rows, x_error=errors)
+        return getattr(isthmus, name)(model, rows, x_error=errors)
+
+    counts = np.random.default_rng(0).poisson(5.0, (60, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        model = isthmus.VariationalAutoencoder(1, likelihood=Poisson(), **LINEAR).fit(counts)
+    with pytest.raises(ValueError, match=r"x_error with likelihood=Poisson\(\)"):
+        ask(model, counts, 1.0)
+    with pytest.raises(ValueError, match="expected standard deviations of the shape of X"):
+        ask(linear, HOLES, np.ones((3, 2)))
+    with pytest.raises(ValueError, match="x_error is -1"):
+        ask(linear, HOLES, -1.0)
+
+
+# What cannot occur
+
+
+@pytest.fixture(scope="module")
+def counted():
+    counts = np.random.default_rng(0).poisson([2.0, 20.0, 300.0], (200, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        return isthmus.VariationalAutoencoder(1, likelihood=Poisson(), **LINEAR).fit(counts)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5, 300.25])
+def test_what_is_no_count_has_the_likelihood_zero(counted, bad):
+    rows = np.array([[2.0, 20.0, 300.0], [2.0, 20.0, bad], [np.nan, bad, np.nan], [np.nan] * 3])
+    found = isthmus.log_likelihood(counted, rows, 10, random_state=0)
+    assert np.isneginf(found).tolist() == [False, True, True, False]
+    assert np.isfinite(found[[0, 3]]).all()
+    assert counted.score(rows) == -np.inf
+    assert np.isfinite(counted.score(rows[[0, 3]]))
+    with pytest.raises(ValueError, match=rf"row 1 cannot be imputed: .* column 2 is {bad:g}"):
+        isthmus.impute(counted, np.array([[np.nan] * 3, [np.nan, np.nan, bad]]))
+    # A complete row needs no imputation.
+    np.testing.assert_array_equal(isthmus.impute(counted, rows[:2]).rows, rows[:2])
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5])
+def test_training_does_not_go_on_with_what_cannot_occur(counted, bad):
+    rows = np.random.default_rng(1).poisson([2.0, 20.0, 300.0], (50, 3)).astype(float)
+    rows[7, 1] = bad
+    for go_on in (
+        lambda model: model.partial_fit(rows),
+        lambda model: model.set_params(warm_start=True).fit(rows),
+    ):
+        with pytest.raises(ValueError, match=r"row 7 holds a number that cannot occur .*Poisson\(\)"):
+            go_on(copy.deepcopy(counted))
+
+
+def test_a_share_beyond_0_and_1_has_the_likelihood_zero():
+    coins = np.random.default_rng(0).random((200, 4)) < 0.3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        model = isthmus.VariationalAutoencoder(1, likelihood=Bernoulli(), **LINEAR).fit(coins)
+    rows = np.array([[0, 1, 0.5, 1], [0, 1, 1.01, 1], [0, -1e-9, 0, 1.0]])
+    found = isthmus.log_likelihood(model, rows, 10, random_state=0)
+    assert np.isneginf(found).tolist() == [False, True, True]
+    rows[1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"row 1 cannot be imputed: .* column 2 is 1\.01"):
+        isthmus.impute(model, rows)
+
+
+class Exponential:
+    """x ≥ 0 with the mean eᵃ, by someone who says nowhere that x < 0 cannot occur."""
+
+    def __call__(self, known):
+        units = (known.scaling.center, known.scaling.scale)
+        return OwnErrors(*(np.asarray(part, np.float32) for part in units))
+
+
+class OwnErrors(eqx.Module):
+    center: jax.Array = eqx.field(converter=np.asarray)
+    scale: jax.Array = eqx.field(converter=np.asarray)
+
+    def mean(self, output):
+        return (jnp.exp(output) - self.center) / self.scale
+
+    def variance(self, output):
+        return jnp.exp(2 * output) / self.scale**2
+
+    def log_density(self, u, output, error=None):
+        x = u * self.scale + self.center
+        return jnp.where(x < 0, -jnp.inf, -output - x * jnp.exp(-output))
+
+    def sample(self, key, output):
+        x = jnp.exp(output) * jax.random.exponential(key, output.shape)
+        return (x - self.center) / self.scale
+
+
+def test_a_row_that_no_draw_explains_is_not_imputed_in_silence():
+    rows = np.random.default_rng(0).exponential(size=(100, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        model = isthmus.VariationalAutoencoder(1, likelihood=Exponential(), **LINEAR).fit(rows)
+    holes = np.array([[1.0, np.nan, 1.0], [1.0, np.nan, -1.0]])
+    assert np.isneginf(isthmus.log_likelihood(model, holes, 10, 0)).tolist() == [False, True]
+    with pytest.raises(ValueError, match="row 1 cannot be imputed, because no draw"):
+        isthmus.impute(model, holes, 10, 0)
+    assert np.isfinite(isthmus.impute(model, holes[:1], 10, 0).rows).all()
+
+
+def test_a_prior_that_vanishes_far_out_gives_no_nan():
+    model = isthmus.VariationalAutoencoder(2, prior=Mixture(3), **LINEAR).fit(X)
+    far = np.array([[1e25, 1.0, 1.0, 1.0, 1.0], [1.0] * 5])
+    assert np.isneginf(isthmus.log_likelihood(model, far, 10, 0)).tolist() == [True, False]

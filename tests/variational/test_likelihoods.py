@@ -1,5 +1,7 @@
 """Likelihoods against SciPy's distributions, in the data's own units, with every constant."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,6 +182,42 @@ def test_known_errors_add_in_variance():
     np.testing.assert_allclose(nothing, without, rtol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-31, 1e-12, 1.0, 1e12, 1e31])
+def test_a_gaussian_density_has_the_units_of_the_data(unit):
+    for scale, kind in [("shared", None), ("feature", "standard"), (1e-3 * unit, None), (unit, "range")]:
+        one = Scaling.fit(kind, column_statistics(NUMBERS))
+        scaling = Scaling(unit * one.center, unit * one.scale)
+        rows = unit * NUMBERS
+        distribution = Gaussian(scale)(Known(rows, scaling, column_statistics(rows), LEFT_OUT))
+        std = np.asarray(distribution.own_std, np.float64) * scaling.scale
+        if not isinstance(scale, str):
+            np.testing.assert_allclose(std, scale, rtol=1e-5)
+        u = scaling(rows)
+        output = single(u + 0.1 * RNG.standard_normal(u.shape))
+        mean = np.asarray(output, np.float64) * scaling.scale
+        exact = stats.norm(mean, std).logpdf(u * scaling.scale)
+        found = distribution.log_density(single(u), output)
+        np.testing.assert_allclose(found, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("std", [1e-4, 1e-12, 1e-22, 1e-30])
+def test_a_tiny_scatter_is_no_division_by_zero(std):
+    """σ² is below the least number of single precision from 1e-19 on."""
+    distribution = likelihoods.GaussianErrors(
+        likelihoods.Constant(single(0.0)), likelihoods.Constant(single(2 * np.log(std))), 0.0
+    )
+    u = single(std * np.linspace(-5, 5, 11))
+    exact = stats.norm(0, std).logpdf(np.asarray(u, np.float64))
+    np.testing.assert_allclose(distribution.log_density(u, jnp.zeros(11)), exact, rtol=1e-5)
+    error = single(np.full(11, 2 * std))
+    exact = stats.norm(0, np.sqrt(5) * std).logpdf(np.asarray(u, np.float64))
+    value, slope = jax.value_and_grad(lambda o: distribution.log_density(u, o, error).sum())(
+        jnp.zeros(11)
+    )
+    assert float(value) == pytest.approx(exact.sum(), rel=1e-5)
+    np.testing.assert_allclose(slope, np.asarray(u, np.float64) / (5 * std) / std, rtol=1e-5)
+
+
 def test_an_entry_with_a_huge_error_has_no_weight():
     distribution, _ = bound(Gaussian(), NUMBERS)
 
@@ -236,6 +274,116 @@ def test_densities_of_large_counts_do_not_cancel(rate):
         np.testing.assert_allclose(
             distribution.log_density(single(x), output), exact, rtol=1e-5, atol=3e-6 * np.sqrt(rate)
         )
+
+
+def exact_rate(distribution, scaling, output):
+    """bend · softplus(raw output/bend) in double precision."""
+    bend = np.asarray(distribution.bend.value, np.float64)
+    raw = scaling.center + scaling.scale * np.asarray(output, np.float64)
+    return bend * np.logaddexp(0, raw / bend)
+
+
+@pytest.mark.parametrize("kind", [None, "standard"])
+@pytest.mark.parametrize("spread", [0.0, 0.7])
+@pytest.mark.parametrize("rate", [0.1, 5.0, 300.0, 1e5, 3e7, 1e9])
+def test_densities_of_counts_are_scipys_at_every_size(rate, spread, kind):
+    """Rows about one rate, and rows whose rates differ twofold; outputs at, near, and far from them."""
+    rng = np.random.default_rng(0)
+    rates = rate * np.exp(spread * rng.standard_normal((200, 3)))
+    rows = rng.poisson(rates).astype(float)
+    poisson, scaling = bound(Poisson(), rows, kind, np.full(3, 0.1))
+    u = single(scaling(rows))
+    # Rows and outputs are rounded to single precision. log p changes by log(mean/x) for each count of
+    # the row, and by x/mean − 1 for each of the mean.
+    rounding = 1.2e-7 * np.maximum(rows, scaling.center)
+    for factor in (1.0, 1.001, 0.5, 3.0):
+        output = single((factor * rates - scaling.center) / scaling.scale)
+        mean = exact_rate(poisson, scaling, output)
+        moved = rounding * (np.abs(np.log(mean / np.maximum(rows, 0.5))) + np.abs(rows / mean - 1))
+
+        def check(distribution, exact, u=u, output=output, moved=moved):
+            error = np.abs(np.asarray(distribution.log_density(u, output), np.float64) - exact)
+            assert np.all(error <= 3e-5 * (1 + np.abs(exact)) + moved)
+
+        check(poisson, stats.poisson(mean).logpmf(rows))
+        for theta in (0.3, 100.0, 1e5, 1e10):
+            log_theta = single(np.full(3, np.log(theta)))
+            counts = likelihoods.OverdispersedCounts(
+                poisson.center, poisson.units, poisson.bend, log_theta
+            )
+            own = np.asarray(counts.dispersion, np.float64)
+            check(counts, stats.nbinom(own, own / (own + mean)).logpmf(rows))
+
+
+@pytest.mark.parametrize("rate", [3.0, 900.0, 9e3, 2e4, 3e7, 1e9])
+def test_draws_of_counts_follow_scipys_law_at_every_size(rate):
+    n = 20_000
+    rows = np.random.default_rng(0).poisson(rate, (500, 1)).astype(float)
+    poisson, scaling = bound(Poisson(), rows, None, np.ones(1))
+    output = jnp.zeros((n, 1))
+    mean = exact_rate(poisson, scaling, output)[0, 0]
+    laws = [(poisson, stats.poisson(mean))]
+    for theta in (0.5, 500.0, 1e5, 1e9):
+        log_theta = single([np.log(theta)])
+        counts = likelihoods.OverdispersedCounts(poisson.center, poisson.units, poisson.bend, log_theta)
+        laws.append((counts, stats.nbinom(theta, theta / (theta + mean))))
+    for distribution, law in laws:
+        u = np.asarray(distribution.sample(jax.random.key(1), output), np.float64)
+        x = np.maximum(np.rint(u * scaling.scale + scaling.center)[:, 0], 0)
+        assert abs(x.mean() - law.mean()) < SIGMAS * law.std() / np.sqrt(n)
+        # The variance of squares is (κ + 2) σ⁴ with the excess κ of the law.
+        excess = float(law.stats("k"))
+        assert abs(x.var() / law.var() - 1) < SIGMAS * np.sqrt((excess + 2) / n)
+        # Ties make a test of Kolmogorov & Smirnov too mild: an offset within each count makes it fair.
+        v = np.random.default_rng(2).random(n)
+        p = law.cdf(x - 1) + v * law.pmf(x)
+        assert stats.kstest(p, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()])
+@pytest.mark.parametrize("rate", [1e4, 1e7, 1e9])
+def test_a_model_of_large_counts_scatters_as_they_do(likelihood, rate):
+    """Poisson counts about one rate: the model's law is theirs, and samples have their moments."""
+    rows = np.random.default_rng(0).poisson(rate, (400, 4)).astype(float)
+    options = {"widths": (), "max_epochs": 1, "learning_rate": 1e-12, "validation_fraction": 0.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.CollapseWarning)
+        model = isthmus.VariationalAutoencoder(1, likelihood=likelihood, random_state=0, **options)
+        model.fit(rows)
+    n = 4000
+    drawn = isthmus.sample(model, n, random_state=0)
+    std = rows.std(axis=0)
+    assert np.all(np.abs(drawn.mean(axis=0) - rows.mean(axis=0)) < SIGMAS * std / np.sqrt(n))
+    # The coordinate adds the variance by which the first eigenvalue exceeds the others, a few per cent.
+    assert np.all(np.abs(drawn.std(axis=0) / std - 1) < 0.15)
+    found = isthmus.log_likelihood(model, rows, 50, random_state=0).mean()
+    exact = stats.poisson(rows.mean(axis=0)).logpmf(rows).sum(axis=1).mean()
+    assert found == pytest.approx(exact, abs=0.1)
+
+
+def test_a_bend_moves_no_rate_by_more_than_a_small_part_of_its_scatter():
+    for rate in (50.0, 1e4, 1e9):
+        rows = np.random.default_rng(0).poisson(rate, (500, 2)).astype(float)
+        distribution, scaling = bound(Poisson(), rows, None, np.ones(2))
+        moved = raw_mean(distribution, single(scaling(rows)), scaling) - rows
+        assert np.all(np.abs(moved) < 0.02 * np.sqrt(rate))
+
+
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()])
+def test_gradients_of_rates_next_to_zero_are_finite(likelihood):
+    """From where no rate is left in single precision to above zero; the slope is x/rate − 1."""
+    distribution, scaling = bound(likelihood, COUNTS)
+    bend = np.asarray(distribution.bend.value, np.float64)
+    for t in np.linspace(-300, 20, 161):
+        raw = t * bend
+        output = single(np.broadcast_to((raw - scaling.center) / scaling.scale, COUNTS.shape))
+        slope = jax.grad(lambda o: distribution.log_density(single(scaling(COUNTS)), o).sum())(output)
+        assert np.isfinite(slope).all()
+        if isinstance(likelihood, Poisson) and t > -10:
+            at = jnp.asarray(distribution._in_bends(output), jnp.float32)
+            rate = np.asarray(bend * np.logaddexp(0, np.asarray(at, np.float64)))
+            exact = (COUNTS / rate - 1) / (1 + np.exp(-np.asarray(at, np.float64))) * scaling.scale
+            np.testing.assert_allclose(slope, exact, rtol=1e-3, atol=1e-3 * scaling.scale[0])
 
 
 def test_probabilities_of_counts_sum_to_one():

@@ -181,6 +181,19 @@ def test_each_coordinate_of_a_mixture_has_a_density_given_those_before():
             assert total == pytest.approx(1, abs=1e-6)
 
 
+def test_a_mixture_that_vanishes_in_single_precision_has_the_density_zero():
+    """Far out the conditional densities would be differences of infinities."""
+    far = np.array([[1e25, 0.0], [0.0, -1e25], [1e25, 1e25], [1.0, 0.0]], np.float32)
+    with jax.enable_x64(False):
+        prior = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), MIXTURE)
+        each, total = np.asarray(prior.log_density(far)), np.asarray(prior(far))
+        slope = jax.grad(lambda z: prior.log_density(z)[3].sum())(jnp.asarray(far))
+    assert not np.isnan(each).any()
+    assert np.isneginf(total).tolist() == [True, True, True, False]
+    assert np.isfinite(slope[3]).all()
+    np.testing.assert_allclose(total[3], mixture_logpdf(far[3]), rtol=1e-5)
+
+
 def test_the_divergence_from_a_mixture_is_estimated_without_bias():
     """KL is a sum over coordinates of what draws say, each with the error of its mean."""
     mean, log_var = np.array([0.3, -0.4]), np.log(np.square([0.5, 0.2]))

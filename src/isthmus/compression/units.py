@@ -281,7 +281,8 @@ def _activations_and_gradients(
     chains = [place(network) for place in places]
     n = rows.shape[0]
     nudges = tuple(
-        tuple(jax.numpy.zeros((n, width)) for width in hidden_widths(chain)) for chain in chains
+        tuple(jax.numpy.zeros((n, width), rows.dtype) for width in hidden_widths(chain))
+        for chain in chains
     )
 
     def nudged(nudges: Any) -> tuple[Array, Any]:

@@ -148,11 +148,12 @@ class TrainedMap(BaseMap):
                 frame, averages = self._running_frame(pair, data.rows)
             elif frame is None or moved:
                 frame = self._frame(FrameAverages.of(pair, data.rows), start.scaling)
+            network = self._data_map(pair, frame, start.scaling)
             return {
                 "scaling_": start.scaling,
-                "network_": self._data_map(pair, frame, start.scaling),
+                "network_": network,
                 "_frame_averages": averages,
-                **self._extras(pair, frame, data.rows),
+                **self._extras(network, objectives.beside(data.rows)),
                 **objectives.fitted,
             }
 
@@ -231,8 +232,8 @@ class TrainedMap(BaseMap):
         """Which x̂ an output of the decoder stands for."""
         return Identity()
 
-    def _extras(self, pair: Any, frame: Frame, rows: ScaledRows) -> Mapping[str, Any]:
-        """Attributes of the fitted model that only this kind of map has."""
+    def _extras(self, network: DataMap, rows: View) -> Mapping[str, Any]:
+        """Attributes of the fitted model that only this kind of map has; rows as objectives see them."""
         return {}
 
 

@@ -151,7 +151,7 @@ def over_members(function: Callable[[Any], Array], parts: Any) -> tuple[Array, A
         lambda: function(eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), static))
     )
     nothing = jnp.zeros(first.shape, first.dtype)
-    (_, mean, squares), _ = jax.lax.scan(add, (jnp.zeros(()), nothing, nothing), arrays)
+    (_, mean, squares), _ = jax.lax.scan(add, (jnp.zeros((), first.dtype), nothing, nothing), arrays)
     return mean, squares
 
 

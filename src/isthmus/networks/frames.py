@@ -139,6 +139,6 @@ def _averages(
         moved: Array = jax.jvp(pair.decode, (inner,), (tangents,))[1]
         return moved
 
-    jacobian = jax.lax.map(column, jnp.eye(inner.shape[1]))  # (d, n, D)
+    jacobian = jax.lax.map(column, jnp.eye(inner.shape[1], dtype=inner.dtype))  # (d, n, D)
     metric = jnp.einsum("inj,knj->ik", jacobian, jacobian) / inner.shape[0]
     return mean, covariance, metric, jnp.mean(jacobian, axis=1).T

@@ -1,4 +1,4 @@
-"""Layers: g(Wx − λ), chains of them with Gaussian initial weights, and what training moves.
+"""Layers: g(Wx − λ), chains of them with Gaussian initial weights, what training moves, what decays.
 
 A network is an Equinox module: a pytree whose leaves are its weights. Every ``__call__`` takes rows on
 the last axis, ``(..., in)``, and returns ``(..., out)``. Weights are drawn in NumPy, because every
@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 Activation = Callable[[Array], Array]
 
@@ -45,6 +45,35 @@ def trainable(network: Any) -> Any:
         network,
         is_leaf=lambda node: isinstance(node, Constant),
     )
+
+
+DECAYS = {"decays": True}
+"""Metadata of a module's field that weight decay shrinks: ``eqx.field(metadata=DECAYS)``."""
+
+
+def decaying(network: PyTree) -> PyTree:
+    """True for the arrays in fields that their module declares as decaying, False for all others.
+
+    A module that declares nothing, such as a prior, a likelihood or a linear path, does not decay.
+    """
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: _declared(network, path), network)
+
+
+def _declared(network: PyTree, path: Sequence[object]) -> bool:
+    """Whether the innermost module on the way to a leaf declares the field that holds it."""
+    node, declared = network, False
+    for key in path:
+        if isinstance(key, jax.tree_util.GetAttrKey):
+            field = getattr(type(node), "__dataclass_fields__", {}).get(key.name)
+            declared = field is not None and bool(field.metadata.get("decays", False))
+            node = getattr(node, key.name)
+        elif isinstance(key, jax.tree_util.SequenceKey):
+            node = node[key.idx]
+        elif isinstance(key, jax.tree_util.DictKey):
+            node = node[key.key]
+        else:
+            return False  # A node of somebody's own, which does not say what it holds.
+    return declared
 
 
 # Functions of our own, because those of JAX do not pickle.
@@ -88,9 +117,9 @@ ACTIVATIONS: dict[str, Activation] = {
 class Layer(eqx.Module):
     """One layer, x → g(W x − λ), plus S x⁽ˡ⁻¹⁾ inside g when a skip link l → l+2 ends here."""
 
-    weight: Float[Array, "out in"]
+    weight: Float[Array, "out in"] = eqx.field(metadata=DECAYS)
     shift: Float[Array, " out"]
-    skip_weight: Float[Array, "out before"] | None
+    skip_weight: Float[Array, "out before"] | None = eqx.field(metadata=DECAYS)
     activation: Activation = eqx.field(static=True)
 
     def __call__(

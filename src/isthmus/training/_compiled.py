@@ -106,12 +106,13 @@ def train_on_block(
     does, and what branches depend on is the same for all, so that a branch stays one.
     """
     objective, held_out_objective, solver, static = static_part
-    key = jax.random.key(call.seed)
+    # Two streams, so that no step shares its draws with a chunk of held-out rows.
+    steps_key, evaluation_key = jax.random.split(jax.random.key(call.seed))
 
     def batch_loss(weights: Any, batch: Array, step: Array) -> Array:
         network = eqx.combine(weights, static)
         now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
-        return jnp.mean(now(network, batch, jax.random.fold_in(key, step)))
+        return jnp.mean(now(network, batch, jax.random.fold_in(steps_key, step)))
 
     def train_step(index: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
         state, order = carry
@@ -123,8 +124,8 @@ def train_on_block(
         rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
         weights = jax.tree.map(lambda w, u: w - rate * u, state.weights, update)
         new = (weights, optimiser, state.step + 1, state.loss_sum + loss)
-        state = eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new)
-        return state, order
+        moved = eqx.tree_at(lambda s: (s.weights, s.optimiser, s.step, s.loss_sum), state, new)
+        return _in_precision_of(state, moved), order
 
     def one_pass(carry: tuple[Array, State, Array]) -> tuple[Array, State, Array]:
         done, before, records = carry
@@ -155,7 +156,7 @@ def train_on_block(
         train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
         network = eqx.combine(state.weights, static)
         held_out_loss, losses, margin = _evaluate(
-            held_out_objective, network, held_out, state.start_losses, state.epoch < 0, key
+            held_out_objective, network, held_out, state.start_losses, state.epoch < 0, evaluation_key
         )
         finite = jnp.isfinite(state.loss_sum) & (jnp.isfinite(held_out_loss) | (held_out is None))
         better = finite & ((held_out_loss < state.best_loss) | (held_out is None))
@@ -172,7 +173,8 @@ def train_on_block(
             state,
             (*best, epoch, jnp.zeros_like(state.loss_sum), finite, losses),
         )
-        return state, record(jnp.stack([epoch.astype(jnp.float32), train_loss, held_out_loss, rate]))
+        row = jnp.stack([epoch.astype(jnp.float32), train_loss, held_out_loss, rate])
+        return state, record(row.astype(jnp.float32))
 
     def has_reason_to_go_on(state: State) -> Array:
         return jnp.asarray(state.finite & (state.epoch - state.best_epoch < call.patience))
@@ -182,9 +184,20 @@ def train_on_block(
         trains = has_reason_to_go_on(state)
         return jnp.asarray((done < call.n_passes) & _of_any(trains, axis))
 
-    records = jnp.full((orders.shape[0], 4), -1.0)
+    records = jnp.full((orders.shape[0], 4), -1.0, jnp.float32)
     _, state, records = jax.lax.while_loop(goes_on, one_pass, (jnp.int32(0), state, records))
     return state, records
+
+
+def _in_precision_of(before: State, after: State) -> State:
+    """``after`` with the types of ``before``, which a loop must keep.
+
+    Objectives, schedules and optimisers compute in double precision where the user has enabled it.
+    """
+    kept: State = jax.tree.map(
+        lambda old, new: new if new.dtype == old.dtype else new.astype(old.dtype), before, after
+    )
+    return kept
 
 
 def _of_any(flag: Bool[Array, ""], axis: str | None) -> Bool[Array, ""]:
@@ -212,6 +225,7 @@ def _evaluate(
         return objective(network, rows, jax.random.fold_in(key, number))
 
     losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
+    losses = losses.astype(start_losses.dtype)
     count = jnp.sum(held_out.valid)
     start_losses = jnp.where(is_start, losses, start_losses)
     advance = (start_losses - losses) * held_out.valid

@@ -5,6 +5,9 @@ warm-up, cosine decay and decoupled weight decay (Kingma & Ba 2015, arXiv:1412.6
 Hutter 2017 and 2019, arXiv:1608.03983 and arXiv:1711.05101); plain gradient descent is
 w ← w − ε ∂L/∂w as in the lecture notes, "Training a NN"; L-BFGS searches for the length of each step
 (Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization").
+
+Weight decay shrinks what a module declares (``isthmus.networks.layers.DECAYS``): the matrices of layers.
+The linear path from PCA, shifts, priors and likelihoods are left as they are.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
+
+from isthmus.networks.layers import decaying
 
 WARM_UP = 0.05
 """Share of all steps in which the learning rate climbs to its peak."""
@@ -62,11 +66,16 @@ class Solver:
         return self.rate is unit
 
     def update(
-        self, gradient: Any, state: Any, weights: Any, loss: Array, loss_at: Callable[[Any], Array]
-    ) -> tuple[Any, Any]:
+        self,
+        gradient: PyTree,
+        state: PyTree,
+        weights: PyTree,
+        loss: Array,
+        loss_at: Callable[[PyTree], Array],
+    ) -> tuple[PyTree, PyTree]:
         """What the rate multiplies, and the next state; ``loss_at`` is for a search along a line."""
         transformation = optax.with_extra_args_support(self.transformation)
-        updated: tuple[Any, Any] = transformation.update(
+        updated: tuple[PyTree, PyTree] = transformation.update(
             gradient, state, weights, value=loss, grad=gradient, value_fn=loss_at
         )
         return updated
@@ -78,24 +87,16 @@ class Solver:
         return replace(self, rate=constant, peak=self.peak / 3)
 
 
-def _corrections(weights: Any) -> Any:
-    """True for the matrices of the non-linear correction: PCA's axes and shifts do not decay."""
-    return jax.tree_util.tree_map_with_path(
-        lambda keys, leaf: leaf.ndim == 2 and not any(key == PATH for key in keys), weights
-    )
-
-
-PATH = jax.tree_util.GetAttrKey("path")
 WEIGHT_DECAY = 0.3
 """Per unit of learning rate: enough to curb over-fitting on noisy data, too little to flatten a map."""
 
 
 @cache
 def adam(weight_decay: float) -> Solver:
-    """Adam with b2 = 0.99; λ W is added to what Adam makes of the gradient, for each matrix W."""
+    """Adam with b2 = 0.99; λ W is added to what Adam makes of the gradient, for each W that decays."""
     return Solver(
         optax.chain(
-            optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(weight_decay, mask=_corrections)
+            optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(weight_decay, mask=decaying)
         ),
         warm_up_cosine,
         peak=3e-3,
@@ -104,8 +105,8 @@ def adam(weight_decay: float) -> Solver:
 
 @cache
 def gradient_descent(weight_decay: float) -> Solver:
-    """w ← w − ε ∂/∂w [L + ½ λ Σ ‖W‖²], the sum over matrices."""
-    decay = optax.add_decayed_weights(weight_decay, mask=_corrections)
+    """w ← w − ε ∂/∂w [L + ½ λ Σ ‖W‖²], the sum over all W that decay."""
+    decay = optax.add_decayed_weights(weight_decay, mask=decaying)
     return Solver(decay if weight_decay else optax.identity(), constant, peak=0.1, full_batch=True)
 
 
@@ -122,26 +123,26 @@ def _penalised(
 ) -> optax.GradientTransformationExtraArgs:
     """A line search that sees the penalty too: it must descend what the gradient is of."""
 
-    def penalty(weights: Any) -> Array:
+    def penalty(weights: PyTree) -> Array:
         squares = jax.tree.map(
             lambda leaf, decays: jnp.sum(jnp.square(leaf)) if decays else 0.0,
             weights,
-            _corrections(weights),
+            decaying(weights),
         )
         return 0.5 * weight_decay * jnp.asarray(sum(jax.tree.leaves(squares)))
 
     def update(
-        gradient: Any,
-        state: Any,
-        weights: Any,
+        gradient: PyTree,
+        state: PyTree,
+        weights: PyTree,
         *,
         value: Array,
-        grad: Any,
-        value_fn: Callable[[Any], Array],
-    ) -> tuple[Any, Any]:
+        grad: PyTree,
+        value_fn: Callable[[PyTree], Array],
+    ) -> tuple[PyTree, PyTree]:
         more, slope = jax.value_and_grad(penalty)(weights)
         total = jax.tree.map(jnp.add, gradient, slope)
-        updated: tuple[Any, Any] = search.update(
+        updated: tuple[PyTree, PyTree] = search.update(
             total,
             state,
             weights,

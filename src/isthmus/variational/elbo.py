@@ -10,7 +10,6 @@ Training begins at probabilistic PCA, where the bound of linear maps has its max
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,8 +19,9 @@ from jaxtyping import Array, Float
 
 from isthmus.networks.layers import Affine, Constant, FeedForward, single, zeros
 from isthmus.networks.pairs import Architecture, PathAndCorrection
+from isthmus.variational.likelihoods import Distribution
 from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA
-from isthmus.variational.priors import kl
+from isthmus.variational.priors import Prior, kl
 
 MOST_LOG_VAR = 30.0
 """Bound of log σ² either way, so that a row far from all data has a finite σ."""
@@ -69,8 +69,8 @@ class VariationalPair(eqx.Module):
 
     encoder: GaussianEncoder
     decoder: PathAndCorrection
-    prior: Any
-    likelihood: Any
+    prior: Prior
+    likelihood: Distribution
 
     def encode(self, u: Float[Array, "... D"]) -> Float[Array, "... d"]:
         return self.encoder(u)[0]
@@ -83,8 +83,7 @@ class VariationalPair(eqx.Module):
 
     def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
         """The mean of u given z."""
-        mean: Array = self.likelihood.mean(self.decoder(z))
-        return mean
+        return self.likelihood.mean(self.decoder(z))
 
 
 def start_pair(
@@ -92,8 +91,8 @@ def start_pair(
     rng: np.random.Generator,
     ppca: ProbabilisticPCA,
     fill: GaussianFill,
-    prior: Any,
-    likelihood: Any,
+    prior: Prior,
+    likelihood: Distribution,
     *,
     at_pca: bool,
     has_missing: bool,
@@ -121,7 +120,7 @@ def start_pair(
 
 
 def ppca_pair(
-    ppca: ProbabilisticPCA, fill: GaussianFill, prior: Any, likelihood: Any
+    ppca: ProbabilisticPCA, fill: GaussianFill, prior: Prior, likelihood: Distribution
 ) -> VariationalPair:
     """Probabilistic PCA as a pair without corrections."""
     projection, loadings = single(ppca.projection), single(ppca.loadings)
@@ -234,7 +233,7 @@ class NegativeELBO(eqx.Module):
     def __call__(
         self, network: VariationalPair, batch: Float[Array, "n D+a"], key: Array
     ) -> Float[Array, " n"]:
-        u, error = jnp.split(batch, 2, axis=1) if self.errors else (batch, None)
+        u, error = rows_and_errors(batch, batch.shape[1] // 2 if self.errors else batch.shape[1])
         d = network.encoder.log_var.shape[0]
         noise = draw_noise(key, self.draws, len(u), d)
         terms = bound_terms(network, u, noise, error, self._seen(u, key))
@@ -246,15 +245,24 @@ class NegativeELBO(eqx.Module):
     def _seen(self, u: Float[Array, "n D"], key: Array) -> Float[Array, "n D"]:
         noise_key, leaving_key = jax.random.split(jax.random.fold_in(key, 1))
         if self.input_noise is not None:
-            u = u + self.input_noise * jax.random.normal(noise_key, u.shape)
+            u = u + self.input_noise * jax.random.normal(noise_key, u.shape, u.dtype)
         if self.left_out is not None:
             u = jnp.where(jax.random.uniform(leaving_key, u.shape) < self.left_out, jnp.nan, u)
         return u
 
 
+def rows_and_errors(
+    block: Float[Array, "n D+a"], n_features: int
+) -> tuple[Float[Array, "n D"], Float[Array, "n D"] | None]:
+    """Rows, and the known errors of their entries that stand on their right, if any do."""
+    if block.shape[1] == n_features:
+        return block, None
+    return block[:, :n_features], block[:, n_features:]
+
+
 def draw_noise(key: Array, draws: int, n: int, d: int) -> Float[Array, "s n d"]:
     """Standard normal draws, in pairs ±ε if there is an even number of them."""
     if draws % 2:
-        return jax.random.normal(key, (draws, n, d))
-    half = jax.random.normal(key, (draws // 2, n, d))
+        return jax.random.normal(key, (draws, n, d), jnp.float32)
+    half = jax.random.normal(key, (draws // 2, n, d), jnp.float32)
     return jnp.concatenate([half, -half])

@@ -21,21 +21,35 @@ from jaxtyping import Array, Bool, Float
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_real, check_rows
-from isthmus.data.rows import ScaledRows, row_blocks
+from isthmus.data.checks import check_errors, check_real, check_rows
+from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
 from isthmus.networks.layers import Activation, single
 from isthmus.objectives.noise import TrainingRows
 from isthmus.training.loop import train
-from isthmus.variational.elbo import NegativeELBO, VariationalPair, bound_terms, draw_noise, with_fill
-from isthmus.variational.likelihoods import Gaussian, Likelihood, check_likelihood
-from isthmus.variational.ppca import FilledRows
-from isthmus.variational.priors import Prior, StandardNormal, check_prior
+from isthmus.variational.elbo import (
+    NegativeELBO,
+    VariationalPair,
+    bound_terms,
+    draw_noise,
+    rows_and_errors,
+    with_fill,
+)
+from isthmus.variational.likelihoods import (
+    Gaussian,
+    GaussianErrors,
+    Likelihood,
+    check_likelihood,
+    impossible_rows,
+)
+from isthmus.variational.ppca import FilledRows, scaled_errors
+from isthmus.variational.priors import Mixture, Prior, StandardNormal, check_prior
 from isthmus.variational.start import any_missing, at_ppca, example_pair
 
 LEAST_VARIANCE_OF_MEAN = 0.01
@@ -157,8 +171,8 @@ feature_names_in_
         self,
         n_components: int = 2,
         *,
-        prior: Prior | Any = StandardNormal(),
-        likelihood: Likelihood | Any = Gaussian(),
+        prior: Prior | Mixture = StandardNormal(),
+        likelihood: Likelihood = Gaussian(),
         beta: float = 1.0,
         warm_up: float = 0.0,
         free_bits: float = 0.0,
@@ -202,32 +216,53 @@ feature_names_in_
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, x_error: Any = None) -> Self:
+    def fit(self, X: object, y: object = None, x_error: object = None) -> Self:
         """Learn the map from rows (n, D), NaN where an entry is missing; ``y`` is ignored.
 
         ``x_error`` are known standard deviations of the entries in their units, (n, D), (D,) or one
         number; with a Gaussian likelihood their squares add to its variance, so that an uncertain
         entry counts for less. One that is uncertain by more than its feature's interquartile range is
         as good as missing.
+
+        The model keeps what it has learnt, and not the errors: pass ``x_error`` again to ``transform``,
+        ``score``, ``isthmus.posterior`` and the other functions of rows, or they take rows as exact.
         """
-        if x_error is not None and not isinstance(self.likelihood, Gaussian):
-            raise ValueError(
-                f"x_error with likelihood={self.likelihood!r}: measurement errors add to the variance "
-                "of likelihood=isthmus.likelihoods.Gaussian(), and of no other"
-            )
+        if x_error is not None:
+            _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
         prepared = prepare(self, X, errors=x_error)
         (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def transform(self, X: object, x_error: object = None) -> Float[np.ndarray, "n d"]:
+        """Coordinates μ of rows, the mean of each posterior: (n, D) → (n, d), float32.
+
+        ``x_error`` are known standard deviations of the entries, as ``fit`` takes them: an uncertain
+        entry counts for less. Without it the entries are taken as exact, also by a model that was
+        fitted with errors. NaN in X are missing entries. Raises what ``isthmus.Autoencoder.transform``
+        raises, and ValueError for errors that do not fit X, or a likelihood other than ``Gaussian``.
+        """
+        if x_error is None:
+            return super().transform(X)
+        rows = given_rows(self, X, x_error)
+        out = np.empty((rows.shape[0], self._n_features_out), np.float32)
+        return map_rows(lambda u: _means(self.network_, u), rows, out, widest=self._widest)
+
+    def fit_transform(
+        self, X: object, y: object = None, x_error: object = None
+    ) -> Float[np.ndarray, "n d"]:
+        """``fit`` and ``transform`` of the same rows, with the same errors."""
+        return self.fit(X, y, x_error).transform(X, x_error)
+
+    def score(self, X: object, y: object = None, x_error: object = None) -> float:
         """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.
 
         In the data's units and with every constant, so that it compares with other densities of the
-        same data. Several draws per row, the same in every call.
+        same data; −∞ where a row cannot occur. Several draws per row, the same in every call.
+        ``x_error`` is as in ``transform``: without it the rows are taken as exact.
         """
-        return float(np.mean(evidence_lower_bound(self, X)))
+        return float(np.mean(evidence_lower_bound(self, X, x_error)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -248,8 +283,10 @@ feature_names_in_
         return Plan.of(self, n_rows, n_features, continues=continues, warm_up=self.warm_up)
 
     def _start(self, given: Given, plan: Plan) -> Start:
-        if given.continues and not given.has_held_out_rows:
-            return self._where_it_was(plan, None)
+        if given.continues:
+            self._check_possible(given.rows)
+            if not given.has_held_out_rows:
+                return self._where_it_was(plan, None)
         start = at_ppca(self, given, plan)
         if given.continues:
             return self._where_it_was(plan, start.pair if start.is_baseline else start.baseline)
@@ -260,7 +297,7 @@ feature_names_in_
 
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         has_errors = data.errors is not None
-        aside = np.asarray(data.errors / data.scaling.scale, np.float32) if has_errors else None
+        aside = None if data.errors is None else scaled_errors(data.errors, data.scaling)
         noise = self.input_noise
         if noise is None:
             noise = self.input_noise_ if continues else self._typical_gap(data, start)
@@ -294,6 +331,15 @@ feature_names_in_
             fitted=lambda trained, moved: fitted(with_fill(trained, fill), moved),
         )
 
+    def _check_possible(self, rows: Rows) -> None:
+        """Rows that training goes on with: the first ones were checked when the likelihood saw them."""
+        cannot = impossible_rows(self.network_.pair.likelihood, rows)
+        if cannot.any():
+            raise ValueError(
+                f"row {int(np.argmax(cannot))} holds a number that cannot occur under "
+                f"likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is unknown"
+            )
+
     def _typical_gap(self, data: TrainingRows, start: Start) -> float:
         """Between rows as the encoder sees them: with missing entries filled."""
         errors = None if data.errors is None else data.errors / data.scaling.scale
@@ -308,15 +354,15 @@ feature_names_in_
     def _frame(self, averages: FrameAverages, scaling: Scaling) -> Frame:
         return permuting_frame(averages)
 
-    def _extras(self, pair: VariationalPair, frame: Frame, rows: ScaledRows) -> Mapping[str, Any]:
+    def _extras(self, network: DataMap, rows: View) -> Mapping[str, Any]:
         """KL and activity of each coordinate, in the order of the coordinates."""
         some = rows[slice(None, None, -(-rows.shape[0] // MOST_ROWS_LOOKED_AT))]
         terms, means = [], []
         for _, block in row_blocks(some):
-            mean, divergence = _mean_and_kl(pair, single(block))
+            mean, divergence = _mean_and_kl(network, single(block))
             means.append(mean)
             terms.append(divergence)
-        order = np.argmax(np.abs(np.asarray(frame.matrix)), axis=1)
+        order = np.argmax(np.abs(np.asarray(network.frame.matrix)), axis=1)
         divergences = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
         variance = np.asarray(np.var(np.concatenate(means), axis=0, dtype=np.float64))[order]
         return {"kl_": divergences, "active_": variance > LEAST_VARIANCE_OF_MEAN}
@@ -340,26 +386,67 @@ def _warn_of_collapse(model: VariationalAutoencoder) -> None:
 
 @eqx.filter_jit
 def _mean_and_kl(
-    pair: VariationalPair, u: Float[Array, "n D"]
+    network: DataMap, block: Float[Array, "n D+a"]
 ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
-    mean, _ = pair.posterior(u)
+    u, error = rows_and_errors(block, network.center.shape[0])
+    mean, _ = network.pair.posterior(u, error)
     noise = draw_noise(jax.random.key(0), JUDGING_DRAWS, *mean.shape)
-    return mean, bound_terms(pair, u, noise).kl
-
-
-def evidence_lower_bound(model: VariationalAutoencoder, X: Any) -> Float[np.ndarray, " n"]:
-    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of."""
-    check_is_fitted(model)
-    rows = check_rows(model, X, reset=False)
-    out = np.empty(rows.shape[0])
-    pair = model.network_.pair
-    scaled = ScaledRows(rows, model.scaling_)
-    widest = SCORING_DRAWS * max(widest_layer(pair), rows.shape[1])
-    return map_rows(lambda u: _bound(pair, u), scaled, out, widest=widest)
+    return mean, bound_terms(network.pair, u, noise, error).kl
 
 
 @eqx.filter_jit
-def _bound(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, " n"]:
+def _means(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n d"]:
+    mean, _ = network.pair.posterior(*rows_and_errors(block, network.center.shape[0]))
+    return network.frame.enter(mean)
+
+
+def given_rows(model: VariationalAutoencoder, X: object, x_error: object = None) -> View:
+    """Rows of X in scaled units, with their known errors on their right where there are any."""
+    check_is_fitted(model)
+    rows = check_rows(model, X, reset=False)
+    scaled = ScaledRows(rows, model.scaling_)
+    if x_error is None:
+        return scaled
+    _check_takes_errors(model.likelihood, isinstance(model.network_.pair.likelihood, GaussianErrors))
+    return JoinedRows(scaled, scaled_errors(check_errors(x_error, rows), model.scaling_))
+
+
+def _check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:
+    if not takes_errors:
+        raise ValueError(
+            f"x_error with likelihood={likelihood!r}: measurement errors add to the variance of "
+            "likelihood=isthmus.likelihoods.Gaussian(), and of no other"
+        )
+
+
+def evidence_lower_bound(
+    model: VariationalAutoencoder, X: object, x_error: object = None
+) -> Float[np.ndarray, " n"]:
+    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of.
+
+    −∞ for a row that cannot occur. ``x_error`` are known standard deviations of the entries; without
+    them the rows are taken as exact.
+    """
+    rows = given_rows(model, X, x_error)
+    out = np.empty(rows.shape[0])
+    network = model.network_
+    widest = SCORING_DRAWS * max(widest_layer(network.pair), rows.shape[1])
+    map_rows(lambda u: _bound(network, u), rows, out, widest=widest)
+    out[impossible_rows(network.pair.likelihood, raw_rows(rows))] = -np.inf
+    return out
+
+
+def raw_rows(rows: View) -> Rows:
+    """The rows in the data's units that a view of ``given_rows`` shows."""
+    scaled = rows.rows if isinstance(rows, JoinedRows) else rows
+    assert isinstance(scaled, ScaledRows)
+    return scaled.rows
+
+
+@eqx.filter_jit
+def _bound(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, " n"]:
+    u, error = rows_and_errors(block, network.center.shape[0])
+    pair: VariationalPair = network.pair
     noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])
-    terms = bound_terms(pair, u, noise)
+    terms = bound_terms(pair, u, noise, error)
     return terms.log_likelihood - terms.kl.sum(axis=-1)

@@ -3,35 +3,43 @@
 Averages over p(z | x) are taken with draws from the encoder's normal distribution, weighted by
 p(x | z) p(z)/q(z | x) (Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519; Mattei &
 Frellsen 2019, arXiv:1812.02633, for missing entries), so that they become exact with many draws.
+
+Functions of rows take ``x_error``, known standard deviations of the entries, as ``fit`` does. Without it
+they take the entries as exact, whatever the model was fitted with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_integer, check_rows
-from isthmus.data.rows import ScaledRows, row_blocks
+from isthmus.data.checks import check_errors, check_integer
+from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
-from isthmus.variational.elbo import VariationalPair, row_log_likelihood
-from isthmus.variational.estimator import VariationalAutoencoder
+from isthmus.variational.elbo import VariationalPair, row_log_likelihood, rows_and_errors
+from isthmus.variational.estimator import VariationalAutoencoder, given_rows, raw_rows
+from isthmus.variational.likelihoods import Supporting, impossible, impossible_rows
+from isthmus.variational.ppca import scaled_errors
 from isthmus.variational.priors import LOG_2PI
 
 DRAWS_AT_A_TIME = 10
 """Draws per row that are decoded together: their rows are in memory at once."""
 
-LEAST_LOG_WEIGHT = -1e30
-"""Stands for the logarithm of a density that is 0 in single precision."""
+LEAST_LOG_WEIGHT = float(np.finfo(np.float32).min)
+"""Stands for the logarithm of a weight that is 0 in single precision, where weights are compared."""
+
+RandomState = int | np.random.RandomState | None
+State = TypeVar("State")
 
 
 class Posterior(NamedTuple):
@@ -42,17 +50,18 @@ class Posterior(NamedTuple):
 
 
 class Imputation(NamedTuple):
-    """Complete rows, and the standard deviation of each entry: 0 where it was known."""
+    """Complete rows, and the standard deviation of each entry: 0 where it was known exactly."""
 
     rows: Float[np.ndarray, "n D"]
     std: Float[np.ndarray, "n D"]
 
 
-def posterior(model: VariationalAutoencoder, X: Any) -> Posterior:
+def posterior(model: VariationalAutoencoder, X: object, x_error: object = None) -> Posterior:
     """Where each row lies, and how sure that is: (n, D) → mean (n, d) and std (n, d), float32.
 
-    The mean is what ``transform`` gives. NaN in X are missing entries. Raises TypeError for a map that
-    is not variational, and what ``transform`` raises.
+    The mean is what ``transform`` gives. NaN in X are missing entries. ``x_error`` are known standard
+    deviations of the entries, as ``fit`` takes them; without it the entries are taken as exact. Raises
+    TypeError for a map that is not variational, and what ``transform`` raises.
 
     Examples
     --------
@@ -67,15 +76,15 @@ def posterior(model: VariationalAutoencoder, X: Any) -> Posterior:
     >>> bool(np.mean(unsure > sure) > 0.9)
     True
     """
-    rows, pair = _scaled_rows(model, X)
-    d = model.n_components_
+    pair = _pair(model)
+    rows, d = given_rows(model, X, x_error), model.n_components_
     both = np.empty((rows.shape[0], 2 * d), np.float32)
     map_rows(lambda u: _posterior(model.network_, u), rows, both, widest=widest_layer(pair))
     return Posterior(both[:, :d], both[:, d:])
 
 
 def sample_prior(
-    model: VariationalAutoencoder, n: int, random_state: int | np.random.RandomState | None = None
+    model: VariationalAutoencoder, n: int, random_state: RandomState = None
 ) -> Float[np.ndarray, "n d"]:
     """Coordinates drawn from the prior: (n, d). ``inverse_transform`` gives the mean row at each."""
     _pair(model)
@@ -83,7 +92,7 @@ def sample_prior(
 
 
 def sample(
-    model: VariationalAutoencoder, n: int, random_state: int | np.random.RandomState | None = None
+    model: VariationalAutoencoder, n: int, random_state: RandomState = None
 ) -> Float[np.ndarray, "n D"]:
     """New rows like the data: (n, D), in the data's units, float64.
 
@@ -110,7 +119,11 @@ def sample(
 
     def in_raw_units(block: np.ndarray) -> np.ndarray:
         raw: np.ndarray = block * scaling.scale + scaling.center
-        return np.rint(raw) + 0.0 if whole_numbers else raw  # −0 becomes 0
+        if not whole_numbers:
+            return raw
+        counts = np.rint(raw) + 0.0  # −0 becomes 0
+        # Next to a large scale a count of 0 may be rounded to less.
+        return np.where(impossible(pair.likelihood, counts), 0.0, counts)
 
     return map_rows(
         lambda z: _draw(model.network_, z, next(keys)),
@@ -123,22 +136,27 @@ def sample(
 
 def sample_posterior(
     model: VariationalAutoencoder,
-    X: Any,
+    X: object,
     n: int,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: RandomState = None,
+    x_error: object = None,
 ) -> Float[np.ndarray, "m n d"]:
-    """n draws of the coordinates that each row may have: rows (m, D) → (m, n, d), μ + σ ε."""
+    """n draws of the coordinates that each row may have: rows (m, D) → (m, n, d), μ + σ ε.
+
+    ``x_error`` is as in ``posterior``: without it the entries of X are taken as exact.
+    """
     n = check_integer("n", n, 1)
-    mean, std = posterior(model, X)
+    mean, std = posterior(model, X, x_error)
     noise = generator(random_state).standard_normal((len(mean), n, mean.shape[1]), dtype=np.float32)
     return np.asarray(mean[:, None] + std[:, None] * noise)
 
 
 def log_likelihood(
     model: VariationalAutoencoder,
-    X: Any,
+    X: object,
     n_samples: int = 100,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: RandomState = None,
+    x_error: object = None,
 ) -> Float[np.ndarray, " n"]:
     """log p(x) of each row: (n, D) → (n,), in nats, in the data's units.
 
@@ -146,6 +164,11 @@ def log_likelihood(
     expectation with every more, and exact in the limit. Missing entries, NaN, are integrated out. One
     hundred by default, as is usual in the literature, 5000 for a figure to publish. Memory does not
     grow with it.
+
+    −∞ for a row that cannot occur, such as a negative count, and for one that is so far from all data
+    that single precision holds no density of it. ``x_error`` are known standard deviations of the
+    entries, whose squares add to the likelihood's variance; without it the entries are taken as exact.
+    Raises what ``posterior`` raises, and ValueError where a density is NaN.
 
     Examples
     --------
@@ -156,29 +179,39 @@ def log_likelihood(
     >>> bool(isthmus.log_likelihood(model, X, random_state=0).mean() > model.score(X))
     True
     """
-    rows, pair = _scaled_rows(model, X)
+    pair = _pair(model)
+    rows, D = given_rows(model, X, x_error), model.n_features_in_
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
     out = np.empty(rows.shape[0])
-    return map_rows(
-        lambda u: _log_likelihood(pair, u, next(keys), jnp.int32(n_samples)),
+    map_rows(
+        lambda u: _log_likelihood(pair, u, next(keys), jnp.int32(n_samples), D),
         rows,
         out,
-        widest=_widest(pair, rows),
+        widest=_widest(pair, D),
     )
+    out[impossible_rows(pair.likelihood, raw_rows(rows))] = -np.inf
+    _check_numbers(np.isnan(out), np.arange(len(out)), "has a density that is NaN")
+    return out
 
 
 def impute(
     model: VariationalAutoencoder,
-    X: Any,
+    X: object,
     n_samples: int = 100,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: RandomState = None,
+    x_error: object = None,
 ) -> Imputation:
     """Rows (n, D) with NaN → complete rows (n, D) and the standard deviation of each entry, float64.
 
     Missing entries get their mean given the others, E[x_m | x_o], over ``n_samples`` draws of z,
     weighted by importance; the standard deviation holds what the draws differ by and the likelihood's
-    own. Entries that are known stay as they are, with standard deviation 0.
+    own. Entries that are known stay as they are, with standard deviation 0, or ``x_error`` where it is
+    given: known standard deviations of the entries, by which an uncertain one counts for less. Without
+    it the entries are taken as exact.
+
+    Raises what ``posterior`` raises, and ValueError for an incomplete row of which nothing can be said,
+    because what is known of it cannot occur.
 
     Examples
     --------
@@ -192,33 +225,44 @@ def impute(
     >>> bool(np.mean(inside) > 0.9)
     True
     """
-    scaled, pair = _scaled_rows(model, X)
+    pair = _pair(model)
+    given, D, scaling = given_rows(model, X, x_error), model.n_features_in_, model.scaling_
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
-    D, scaling = model.n_features_in_, model.scaling_
-    rows, std = np.empty(scaled.shape), np.zeros(scaled.shape)
-    incomplete = np.empty(scaled.shape[0], bool)
-    for where, block in row_blocks(scaled.rows):
+    rows, std = np.empty((given.shape[0], D)), np.zeros((given.shape[0], D))
+    for where, block in row_blocks(raw_rows(given)):
         rows[where] = block
-        incomplete[where] = np.isnan(block).any(axis=1)
-    chosen = np.flatnonzero(incomplete)
+    missing = np.isnan(rows)
+    if x_error is not None:
+        std[:] = np.where(missing, 0.0, check_errors(x_error, rows))
+    chosen = np.flatnonzero(missing.any(axis=1))
     if not len(chosen):
         return Imputation(rows, std)
-    both = np.empty((len(chosen), 2 * D))
+    _check_possible(pair, rows, chosen)
+    incomplete: View = ScaledRows(rows[chosen], scaling)
+    if x_error is not None:
+        incomplete = JoinedRows(incomplete, scaled_errors(std[chosen], scaling))
+    found = np.empty((len(chosen), 2 * D + 1))
     map_rows(
-        lambda u: _moments_of_missing(pair, u, next(keys), jnp.int32(n_samples)),
-        ScaledRows(rows[chosen], scaling),
-        both,
-        widest=_widest(pair, scaled),
+        lambda u: _moments_of_missing(pair, u, next(keys), jnp.int32(n_samples), D),
+        incomplete,
+        found,
+        widest=_widest(pair, D),
     )
-    missing = np.isnan(rows[chosen])
-    mean = both[:, :D] * scaling.scale + scaling.center
-    rows[chosen] = np.where(missing, mean, rows[chosen])
-    std[chosen] = np.where(missing, both[:, D:] * scaling.scale, 0.0)
+    mean, spread, log_weight = found[:, :D], found[:, D:-1], found[:, -1]
+    missing = missing[chosen]
+    wrong = np.asarray((missing & ~np.isfinite(mean + spread)).any(axis=1))
+    if not isinstance(pair.likelihood, Supporting):
+        wrong |= log_weight <= LEAST_LOG_WEIGHT
+    _check_numbers(
+        wrong, chosen, "cannot be imputed, because no draw of its coordinates has a density above 0"
+    )
+    rows[chosen] = np.where(missing, mean * scaling.scale + scaling.center, rows[chosen])
+    std[chosen] = np.where(missing, spread * scaling.scale, std[chosen])
     return Imputation(rows, std)
 
 
-def _pair(model: Any) -> VariationalPair:
+def _pair(model: object) -> VariationalPair:
     check_is_fitted(model)
     pair = getattr(getattr(model, "network_", None), "pair", None)
     if not isinstance(pair, VariationalPair):
@@ -229,12 +273,31 @@ def _pair(model: Any) -> VariationalPair:
     return pair
 
 
-def _scaled_rows(model: Any, X: Any) -> tuple[ScaledRows, VariationalPair]:
-    pair = _pair(model)
-    return ScaledRows(check_rows(model, X, reset=False), model.scaling_), pair
+def _check_possible(
+    pair: VariationalPair, rows: Float[np.ndarray, "n D"], chosen: Int[np.ndarray, " m"]
+) -> None:
+    """Raise a ValueError for the first of the chosen rows that holds an entry which cannot occur."""
+    cannot = impossible(pair.likelihood, rows[chosen])
+    if cannot.any():
+        index, column = map(int, np.argwhere(cannot)[0])
+        row = int(chosen[index])
+        raise ValueError(
+            f"row {row} cannot be imputed: its entry in column {column} is {rows[row, column]:g}, which "
+            f"cannot occur under the model's likelihood ({type(pair.likelihood).__name__}). Correct it, "
+            "or set it to NaN if it is unknown"
+        )
 
 
-def _key(random_state: Any) -> Array:
+def _check_numbers(wrong: Bool[np.ndarray, " m"], chosen: Int[np.ndarray, " m"], what: str) -> None:
+    """Raise a ValueError for the first of the chosen rows that gave no number."""
+    if wrong.any():
+        raise ValueError(
+            f"row {int(chosen[np.argmax(wrong)])} {what} ({int(wrong.sum())} rows in all): look for "
+            "extreme values in the row, and at a prior or likelihood of your own"
+        )
+
+
+def _key(random_state: RandomState) -> Array:
     return jax.random.key(int(generator(random_state).integers(2**31)))
 
 
@@ -243,7 +306,7 @@ def _keys(key: Array) -> Iterator[Array]:
     return (jax.random.fold_in(key, number) for number in count())
 
 
-def _keys_of_sample(random_state: Any) -> tuple[Array, Array]:
+def _keys_of_sample(random_state: RandomState) -> tuple[Array, Array]:
     """Of z, and of the rows given z: the numbers of the one must not come back in the other."""
     z_key, rows_key = jax.random.split(_key(random_state))
     return z_key, rows_key
@@ -254,14 +317,14 @@ def _draws_of_prior(model: VariationalAutoencoder, n: int, key: Array) -> Float[
     return np.asarray(model.network_.frame.enter(jnp.asarray(inner, jnp.float32)))
 
 
-def _widest(pair: VariationalPair, rows: Any) -> int:
+def _widest(pair: VariationalPair, n_features: int) -> int:
     d = pair.encoder.log_var.shape[0]
-    return max(DRAWS_AT_A_TIME * max(widest_layer(pair), int(rows.shape[1])), d * d)
+    return max(DRAWS_AT_A_TIME * max(widest_layer(pair), n_features), d * d)
 
 
 @eqx.filter_jit
-def _posterior(network: DataMap, u: Float[Array, "n D"]) -> Float[Array, "n 2d"]:
-    mean, log_var = network.pair.posterior(u)
+def _posterior(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n 2d"]:
+    mean, log_var = network.pair.posterior(*rows_and_errors(block, network.center.shape[0]))
     std = jnp.exp(0.5 * log_var) @ jnp.abs(network.frame.matrix).T
     return jnp.concatenate([network.frame.enter(mean), std], axis=1)
 
@@ -276,28 +339,29 @@ def _draw(network: DataMap, z: Float[Array, "n d"], key: Array) -> Float[Array, 
 def _over_draws(
     pair: VariationalPair,
     u: Float[Array, "n D"],
+    error: Float[Array, "n D"] | None,
     key: Array,
     n_samples: Array,
-    start: Any,
-    add: Callable[[Any, Float[Array, "s n d"], Float[Array, "s n"]], Any],
-) -> Any:
-    """Fold ``add(state, z, log weight)`` over draws of z, a few at a time."""
-    mean, log_var = pair.posterior(u)
+    start: State,
+    add: Callable[[State, Float[Array, "s n d"], Float[Array, "s n"]], State],
+    least: float = -np.inf,
+) -> State:
+    """Fold ``add(state, z, log weight)`` over draws of z, a few at a time; no weight below ``least``."""
+    mean, log_var = pair.posterior(u, error)
     std = jnp.exp(0.5 * log_var)
 
-    def step(carry: tuple[Array, Any]) -> tuple[Array, Any]:
+    def step(carry: tuple[Array, State]) -> tuple[Array, State]:
         number, state = carry
         shape = (DRAWS_AT_A_TIME, *mean.shape)
-        noise = jax.random.normal(jax.random.fold_in(key, number), shape)
+        noise = jax.random.normal(jax.random.fold_in(key, number), shape, mean.dtype)
         z = mean + std * noise
         log_q = -0.5 * jnp.sum(jnp.square(noise) + log_var + LOG_2PI, axis=-1)
-        log_joint = row_log_likelihood(pair, u, z) + jnp.sum(pair.prior.log_density(z), axis=-1)
-        # Too far out for single precision, all draws count alike instead of not at all.
-        log_weight = jnp.maximum(log_joint - log_q, LEAST_LOG_WEIGHT)
+        log_joint = row_log_likelihood(pair, u, z, error) + jnp.sum(pair.prior.log_density(z), axis=-1)
+        log_weight = jnp.maximum((log_joint - log_q).astype(u.dtype), least)
         wanted = number * DRAWS_AT_A_TIME + jnp.arange(DRAWS_AT_A_TIME) < n_samples
         return number + 1, add(state, z, jnp.where(wanted[:, None], log_weight, -jnp.inf))
 
-    def goes_on(carry: tuple[Array, Any]) -> Array:
+    def goes_on(carry: tuple[Array, State]) -> Array:
         return jnp.asarray(carry[0] * DRAWS_AT_A_TIME < n_samples)
 
     return jax.lax.while_loop(goes_on, step, (jnp.int32(0), start))[1]
@@ -305,39 +369,48 @@ def _over_draws(
 
 @eqx.filter_jit
 def _log_likelihood(
-    pair: VariationalPair, u: Float[Array, "n D"], key: Array, n_samples: Array
+    pair: VariationalPair, block: Float[Array, "n D+a"], key: Array, n_samples: Array, n_features: int
 ) -> Float[Array, " n"]:
+    u, error = rows_and_errors(block, n_features)
+
     def add(state: Array, z: Array, log_weight: Array) -> Array:
         return jnp.logaddexp(state, jax.nn.logsumexp(log_weight, axis=0))
 
-    start = jnp.full(len(u), -jnp.inf)
-    total: Array = _over_draws(pair, u, key, n_samples, start, add)
+    start = jnp.full(len(u), -jnp.inf, u.dtype)
+    total = _over_draws(pair, u, error, key, n_samples, start, add)
     return total - jnp.log(n_samples)
+
+
+Moments = tuple[Array, Array, Array, Array]
+"""Largest log weight, and in units of that weight the sums of 1, of gaps and of their squares."""
 
 
 @eqx.filter_jit
 def _moments_of_missing(
-    pair: VariationalPair, u: Float[Array, "n D"], key: Array, n_samples: Array
-) -> Float[Array, "n 2D"]:
-    """Mean and standard deviation of every entry given those that are known."""
+    pair: VariationalPair, block: Float[Array, "n D+a"], key: Array, n_samples: Array, n_features: int
+) -> Float[Array, "n 2D+1"]:
+    """Mean and standard deviation of every entry given those that are known, and the log weight."""
+    u, error = rows_and_errors(block, n_features)
     # Moments about a point among the draws, so that a small spread far from zero is not lost.
-    origin = pair.decode(pair.encode(u))
+    origin = pair.decode(pair.posterior(u, error)[0])
 
-    def add(state: Any, z: Array, log_weight: Array) -> Any:
+    def add(state: Moments, z: Array, log_weight: Array) -> Moments:
         most, *sums = state
         top = jnp.maximum(most, jnp.max(log_weight, axis=0))
         weight = jnp.exp(log_weight - top)  # (s, n)
         output = pair.decoder(z)
-        gap = pair.likelihood.mean(output) - origin
-        square = jnp.square(gap) + pair.likelihood.variance(output)
+        gap = (pair.likelihood.mean(output) - origin).astype(u.dtype)
+        square = jnp.square(gap) + pair.likelihood.variance(output).astype(u.dtype)
         one = jnp.ones_like(gap[..., :1])
         parts = [jnp.einsum("sn,snj->nj", weight, part) for part in (one, gap, square)]
         shrink = jnp.exp(most - top)[:, None]
-        return (top, *(so_far * shrink + part for so_far, part in zip(sums, parts, strict=True)))
+        total, first, second = (so_far * shrink + part for so_far, part in zip(sums, parts, strict=True))
+        return top, total, first, second
 
     nothing = jnp.zeros_like(u)
-    start = (jnp.full(len(u), -jnp.inf), nothing[:, :1], nothing, nothing)
-    _, total, first, second = _over_draws(pair, u, key, n_samples, start, add)
+    start = (jnp.full(len(u), -jnp.inf, u.dtype), nothing[:, :1], nothing, nothing)
+    # Where no draw has a weight in single precision, all of them count alike.
+    top, total, first, second = _over_draws(pair, u, error, key, n_samples, start, add, LEAST_LOG_WEIGHT)
     gap = first / total
     std = jnp.sqrt(jnp.maximum(second / total - jnp.square(gap), 0.0))
-    return jnp.concatenate([origin + gap, std], axis=1)
+    return jnp.concatenate([origin + gap, std, top[:, None]], axis=1)

@@ -11,31 +11,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln, xlogy
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.rows import row_blocks
+from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import Constant, single
 from isthmus.networks.links import log_soft_clip, log_softplus
-
-LOG_2PI = float(np.log(2 * np.pi))
+from isthmus.variational.counts import deviance, gamma_gap, poisson_gap, stirling
+from isthmus.variational.ppca import LARGEST_ERROR
+from isthmus.variational.priors import LOG_2PI
 
 LEAST_VARIANCE = 1e-6
 """Of learnt errors, in scaled units: a feature that is fitted exactly would have an infinite density."""
 
-LARGEST_ERROR = 1e15
-"""Of known errors, in scaled units: more would have no weight either, and an infinite square."""
+MOST_DISPERSION = 1e30
+"""A negative binomial is Poisson long before, and single precision ends soon after."""
 
-MOST_DISPERSION = 1e4
-"""Beyond it a negative binomial is Poisson to all that single precision can tell."""
+LARGE_COUNT = 2.0**18
+"""Beyond it a rounded count is no more exact than the difference in scaled units."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Known:
     that the start does not explain, and ``rows`` are the data, to be looked at in blocks.
     """
 
-    rows: Any
+    rows: Rows
     scaling: Scaling
     columns: ColumnStatistics
     left_out: Float[np.ndarray, " D"]
@@ -56,7 +56,8 @@ class Distribution(Protocol):
     """p(x | z) for the decoder's output at z. Rows u and means are in scaled units, densities in raw.
 
     ``error`` is a known standard deviation of each entry, in scaled units, or None. Draws of x are
-    rounded where the distribution has an attribute ``whole_numbers`` that is true.
+    rounded where the distribution has an attribute ``whole_numbers`` that is true. It may have a method
+    ``supports(x)``: whether each of the numbers x, float64 in the data's units, can occur.
     """
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
@@ -83,10 +84,34 @@ class Likelihood(Protocol):
     def __call__(self, known: Known) -> Distribution: ...
 
 
+@runtime_checkable
+class Supporting(Protocol):
+    """A distribution that says which numbers can occur."""
+
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        """Whether each number, in the data's units, can occur."""
+
+
+def impossible(distribution: object, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+    """Entries of rows, in the data's units, that cannot occur, as far as the distribution says so."""
+    if not isinstance(distribution, Supporting):
+        return np.zeros(x.shape, bool)
+    return np.asarray(~(np.isnan(x) | distribution.supports(x.astype(np.float64))))
+
+
+def impossible_rows(distribution: object, rows: Rows) -> Bool[np.ndarray, " n"]:
+    """Rows, in the data's units, that hold an entry which cannot occur."""
+    found = np.zeros(rows.shape[0], bool)
+    if isinstance(distribution, Supporting):
+        for where, block in row_blocks(rows):
+            found[where] = impossible(distribution, block).any(axis=1)
+    return found
+
+
 class GaussianErrors(eqx.Module):
     """x = x̂(z) + σ ε."""
 
-    units: Constant
+    log_units: Constant
     log_variance: Float[Array, " ..."] | Constant
     least: float = eqx.field(static=True)
 
@@ -96,10 +121,17 @@ class GaussianErrors(eqx.Module):
     @property
     def own_variance(self) -> Float[Array, " ..."]:
         """σ² in scaled units, one for all features or one per feature."""
+        return jnp.square(self.own_std)
+
+    @property
+    def own_std(self) -> Float[Array, " ..."]:
+        """σ in scaled units; its square may be below the least number of single precision."""
         log_variance = self.log_variance
         if isinstance(log_variance, Constant):
             log_variance = log_variance.value
-        return self.least + jnp.exp(log_variance)
+        if not self.least:
+            return jnp.exp(0.5 * log_variance)
+        return jnp.sqrt(self.least + jnp.exp(log_variance))
 
     def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return jnp.broadcast_to(self.own_variance, output.shape)
@@ -110,14 +142,24 @@ class GaussianErrors(eqx.Module):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        variance = self.own_variance
+        std = self.own_std
         if error is not None:
-            variance = variance + jnp.square(jnp.minimum(error, LARGEST_ERROR))
-        gap = jnp.square(u - output) / variance
-        return -0.5 * (gap + jnp.log(variance) + LOG_2PI) - jnp.log(self.units.value)
+            std = _hypotenuse(std, jnp.minimum(error, LARGEST_ERROR))
+        gap = (u - output) / std
+        log_units: Array = self.log_units.value
+        return -0.5 * (jnp.square(gap) + LOG_2PI) - jnp.log(std) - log_units
+
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        return np.ones(x.shape, bool)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return output + jnp.sqrt(self.own_variance) * jax.random.normal(key, output.shape)
+        return output + self.own_std * jax.random.normal(key, output.shape, output.dtype)
+
+
+def _hypotenuse(std: Float[Array, " ..."], error: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    """√(std² + error²) for std > 0, where no square may overflow or vanish."""
+    larger, smaller = jnp.maximum(std, error), jnp.minimum(std, error)
+    return larger * jnp.sqrt(1.0 + jnp.square(smaller / larger))
 
 
 @dataclass(frozen=True)
@@ -149,10 +191,11 @@ class Gaussian:
         return float(np.mean(np.square(self.scale / scaling.scale)))
 
     def __call__(self, known: Known) -> GaussianErrors:
-        units = Constant(single(known.scaling.scale))
+        # In double precision: a unit may be smaller than any number of single precision.
+        units = Constant(single(np.log(known.scaling.scale)))
         if not isinstance(self.scale, str):
-            variance = np.square(self.scale / known.scaling.scale)
-            return GaussianErrors(units, Constant(single(np.log(variance))), 0.0)
+            log_variance = 2 * (np.log(self.scale) - np.log(known.scaling.scale))
+            return GaussianErrors(units, Constant(single(log_variance)), 0.0)
         left_out = known.left_out if self.scale == "feature" else np.mean(known.left_out)
         start = np.log(np.maximum(left_out, LEAST_VARIANCE))
         return GaussianErrors(units, single(start), LEAST_VARIANCE)
@@ -175,6 +218,9 @@ class Coins(eqx.Module):
     ) -> Float[Array, "... D"]:
         density = u * log_soft_clip(output) + (1.0 - u) * log_soft_clip(1.0 - output)
         return jnp.where((u < 0.0) | (u > 1.0), -jnp.inf, density)
+
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        return (x >= 0) & (x <= 1)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return jax.random.bernoulli(key, self.mean(output)).astype(output.dtype)
@@ -199,7 +245,10 @@ class Bernoulli:
 
 
 class _Counts(eqx.Module):
-    """What counts share: a positive rate, the output itself but for a bend of width ``bend`` at zero."""
+    """What counts share: a positive rate, the output itself but for a bend of width ``bend`` at zero.
+
+    Densities are those of the nearest count. ``supports`` tells which numbers are counts.
+    """
 
     whole_numbers = True
 
@@ -208,28 +257,50 @@ class _Counts(eqx.Module):
     bend: Constant
 
     def log_rate(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        bend = self.bend.value
-        raw = self.center.value + self.units.value * output
-        return log_softplus(raw / bend) + jnp.log(bend)
+        return log_softplus(self._in_bends(output)) + jnp.log(self.bend.value)
+
+    def rate(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        rate: Array = self.bend.value * jax.nn.softplus(self._in_bends(output))
+        return rate
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return self.scaled(jnp.exp(self.log_rate(output)))
+        # The rate is the output and what the bend adds, so that a large one need not be rounded.
+        above = output + self._added(output) / self.units.value
+        below = (self.rate(output) - self.center.value) / self.units.value
+        return jnp.where(self._in_bends(output) > 0, above, below)
 
-    def scaled(self, counts: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        scaled: Array = (counts - self.center.value) / self.units.value
-        return scaled
+    def supports(self, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+        return np.asarray((x >= 0) & (x == np.floor(x)))
 
     def counts(self, u: Float[Array, "... D"]) -> Float[Array, "... D"]:
         """x, whole again after the rounding of u."""
         raw: Array = jnp.round(u * self.units.value + self.center.value)
         return raw
 
+    def gap(
+        self, x: Float[Array, "... D"], u: Float[Array, "... D"], output: Float[Array, "... D"]
+    ) -> Float[Array, "... D"]:
+        """x − rate."""
+        rate = self.rate(output)
+        is_large = (jnp.maximum(x, rate) > LARGE_COUNT) & (self._in_bends(output) > 0)
+        return jnp.where(is_large, self.units.value * (u - output) - self._added(output), x - rate)
+
+    def _in_bends(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        raw: Array = (self.center.value + self.units.value * output) / self.bend.value
+        return raw
+
+    def _added(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """By how much a rate is more than the output: softplus(t) = t + softplus(−t)."""
+        added: Array = self.bend.value * jax.nn.softplus(-self._in_bends(output))
+        return added
+
 
 class PoissonCounts(_Counts):
     """Counts with the variance of their mean."""
 
     def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return jnp.exp(self.log_rate(output)) / jnp.square(self.units.value)
+        scaled: Array = self.rate(output) / self.units.value / self.units.value
+        return scaled
 
     def log_density(
         self,
@@ -237,12 +308,14 @@ class PoissonCounts(_Counts):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        x = self.counts(u)
-        density = -_deviance(x, self.log_rate(output)) - _stirling(x)
-        return jnp.where(x < 0, -jnp.inf, density)
+        count = self.counts(u)
+        x = jnp.maximum(count, 0.0)
+        misfit = deviance(x, self.rate(output), self.gap(x, u, output), self.log_rate(output))
+        return jnp.where(count < 0, -jnp.inf, -misfit - stirling(x))
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return self.scaled(jax.random.poisson(key, jnp.exp(self.log_rate(output))))
+        drawn: Array = self.mean(output) + poisson_gap(key, self.rate(output)) / self.units.value
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -265,8 +338,9 @@ class OverdispersedCounts(_Counts):
         return jnp.exp(jnp.minimum(self.log_dispersion, np.log(MOST_DISPERSION)))
 
     def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        rate = jnp.exp(self.log_rate(output))
-        return (rate + jnp.square(rate) / self.dispersion) / jnp.square(self.units.value)
+        rate, units = self.rate(output), self.units.value
+        scaled: Array = rate / units * (1.0 + rate / self.dispersion) / units
+        return scaled
 
     def log_density(
         self,
@@ -274,40 +348,25 @@ class OverdispersedCounts(_Counts):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        x, log_rate, theta = self.counts(u), self.log_rate(output), self.dispersion
-        n, log_theta = x + theta, jnp.log(theta)
-        # Of n, shares λ/(θ + λ) and θ/(θ + λ) are expected where x and θ are.
-        log_ratio = jnp.log(n) - jnp.log(theta + jnp.exp(log_rate))
-        deviance = _deviance(x, log_rate + log_ratio) + _deviance(theta, log_theta + log_ratio)
-        constant = _stirling(n) - _stirling(theta) - _stirling(x)
-        return jnp.where(x < 0, -jnp.inf, log_theta - jnp.log(n) + constant - deviance)
+        count = self.counts(u)
+        x = jnp.maximum(count, 0.0)
+        rate, theta = self.rate(output), self.dispersion
+        n, in_all = x + theta, rate + theta
+        # Of n, shares λ/(λ + θ) and θ/(λ + θ) are expected where x and θ are.
+        ratio, log_ratio = n / in_all, jnp.log(n) - jnp.log(in_all)
+        gap, log_theta = self.gap(x, u, output) * (theta / in_all), jnp.log(theta)
+        misfit = deviance(x, rate * ratio, gap, self.log_rate(output) + log_ratio)
+        misfit = misfit + deviance(theta, theta * ratio, -gap, log_theta + log_ratio)
+        constant = stirling(n) - stirling(theta) - stirling(x)
+        return jnp.where(count < 0, -jnp.inf, log_theta - jnp.log(n) + constant - misfit)
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
         rates_key, counts_key = jax.random.split(key)
-        theta = self.dispersion
-        rate = jnp.exp(self.log_rate(output))
-        drawn = rate * jax.random.gamma(rates_key, jnp.broadcast_to(theta, rate.shape)) / theta
-        return self.scaled(jax.random.poisson(counts_key, drawn))
-
-
-def _deviance(a: Float[Array, "... D"], log_b: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """a log(a/b) + b − a: how far a ≥ 0 is from b."""
-    safe = jnp.where(a > 0, a, 1.0)
-    log_ratio = log_b - jnp.log(safe)
-    return jnp.where(a > 0, safe * (jnp.expm1(log_ratio) - log_ratio), jnp.exp(log_b))
-
-
-def _stirling(a: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """log a! − a log a + a.
-
-    With ``_deviance`` it gives the densities of counts without differences of large numbers, which
-    would cost single precision a nat where counts are millions (Loader 2000, "Fast and accurate
-    computation of binomial probabilities").
-    """
-    small, large = jnp.minimum(a, 8.0), jnp.maximum(a, 8.0)
-    square = jnp.square(large)
-    series = 0.5 * (jnp.log(large) + LOG_2PI) + (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / large
-    return jnp.where(a < 8.0, gammaln(small + 1.0) - xlogy(small, small) + small, series)
+        rate = self.rate(output)
+        more = rate * gamma_gap(rates_key, jnp.broadcast_to(self.dispersion, rate.shape))
+        scatter = poisson_gap(counts_key, jnp.maximum(rate + more, 0.0))
+        drawn: Array = self.mean(output) + (more + scatter) / self.units.value
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -324,22 +383,27 @@ class NegativeBinomial:
         mean = known.columns.mean
         left_out = known.left_out * np.square(known.scaling.scale)
         excess = np.maximum(left_out - mean, 1e-2 * mean + 1e-12)
-        dispersion = np.clip(np.square(mean) / excess, 0.1, 0.1 * MOST_DISPERSION)
+        dispersion = np.maximum(np.square(mean) / excess, 0.1)
         return OverdispersedCounts(*_count_units(known), single(np.log(dispersion)))
 
 
 BEND = 0.25
-"""Width of a rate's bend at zero, in units of the feature's mean."""
+"""Width of a rate's bend at zero, in units of the feature's mean or, if that is less, of twice its
+standard deviation: a bend that is as wide as the mean would move rates that are far from zero by many
+times what their counts scatter."""
 
 
 def _count_units(known: Known) -> tuple[Constant, Constant, Constant]:
-    mean = known.columns.mean
-    bend = BEND * np.maximum(mean, 1e-3 * max(float(np.mean(mean)), 1e-6))
-    scaling = known.scaling
-    return Constant(single(scaling.center)), Constant(single(scaling.scale)), Constant(single(bend))
+    mean, scale = known.columns.mean, known.scaling.scale
+    # Counts scatter by √mean at least.
+    spread = np.sqrt(np.maximum(known.columns.variance, mean))
+    # A rate is no more exact than a scaled unit in single precision, and a column of zeros needs a bend.
+    least = np.maximum(1e-3 * np.clip(np.mean(mean), 1e-6, 1.0), 1e-6 * scale)
+    bend = BEND * np.maximum(np.minimum(mean, 2 * spread), least)
+    return Constant(single(known.scaling.center)), Constant(single(scale)), Constant(single(bend))
 
 
-def _check_counts(likelihood: Any, known: Known) -> None:
+def _check_counts(likelihood: Likelihood, known: Known) -> None:
     for where, block in row_blocks(known.rows):
         present = ~np.isnan(block) if block.dtype.kind == "f" else np.ones(block.shape, bool)
         bad = present & ((block < 0) | (block != np.floor(block)))
@@ -352,7 +416,7 @@ def _check_counts(likelihood: Any, known: Known) -> None:
             )
 
 
-def check_likelihood(likelihood: Any) -> None:
+def check_likelihood(likelihood: object) -> None:
     """Raise a TypeError for anything that is no likelihood."""
     if isinstance(likelihood, type) or not callable(likelihood):
         raise TypeError(

@@ -9,7 +9,6 @@ stay.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,8 +17,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.data.moments import PrincipalAxes, principal_axes
-from isthmus.data.rows import FLOAT32, Index, View, dense, row_blocks
+from isthmus.data.rows import FLOAT32, Index, Rows, View, dense, row_blocks
+from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single
+
+LARGEST_ERROR = 1e15
+"""Of known errors, in scaled units: more would have no weight either, and an infinite square."""
 
 LEAST_START_VARIANCE = 1e-4
 """Of the errors at the start, in scaled units: with less, the first steps would be enormous."""
@@ -131,10 +134,10 @@ class GaussianFill(eqx.Module):
         on_plane = z @ self.loadings.T
         return self.mean + on_plane + seen * (gap - on_plane), growth
 
-    def trust(self, error: Float[Array, "... D"] | None) -> Any:
+    def trust(self, error: Float[Array, "... D"] | None) -> Float[Array, "... D"]:
         """What an entry with this error counts, of one without: σ²/(σ² + e²)."""
         if error is None:
-            return 1.0
+            return jnp.ones_like(self.noise_variance)
         return self.noise_variance / (self.noise_variance + jnp.square(error))
 
     @classmethod
@@ -175,13 +178,18 @@ def _fill(
     return fill(u, error)[0]
 
 
-def without_useless(rows: Any, errors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
+def scaled_errors(errors: Float[np.ndarray, "n D"], scaling: Scaling) -> Float[np.ndarray, "n D"]:
+    """Known errors of entries as networks take them: in scaled units, in single precision."""
+    return np.asarray(np.minimum(errors / scaling.scale, LARGEST_ERROR), np.float32)
+
+
+def without_useless(rows: Rows, errors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
     """The rows, with NaN for entries that are uncertain by more than the feature's interquartile range.
 
     They say nothing of the feature, and a single one could spoil its mean and scale. Where most of its
     values are one and the same, the standard deviation takes the range's place.
     """
-    values = dense(rows).astype(np.float64)
+    values = dense(rows[slice(None)]).astype(np.float64)
     low, high = np.nanpercentile(values, [25, 75], axis=0)
     spread = np.where(high > low, high - low, np.nanstd(values, axis=0))
     useless = errors > np.where(spread > 0, spread, np.inf)
@@ -190,7 +198,7 @@ def without_useless(rows: Any, errors: Float[np.ndarray, "n D"]) -> Float[np.nda
 
 
 def axes_of_incomplete(
-    rows: Any,
+    rows: View,
     n_components: int,
     column_means: Float[np.ndarray, " D"],
     errors: Float[np.ndarray, "n D"] | None = None,
@@ -233,7 +241,7 @@ class FilledRows:
         return n, D
 
     def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]:
-        block = self.rows[index]
+        block = np.array(self.rows[index])
         errors = None if self.errors is None else self.errors[index]
         incomplete = np.isnan(block).any(axis=1)
         if errors is not None:
@@ -242,9 +250,8 @@ class FilledRows:
         for start in range(0, len(chosen), FILL_ROWS):
             part = chosen[start : start + FILL_ROWS]
             padded = np.resize(part, FILL_ROWS)
-            filled = _fill(
-                self.fill, single(block[padded]), None if errors is None else single(errors[padded])
-            )
+            known = None if errors is None else single(np.minimum(errors[padded], LARGEST_ERROR))
+            filled = _fill(self.fill, single(block[padded]), known)
             block[part] = np.asarray(filled)[: len(part)]
         return np.asarray(block)
 
@@ -255,7 +262,9 @@ class FilledRows:
         """Of all entries, those that are missing, and of uncertain ones what they are not trusted."""
         unknown = 0.0
         for where, block in row_blocks(self.rows):
-            error = None if self.errors is None else single(self.errors[where])
+            error = None
+            if self.errors is not None:
+                error = single(np.minimum(self.errors[where], LARGEST_ERROR))
             trust = np.where(np.isnan(block), 0.0, np.asarray(self.fill.trust(error)))
             unknown += trust.size - float(trust.sum())
         return unknown / float(np.prod(self.shape))

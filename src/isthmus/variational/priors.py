@@ -8,7 +8,7 @@ coordinate, so that a collapsed coordinate shows; the sum over coordinates is th
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -32,6 +32,14 @@ class Prior(Protocol):
         """n draws of z."""
 
 
+@runtime_checkable
+class ClosedDivergence(Protocol):
+    """A prior that knows its Kullback–Leibler divergence."""
+
+    def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """KL(N(mean, exp log_var) ‖ p) of each coordinate."""
+
+
 class StandardNormal(eqx.Module):
     """p(z) = N(0, 1): the usual prior (Kingma & Welling 2014, arXiv:1312.6114).
 
@@ -52,7 +60,7 @@ class StandardNormal(eqx.Module):
         return 0.5 * (jnp.square(mean) + jnp.exp(log_var) - log_var - 1.0)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
-        return jax.random.normal(key, (n, d))
+        return jax.random.normal(key, (n, d), jnp.float32)
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
@@ -95,11 +103,11 @@ class Uniform(eqx.Module):
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
         where, which, how_far = jax.random.split(key, 3)
-        inside = jax.random.uniform(where, (n, d), minval=-self.half_width, maxval=self.half_width)
-        flank = self.edge * jax.random.normal(how_far, (n, d))
+        inside = self.half_width * jax.random.uniform(where, (n, d), jnp.float32, minval=-1.0)
+        flank = self.edge * jax.random.normal(how_far, (n, d), jnp.float32)
         beyond = flank + jnp.sign(flank) * self.half_width
         in_box = 2 * self.half_width / np.exp(self.log_volume)
-        return jnp.where(jax.random.uniform(which, (n, d)) < in_box, inside, beyond)
+        return jnp.where(jax.random.uniform(which, (n, d), jnp.float32) < in_box, inside, beyond)
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
@@ -126,14 +134,17 @@ class GaussianMixture(eqx.Module):
         shares = jax.nn.log_softmax(self.logits)
         first = shares[:, None] + jnp.cumsum(each, axis=-1)  # (..., m, d)
         joint = jax.nn.logsumexp(first, axis=-2)
-        return jnp.diff(joint, axis=-1, prepend=jnp.zeros_like(joint[..., :1]))
+        # Where all parts are 0 in single precision, so is what follows; no difference of infinities.
+        vanishes = jnp.isneginf(joint)
+        finite = jnp.where(vanishes, 0.0, joint)
+        given_those_before = jnp.diff(finite, axis=-1, prepend=jnp.zeros_like(joint[..., :1]))
+        return jnp.where(vanishes, -jnp.inf, given_those_before)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
         which, where = jax.random.split(key)
         choice = jax.random.categorical(which, self.logits, shape=(n,))
-        return self.means[choice] + jnp.exp(0.5 * self.log_vars[choice]) * jax.random.normal(
-            where, (n, d)
-        )
+        noise = jax.random.normal(where, (n, d), jnp.float32)
+        return self.means[choice] + jnp.exp(0.5 * self.log_vars[choice]) * noise
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
         """log p(z), all coordinates together."""
@@ -163,18 +174,16 @@ class Mixture(eqx.Module):
 class GivenPrior(eqx.Module):
     """A prior of the user's own, which is no Equinox module: it has nothing to learn."""
 
-    prior: Any = eqx.field(static=True)
+    prior: Prior = eqx.field(static=True)
 
     def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
-        density: Array = self.prior.log_density(z)
-        return density
+        return self.prior.log_density(z)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
-        draws: Array = self.prior.sample(key, n, d)
-        return draws
+        return self.prior.sample(key, n, d)
 
 
-def check_prior(prior: Any) -> None:
+def check_prior(prior: object) -> None:
     """Raise a TypeError for anything that is no prior."""
     is_prior = hasattr(prior, "log_density") and hasattr(prior, "sample")
     if isinstance(prior, type) or not (is_prior or isinstance(prior, Mixture)):
@@ -184,7 +193,7 @@ def check_prior(prior: Any) -> None:
         )
 
 
-def start_prior(prior: Any, rng: np.random.Generator, d: int) -> Any:
+def start_prior(prior: Prior | Mixture, rng: np.random.Generator, d: int) -> Prior:
     """The prior as an Equinox module, where training begins."""
     if isinstance(prior, Mixture):
         return prior(rng, d)
@@ -197,13 +206,10 @@ def gaussian_entropy(log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
 
 
 def kl(
-    prior: Any, mean: Float[Array, "... d"], log_var: Float[Array, "... d"], z: Float[Array, "... d"]
+    prior: Prior, mean: Float[Array, "... d"], log_var: Float[Array, "... d"], z: Float[Array, "... d"]
 ) -> Float[Array, "... d"]:
     """KL(N(mean, exp log_var) ‖ prior): closed if the prior knows it, else from the draw z."""
-    if isinstance(prior, GivenPrior) and hasattr(prior.prior, "kl"):
-        prior = prior.prior
-    if hasattr(prior, "kl"):
-        closed: Array = prior.kl(mean, log_var)
-        return closed
-    drawn: Array = -gaussian_entropy(log_var) - prior.log_density(z)
-    return drawn
+    known = prior.prior if isinstance(prior, GivenPrior) else prior
+    if isinstance(known, ClosedDivergence):
+        return known.kl(mean, log_var)
+    return -gaussian_entropy(log_var) - prior.log_density(z)
