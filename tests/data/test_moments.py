@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse
 from sklearn.decomposition import PCA
 
-from isthmus.data import moments as room
-from isthmus.data import sources
+from isthmus.data import moments as module
+from isthmus.data import rows as views
 from isthmus.data.moments import ColumnStatistics, Moments, column_statistics, moments, principal_axes
 
 RNG = np.random.default_rng(0)
@@ -42,11 +42,11 @@ def test_merged_column_statistics_are_those_of_all_rows(cuts):
 @pytest.fixture
 def many_blocks(monkeypatch):
     """Rows are read eight at a time."""
-    monkeypatch.setattr(sources, "READ_ELEMENTS", 8 * X.shape[1])
+    monkeypatch.setattr(views, "READ_ELEMENTS", 8 * X.shape[1])
 
 
 def test_blocks_change_nothing(many_blocks):
-    assert len(list(sources.row_blocks(X))) == 8
+    assert len(list(views.row_blocks(X))) == 8
     found = moments(X)
     np.testing.assert_allclose(found.mean, X.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(found.covariance, np.cov(X.T), rtol=1e-11, atol=1e-13)
@@ -91,15 +91,15 @@ def with_clear_axes(n, D):
 
 
 def test_wide_rows_by_their_singular_vectors(monkeypatch):
-    monkeypatch.setattr(room, "MAX_FULL", 50)
+    monkeypatch.setattr(module, "MAX_FULL", 50)
     rows = with_clear_axes(40, 120)
     agrees_with_pca(principal_axes(rows, 4), rows, 4)
     assert principal_axes(rows).components.shape == (40, 120)
 
 
 def test_large_rows_by_arpack(monkeypatch):
-    monkeypatch.setattr(room, "MAX_FULL", 50)
-    monkeypatch.setattr(sources, "READ_ELEMENTS", 120 * 32)
+    monkeypatch.setattr(module, "MAX_FULL", 50)
+    monkeypatch.setattr(views, "READ_ELEMENTS", 120 * 32)
     rows = with_clear_axes(150, 120)
     agrees_with_pca(principal_axes(rows, 4), rows, 4)
     # The start vector is fixed: the same numbers each time.
@@ -143,7 +143,7 @@ def test_sparse_rows_are_never_unfolded():
 @pytest.mark.parametrize("large", [False, True])
 def test_sparse_and_dense_rows_have_the_same_axes(large, monkeypatch):
     if large:
-        monkeypatch.setattr(room, "MAX_FULL", 10)
+        monkeypatch.setattr(module, "MAX_FULL", 10)
     rows = with_clear_axes(60, 30) * (RNG.uniform(size=(60, 30)) < 0.7)
     dense, sparse = principal_axes(rows, 2), principal_axes(scipy.sparse.csr_matrix(rows), 2)
     np.testing.assert_allclose(sparse.components, dense.components, atol=1e-10)

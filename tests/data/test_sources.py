@@ -60,7 +60,7 @@ def test_contiguous_rows_are_not_copied():
 
 @pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csr_matrix])
 def test_row_blocks_cover_the_rows_in_order(make, monkeypatch):
-    monkeypatch.setattr("isthmus.data.sources.READ_ELEMENTS", 10)
+    monkeypatch.setattr("isthmus.data.rows.READ_ELEMENTS", 10)
     out = np.full((23, 2), np.nan)
     sizes = []
     for where, block in row_blocks(make(ROWS)):

@@ -12,9 +12,8 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus import DenoisingAutoencoder, NoImprovementWarning
-from isthmus.objectives.noise import TrainingRows
 from isthmus.data.rows import ScaledRows
-from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper
+from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper, TrainingRows
 
 D, N_ROWS = 8, 4000
 VARIANCES = np.geomspace(4, 0.05, D)

@@ -10,6 +10,7 @@ from isthmus.networks.alignment import MeanMap, align, onto, over_members, stack
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine
+from isthmus.networks.links import Identity
 from isthmus.networks.pairs import EncoderDecoder, PathAndCorrection
 
 RNG = np.random.default_rng(4)
@@ -88,18 +89,14 @@ def maps():
         weight = RNG.standard_normal((out, into)).astype(np.float32)
         return PathAndCorrection(Affine(weight, RNG.standard_normal(out).astype(np.float32)), None, None)
 
-    class Same:
-        def mean(self, output):
-            return output
-
-    loss = Same()
     frame = Frame(*(np.eye(d, dtype=np.float32),) * 2, np.zeros(d, np.float32))
     return [
         DataMap(
-            EncoderDecoder(affine(d, D), affine(D, d)),
-            frame,
-            *RNG.uniform(1, 2, (2, D)).astype(np.float32),
-            loss,
+            center=RNG.uniform(1, 2, D).astype(np.float32),
+            pair=EncoderDecoder(affine(d, D), affine(D, d)),
+            frame=frame,
+            scale=RNG.uniform(1, 2, D).astype(np.float32),
+            link=Identity(),
         )
         for _ in range(4)
     ]
@@ -109,11 +106,11 @@ def test_a_mean_map_is_the_mean_of_its_members(maps):
     x = ROWS[:6].astype(np.float32)
     coordinates = np.stack([each.encode(ROWS.astype(np.float32)) for each in maps]).astype(np.float64)
     alignment = align(coordinates, ROWS)
-    mean = MeanMap(stacked(maps), alignment, maps[0].center)
+    mean = MeanMap(maps[0].center, stacked(maps), alignment)
     expected = aligned(coordinates[:, :6], alignment)
     np.testing.assert_allclose(mean.encode(x), expected.mean(0), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
-        mean.spread(x - maps[0].center), expected.std(0, ddof=1), rtol=1e-3, atol=1e-4
+        mean.spread_centred(x - maps[0].center), expected.std(0, ddof=1), rtol=1e-3, atol=1e-4
     )
     z = expected.mean(0)
     # Rᵀ undoes R.
@@ -127,7 +124,7 @@ def test_a_mean_map_is_the_mean_of_its_members(maps):
 def test_the_jacobian_of_a_mean_map_is_the_mean_of_the_members(maps):
     x = ROWS[0].astype(np.float32)
     alignment = align(np.stack([np.asarray(each.encode(ROWS), np.float64) for each in maps]), ROWS)
-    mean = MeanMap(stacked(maps), alignment, maps[0].center)
+    mean = MeanMap(maps[0].center, stacked(maps), alignment)
     each = [
         rotation.T @ jax.jacobian(one.encode)(x)
         for rotation, one in zip(alignment.rotations, maps, strict=True)

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 import isthmus
 from isthmus.networks import applying
 from isthmus.networks.applying import map_rows
-from isthmus.networks.frames import canonical_frame
+from isthmus.networks.frames import FrameAverages, canonical_frame
 from isthmus.networks.pairs import EncoderDecoder
 
 A, B = np.random.default_rng(0).uniform(-1, 1, (2, 400))
@@ -150,7 +150,8 @@ def test_canonical_coordinates_do_not_depend_on_the_bottlenecks_basis(model):
 
     turned = Turned(pair.encoder, pair.own_decoder)
     coordinates = [
-        np.asarray(canonical_frame(one, scaled, 1.0).enter(one.encode(scaled))) for one in (pair, turned)
+        np.asarray(canonical_frame(FrameAverages.of(one, scaled), 1.0).enter(one.encode(scaled)))
+        for one in (pair, turned)
     ]
     np.testing.assert_allclose(
         coordinates[1], coordinates[0], rtol=0, atol=1e-3 * np.abs(coordinates[0]).max()

@@ -25,6 +25,7 @@ from isthmus.networks.layers import (
     silu,
     tanh,
 )
+from isthmus.networks.links import Identity
 from isthmus.networks.pairs import Architecture, MirrorShifts, PathAndCorrection, PCAPath
 from isthmus.objectives.losses import LOSSES
 
@@ -330,9 +331,7 @@ def test_a_data_map_takes_raw_rows_to_raw_rows():
     pair = architecture().initialise(np.random.default_rng(0), pca_path())
     unit = np.eye(d, dtype=np.float32)
     center, scale = np.full(D, 3.0, np.float32), np.full(D, 2.0, np.float32)
-    data_map = DataMap(
-        pair, Frame(unit, unit, np.zeros(d, np.float32)), center, scale, LOSSES["squared"]
-    )
+    data_map = DataMap(center, pair, Frame(unit, unit, np.zeros(d, np.float32)), scale, Identity())
     x = DATA.astype(np.float32)
     u = (x - 3.0) / 2.0
     np.testing.assert_allclose(data_map.encode(x), pair.encode(u), atol=1e-6)

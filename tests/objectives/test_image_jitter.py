@@ -11,10 +11,9 @@ import pytest
 import scipy.ndimage
 
 from isthmus.data.moments import column_statistics
-from isthmus.objectives.noise import TrainingRows
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.noise import ImageJitter
+from isthmus.objectives.noise import ImageJitter, TrainingRows
 
 KEY = jax.random.key(0)
 SIGMAS = 5.0

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import isthmus
-from isthmus.objectives.losses import LOSSES, SHARPNESS
+from isthmus.networks.links import SHARPNESS, link_of
+from isthmus.objectives.losses import LOSSES
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.05, 0.95, (7, 5))
@@ -89,7 +90,7 @@ def test_a_loss_takes_any_leading_shape(name):
 @pytest.mark.parametrize("name", ["squared", "absolute", "huber"])
 def test_a_loss_vanishes_exactly_where_the_reconstruction_is_exact(name):
     np.testing.assert_array_equal(np.asarray(LOSSES[name](X, X)), 0.0)
-    np.testing.assert_array_equal(np.asarray(LOSSES[name].mean(OUTPUT)), OUTPUT)
+    np.testing.assert_array_equal(np.asarray(link_of(LOSSES[name])(OUTPUT)), OUTPUT)
 
 
 def test_huber_tends_to_squared_and_to_absolute():
@@ -111,7 +112,7 @@ def test_huber_refuses_a_delta_that_is_not_positive():
 
 def test_cross_entropy_reads_outputs_as_probabilities_that_are_nearly_themselves():
     outputs = np.linspace(0, 1, 11).astype(np.float32)
-    p = np.asarray(isthmus.CrossEntropy().mean(outputs))
+    p = np.asarray(isthmus.CrossEntropy().link(outputs))
     np.testing.assert_allclose(p, soft_clip(outputs.astype(float)), rtol=1e-5)
     # The largest gap is at the ends: log(2)/k. Amid the interval it is of size e⁻ᵏᐟ²/k.
     assert np.abs(p - outputs).max() == pytest.approx(np.log(2) / SHARPNESS, rel=1e-3)
@@ -133,7 +134,7 @@ def test_cross_entropy_is_least_where_the_probability_is_the_datum():
         for x in (0.1, 0.5, 0.8):
             best = grid[int(jnp.argmin(loss(jnp.full_like(grid, x), grid)))]
             # The grid's step is 5e-4, and s has slope at most 1.
-            assert float(loss.mean(best)[0]) == pytest.approx(x, abs=5e-4)
+            assert float(link_of(loss)(best)[0]) == pytest.approx(x, abs=5e-4)
 
 
 @pytest.mark.parametrize("size", [1e0, 1e2, 1e4, 1e10, 1e30])

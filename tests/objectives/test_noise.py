@@ -13,7 +13,6 @@ from sklearn.base import clone
 
 import isthmus
 from isthmus.data.moments import column_statistics
-from isthmus.objectives.noise import TrainingRows
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives.noise import (
@@ -23,6 +22,7 @@ from isthmus.objectives.noise import (
     Masking,
     Neighbours,
     SaltAndPepper,
+    TrainingRows,
     bind,
 )
 from isthmus.objectives.reconstruction import Reconstruction
@@ -302,8 +302,9 @@ def test_several_draws_are_the_average_of_each():
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 @pytest.mark.parametrize("noise", ALL[:-1], ids=lambda noise: type(noise).__name__)
 def test_denoisers_go_on_where_they_were_and_survive_copying(noise):
-    options = {"widths": (8,), "batch_size": 32, "max_epochs": 10, "random_state": 0}
+    options = {"widths": (8,), "batch_size": 32, "max_epochs": 40, "random_state": 0}
     model = isthmus.DenoisingAutoencoder(2, noise=noise, warm_start=True, **options).fit(TABLE)
+    assert model.best_epoch_ > 0
     Z, loss = model.transform(TABLE), model.validation_loss_
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(TABLE), Z)
     np.testing.assert_array_equal(clone(model).fit(TABLE).transform(TABLE), Z)

@@ -10,10 +10,11 @@ from isthmus.data.rows import JoinedRows, ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.networks.layers import Affine
-from isthmus.training import loop as training
-from isthmus.training import members
-from isthmus.training.loop import DivergenceError, Job, train_job
+from isthmus.training import loop, members
+from isthmus.training._groups import StackedNetworks
+from isthmus.training.loop import train
 from isthmus.training.members import train_members
+from isthmus.training.problem import Training
 from isthmus.training.solvers import ADAM, Solver, constant
 
 N, D = 60, 3
@@ -36,7 +37,7 @@ def distance(network, batch, key):
     return 0.5 * jnp.sum(jnp.square(batch - network.weight[0]), axis=1)
 
 
-def job(seed, rows=ROWS, **changes):
+def training(seed, rows=ROWS, **changes):
     """A training whose weights, batches, noise and rows all follow from ``seed``."""
     rng = np.random.default_rng(seed)
     train_rows, held_out = np.split(rng.permutation(N), [45])
@@ -53,7 +54,12 @@ def job(seed, rows=ROWS, **changes):
         "held_out": rows[np.sort(held_out)],
         "held_out_objective": still,
     }
-    return Job(**(options | changes))
+    return Training(**(options | changes))
+
+
+def train_alone(training):
+    (result,) = train([training])
+    return result
 
 
 def assert_same(together, alone):
@@ -67,16 +73,16 @@ def assert_same(together, alone):
 
 @pytest.mark.parametrize("chunk", [None, 1, 2, 3, 5])
 def test_chunks_of_any_size_give_what_each_gives_alone(chunk):
-    together = train_members([job(seed) for seed in range(5)], chunk)
+    together = train_members([training(seed) for seed in range(5)], chunk)
     for seed, result in enumerate(together):
-        assert_same(result, train_job(job(seed)))
+        assert_same(result, train_alone(training(seed)))
     assert len({result.network.weight.tobytes() for result in together}) == 5
 
 
 def test_without_held_out_rows_every_member_ends_at_the_last_epoch():
-    for seed, result in enumerate(train_members([job(seed, held_out=None) for seed in range(3)])):
+    for seed, result in enumerate(train_members([training(seed, held_out=None) for seed in range(3)])):
         assert result.best_epoch == 12
-        assert_same(result, train_job(job(seed, held_out=None)))
+        assert_same(result, train_alone(training(seed, held_out=None)))
 
 
 def test_members_that_stop_early_stay_as_they_are():
@@ -94,13 +100,14 @@ def test_members_that_stop_early_stay_as_they_are():
         "patience": 4,
     }
 
-    def jobs():
+    def trainings():
         return [
-            job(0, held_out=np.tile(np.float32(target * share), (20, 1)), **options) for share in shares
+            training(0, held_out=np.tile(np.float32(target * share), (20, 1)), **options)
+            for share in shares
         ]
 
-    results = train_members(jobs())
-    for share, result, alone in zip(shares, results, map(train_job, jobs()), strict=True):
+    results = train_members(trainings())
+    for share, result, alone in zip(shares, results, map(train_alone, trainings()), strict=True):
         # w = x̄(1 − 0.95ᵗ) is nearest to the held-out point where 0.95ᵗ = 1 − share.
         assert result.best_epoch == pytest.approx(np.log(1 - share) / np.log(0.95), abs=1)
         assert result.stopped == "no improvement"
@@ -110,17 +117,17 @@ def test_members_that_stop_early_stay_as_they_are():
 
 def test_a_member_that_diverges_does_not_disturb_the_others():
     # A held-out row is NaN for one member only: its epochs cannot be judged.
-    def jobs():
+    def trainings():
         broken = np.full((15, D), np.nan, np.float32)
-        return [job(0), job(1, held_out=broken), job(2)]
+        return [training(0), training(1, held_out=broken), training(2)]
 
-    results = train_members(jobs())
+    results = train_members(trainings())
     assert [result.stopped for result in results] == ["max_epochs", "diverged", "max_epochs"]
     for index in (0, 2):
-        assert_same(results[index], train_job(jobs()[index]))
-    with pytest.raises(DivergenceError) as caught:
-        train_job(jobs()[1])
-    np.testing.assert_array_equal(results[1].network.weight, caught.value.result.network.weight)
+        assert_same(results[index], train_alone(trainings()[index]))
+    alone = train_alone(trainings()[1])
+    assert alone.stopped == "diverged"
+    np.testing.assert_array_equal(results[1].network.weight, alone.network.weight)
 
 
 def test_drawn_rows_are_drawn_for_each_member():
@@ -128,7 +135,7 @@ def test_drawn_rows_are_drawn_for_each_member():
     draws = [np.sort(np.random.default_rng(seed).choice(N, N)) for seed in range(3)]
     results = train_members(
         [
-            job(
+            training(
                 0,
                 objective=distance,
                 network=Affine(np.zeros((1, D), np.float32), None),
@@ -148,79 +155,83 @@ def test_drawn_rows_are_drawn_for_each_member():
 
 def test_ctrl_c_leaves_the_members_so_far(monkeypatch):
     """Two calls make a training: the fourth is the second one of the second chunk."""
-    monkeypatch.setattr(training, "SECONDS_PER_CALL", 1e9)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 1e9)
     calls = []
-    run = members.Together.run
+    program = StackedNetworks.program
 
-    def interrupted(crew, *arguments):
-        calls.append(crew)
+    def interrupted(*arguments):
+        calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return run(crew, *arguments)
+        return program(*arguments)
 
-    monkeypatch.setattr(members.Together, "run", interrupted)
+    monkeypatch.setattr(StackedNetworks, "program", staticmethod(interrupted))
     with pytest.warns(UserWarning, match="interrupted after 1 of 12 epochs"):
-        results = train_members([job(seed) for seed in range(6)], chunk=2)
+        results = train_members([training(seed) for seed in range(6)], chunk=2)
     assert [result.stopped for result in results] == ["max_epochs"] * 2 + ["interrupted"] * 2
     for seed in range(2):
-        assert_same(results[seed], train_job(job(seed)))
+        assert_same(results[seed], train_alone(training(seed)))
     assert results[2].history["epoch"].tolist() == [0, 1]
 
 
 def counting_runs(monkeypatch):
     sizes = []
-    run = members.run
-    monkeypatch.setattr(members, "run", lambda crew: sizes.append(len(crew.jobs)) or run(crew))
+    monkeypatch.setattr(
+        members, "train", lambda part, size: sizes.append(len(part)) or train(part, size)
+    )
     return sizes
 
 
-def test_views_of_the_same_rows_are_trained_together(monkeypatch):
+@pytest.mark.parametrize("own_scaling", [False, True])
+def test_views_of_the_same_rows_are_trained_together(monkeypatch, own_scaling):
     sizes = counting_runs(monkeypatch)
 
-    def view():
-        scaling = Scaling(np.zeros(D), np.full(D, 2.0))
+    def view(seed):
+        scaling = Scaling(np.zeros(D), np.full(D, 2.0 + own_scaling * seed))
         return JoinedRows(ScaledRows(ROWS, scaling), np.ones((N, 0), np.float32))
 
-    results = train_members([job(seed, rows=view()) for seed in range(3)])
+    results = train_members([training(seed, rows=view(seed)) for seed in range(3)])
     assert sizes == [3]
     for seed, result in enumerate(results):
-        assert_same(result, train_job(job(seed, rows=view())))
+        assert_same(result, train_alone(training(seed, rows=view(seed))))
 
 
-def test_jobs_of_other_shapes_or_rows_are_trained_apart(monkeypatch):
+def test_trainings_of_other_shapes_are_trained_apart(monkeypatch):
     sizes = counting_runs(monkeypatch)
 
     def wider(seed):
-        return job(seed, network=Affine(np.eye(D, dtype=np.float32)[: seed + 1], None))
+        return training(seed, network=Affine(np.eye(D, dtype=np.float32)[: seed + 1], None))
 
     makers = [
-        job,
-        job,
+        training,
+        training,
         wider,
-        lambda seed: job(seed, rows=ROWS * 2),
-        lambda seed: job(seed, max_epochs=3),
+        lambda seed: training(seed, rows=np.hstack([ROWS, ROWS]), network=Affine(np.eye(6)[:2], None)),
+        lambda seed: training(seed, max_epochs=3),
     ]
     results = train_members([make(seed) for seed, make in enumerate(makers)])
     assert sizes == [2, 1, 1, 1]
     for seed, (make, result) in enumerate(zip(makers, results, strict=True)):
-        assert_same(result, train_job(make(seed)))
+        assert_same(result, train_alone(make(seed)))
 
 
 def test_rows_of_more_than_one_block_are_trained_alone(monkeypatch):
     sizes = counting_runs(monkeypatch)
 
     def in_blocks(seed):
-        return job(seed, source=ArraySource(ROWS, np.arange(N), block_bytes=20 * D * 4))
+        return training(seed, source=ArraySource(ROWS, np.arange(N), block_bytes=20 * D * 4))
 
     results = train_members([in_blocks(seed) for seed in range(2)])
     assert sizes == [1, 1]
     for seed, result in enumerate(results):
-        assert_same(result, train_job(in_blocks(seed)))
+        assert_same(result, train_alone(in_blocks(seed)))
 
 
 def test_chunks_keep_weights_and_activations_within_their_bytes():
     # 2 × 3 weights six times, 2 activations twice for each of 10 rows; 4 bytes each.
     per_member = 4 * (6 * 6 + 2 * 10 * 2)
-    assert members._chunk_size(job(0)) == min(members.MOST_TOGETHER, members.CHUNK_BYTES // per_member)
-    large = job(0, network=Affine(np.zeros((2000, 1500), np.float32), None))
+    assert members._chunk_size(training(0)) == min(
+        members.MOST_SIDE_BY_SIDE, members.CHUNK_BYTES // per_member
+    )
+    large = training(0, network=Affine(np.zeros((2000, 1500), np.float32), None))
     assert members._chunk_size(large) == 1

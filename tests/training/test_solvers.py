@@ -16,6 +16,7 @@ from isthmus.laboratories.double_descent.networks import Padded
 from isthmus.networks.layers import DECAYS, Layer, decaying, gaussian_chain, tanh, trainable
 from isthmus.networks.pairs import Architecture, PCAPath
 from isthmus.training.loop import train
+from isthmus.training.problem import Training
 from isthmus.training.solvers import (
     ADAM,
     GRADIENT_DESCENT,
@@ -164,16 +165,17 @@ def test_decay_does_not_draw_the_means_of_a_mixture_to_zero(name):
         return drawn + 0.0 * batch[:, 0]
 
     solver = decaying_solvers(0.5)[name]
-    trained = train(
-        loss,
-        start,
-        ArraySource(ROWS.astype(np.float32), np.arange(20)),
+    training = Training(
+        objective=loss,
+        network=start,
+        source=ArraySource(ROWS.astype(np.float32), np.arange(20)),
         solver=solver,
         learning_rate=0.1 * solver.peak if name == "adam" else solver.peak,
         batch_size=20,
         max_epochs=5,
         rng=np.random.default_rng(0),
-    ).network
+    )
+    trained = train([training])[0].network
     for before, after in zip(*map(jax.tree.leaves, (start.prior, trained.prior)), strict=True):
         np.testing.assert_array_equal(before, after)
     moved = trained.encoder.correction.layers[0].weight - start.encoder.correction.layers[0].weight

@@ -11,8 +11,9 @@ import pytest
 
 from isthmus.data.sources import ArraySource, batch_orders
 from isthmus.networks.layers import Affine, Layer, tanh
-from isthmus.training import loop as training
-from isthmus.training.loop import DivergenceError, HeldOut, train
+from isthmus.training import loop, problem
+from isthmus.training.loop import train
+from isthmus.training.problem import DivergenceError, HeldOut, Training, least_margin
 from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
 
 N, D = 37, 3
@@ -47,13 +48,16 @@ def fit(objective=tied, rows=ROWS, network=None, seed=0, **changes):
         "batch_size": 10,
         "max_epochs": 6,
     }
-    return train(
-        objective,
-        Affine(START, None) if network is None else network,
-        rows if isinstance(rows, ArraySource) else ArraySource(rows, np.arange(len(rows))),
+    training = Training(
+        objective=objective,
+        network=Affine(START, None) if network is None else network,
+        source=rows if isinstance(rows, ArraySource) else ArraySource(rows, np.arange(len(rows))),
         rng=np.random.default_rng(seed),
         **(options | changes),
     )
+    (result,) = train([training])
+    result.raise_if_diverged(training.learning_rate)
+    return result
 
 
 def seed_of_run(seed=0):
@@ -129,7 +133,7 @@ def test_weight_decay_of_adam_shrinks_layers_and_leaves_an_affine_map_alone():
 
 def test_no_step_has_the_draws_of_a_chunk_of_held_out_rows(monkeypatch):
     """Losses are the draws themselves, a number for each step and for each chunk."""
-    monkeypatch.setattr(training, "HELD_OUT_CHUNK", 4)
+    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 4)
     seen = []
 
     def drawn(of_what):
@@ -162,7 +166,7 @@ def test_noise_is_fresh_at_every_step_and_the_same_for_the_same_seed():
 def test_the_result_does_not_depend_on_how_much_one_call_does(monkeypatch, seconds):
     held_out = ROWS[::-1].copy()
     whole = fit(noisy, max_epochs=40, held_out=held_out, held_out_objective=tied)
-    monkeypatch.setattr(training, "SECONDS_PER_CALL", seconds)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", seconds)
     result = fit(noisy, max_epochs=40, held_out=held_out, held_out_objective=tied)
     np.testing.assert_array_equal(result.network.weight, whole.network.weight)
     for name in ("epoch", "train_loss", "validation_loss", "learning_rate"):
@@ -204,7 +208,7 @@ def test_held_out_losses_are_those_of_the_network_of_that_epoch():
 def test_held_out_rows_in_several_chunks_give_the_same_losses(monkeypatch):
     held_out = RNG.standard_normal((23, D)).astype(np.float32)
     whole = fit(held_out=held_out)
-    monkeypatch.setattr(training, "HELD_OUT_CHUNK", 5)
+    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 5)
     chunks = HeldOut.from_rows(held_out)
     assert chunks.rows.shape == (5, 5, D)
     assert float(chunks.valid.sum()) == 23
@@ -271,14 +275,14 @@ def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
     assert losses[best] < losses[0]
     w = target * (1 - 0.95**best)
     advance = 0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1))
-    assert bool(margin_of(advance) > training.least_margin(30)) is wins
+    assert bool(margin_of(advance) > least_margin(30)) is wins
     assert result.best_epoch == (best if wins else 0)
 
 
 def test_the_margin_is_students():
     # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
-    assert training.least_margin(16) == pytest.approx(2.602, abs=1e-3)
-    assert training.least_margin(10**6) == pytest.approx(2.326, abs=1e-3)
+    assert least_margin(16) == pytest.approx(2.602, abs=1e-3)
+    assert least_margin(10**6) == pytest.approx(2.326, abs=1e-3)
 
 
 def test_one_held_out_row_is_no_evidence():
