@@ -2,8 +2,8 @@
 
 Networks with hidden layers of 512 and 256 units are trained on four fifths of the images, pruned on the
 same rows, and judged on the fifth that neither training nor pruning saw. Time should shrink in
-proportion. The map has ten coordinates. JoinedRows it: small maps of about the pruned one's size, trained
-alone and taught by the large one.
+proportion. The map has ten coordinates. For comparison: small maps of about the pruned one's size,
+trained alone and taught by the large one.
 """
 
 from __future__ import annotations

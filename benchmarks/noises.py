@@ -20,10 +20,9 @@ from sklearn.model_selection import train_test_split
 
 from isthmus import Autoencoder, DenoisingAutoencoder
 from isthmus.data.moments import column_statistics
-from isthmus.objectives.noise import TrainingRows
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Neighbours, bind
+from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Neighbours, TrainingRows, bind
 
 NOISES: dict[str, Any] = {
     "Neighbours(10)": Neighbours(10),

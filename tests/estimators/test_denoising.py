@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 import isthmus
 from isthmus import DenoisingAutoencoder, NoImprovementWarning
 from isthmus.data.rows import ScaledRows
-from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper, TrainingRows
+from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper, TrainingRows, bind
 
 D, N_ROWS = 8, 4000
 VARIANCES = np.geomspace(4, 0.05, D)
@@ -230,7 +230,7 @@ def test_digits_are_restored_better_than_by_pca():
 
 def test_where_shrinking_wins_nothing_the_model_stays_pca():
     X = np.random.default_rng(0).standard_normal((200, 6))
-    with pytest.warns(NoImprovementWarning, match="the model is PCA"):
+    with pytest.warns(NoImprovementWarning, match="the fitted model is PCA"):
         model = DenoisingAutoencoder(
             2, noise=Gaussian(1e-3), widths=(16,), max_epochs=20, random_state=0
         ).fit(X)
@@ -255,10 +255,11 @@ def test_going_on_with_few_rows_leaves_the_noise_as_it_was(noise, tmp_path):
     """One row has no spread, mean or range of its own to measure the noise in."""
     model = fit(ROWS, 2, noise, max_epochs=2)
     isthmus.save(model, tmp_path / "map.isthmus")
-    before, _ = isthmus.noise.bind(noise, TrainingRows(ScaledRows(ROWS, model.scaling_), np.arange(2)))
+    rows = TrainingRows(ScaledRows(ROWS, model.scaling_), np.arange(2), fitted_columns=model.columns_)
+    before, _ = bind(noise, rows)
     for going_on in (model, isthmus.load(tmp_path / "map.isthmus")):
         going_on.partial_fit(ROWS[:1])
-        after, _ = isthmus.noise.bind(
+        after, _ = bind(
             noise,
             TrainingRows(
                 ScaledRows(ROWS[:1], model.scaling_), np.arange(1), fitted_columns=going_on.columns_

@@ -21,6 +21,7 @@ from isthmus.estimators.plan import split_rows
 from isthmus.networks.layers import FeedForward, Layer, gaussian_chain, identity, single, tanh
 from isthmus.objectives.prediction import LABEL_LOSSES, Prediction
 from isthmus.training.loop import train
+from isthmus.training.problem import Training
 from isthmus.training.solvers import GRADIENT_DESCENT
 
 KEY = jax.random.key(0)
@@ -93,16 +94,17 @@ def test_losses_and_gradients_are_those_on_paper(loss):
 
 @pytest.mark.parametrize("loss", PAPER)
 def test_a_step_of_gradient_descent_is_the_one_on_paper(loss):
-    result = train(
-        Prediction(LABEL_LOSSES[loss], n_features=2, n_targets=1),
-        paper_network(),
-        ArraySource(np.hstack([X_PAPER, LABELS_PAPER]).astype(np.float32), np.arange(2)),
+    training = Training(
+        objective=Prediction(LABEL_LOSSES[loss], n_features=2, n_targets=1),
+        network=paper_network(),
+        source=ArraySource(np.hstack([X_PAPER, LABELS_PAPER]).astype(np.float32), np.arange(2)),
         solver=GRADIENT_DESCENT,
         learning_rate=0.25,
         batch_size=2,
         max_epochs=1,
         rng=np.random.default_rng(0),
     )
+    (result,) = train([training])
     for name, start in named(paper_network()).items():
         moved = np.asarray(start) - 0.25 * PAPER[loss][name]
         np.testing.assert_allclose(named(result.network)[name], moved, rtol=1e-5, atol=1e-7)
@@ -150,7 +152,7 @@ def test_gradients_of_three_classes_are_finite_differences(loss):
 def test_two_classes_are_many_with_outputs_minus_f_and_f():
     f = np.linspace(-20, 20, 9, dtype=np.float32)[:, None]
     for loss in LABEL_LOSSES.values():
-        np.testing.assert_allclose(loss.mean(f)[:, 1], 1 / (1 + np.exp(-2.0 * f[:, 0])), rtol=1e-6)
+        np.testing.assert_allclose(loss.link(f)[:, 1], 1 / (1 + np.exp(-2.0 * f[:, 0])), rtol=1e-6)
         for label in (0.0, 1.0):
             x = np.full_like(f, label)
             np.testing.assert_array_equal(loss(x, f), loss(x, np.hstack([-f, f])))
@@ -288,7 +290,7 @@ def test_a_constant_is_left_where_the_network_explains_the_variance():
 def test_what_cannot_be_predicted_is_said():
     rng = np.random.default_rng(1)
     X, y = rng.standard_normal((40, 30)), rng.standard_normal(40)
-    with pytest.warns(isthmus.NoImprovementWarning, match="nothing over a constant prediction"):
+    with pytest.warns(isthmus.NoImprovementWarning, match="No epoch beat a constant prediction"):
         model = FeedForwardRegressor(random_state=0, learning_rate=0.05).fit(X, y)
     assert model.best_epoch_ == 0
     np.testing.assert_allclose(model.predict(X), y.mean(), rtol=1e-6)

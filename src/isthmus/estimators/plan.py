@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Self
@@ -223,13 +224,24 @@ def as_loss(loss: Any, known: Mapping[str, Loss] = LOSSES) -> Loss:
     if isinstance(loss, str):
         check_choice("loss", loss, known)
         return known[loss]
-    if isinstance(loss, type) or not callable(loss):
+    if isinstance(loss, type) or not callable(loss) or not _takes_two(loss):
         raise TypeError(
             f"loss={loss!r}: expected one of {', '.join(map(repr, known))}, or an object such as "
             "isthmus.Huber(delta=0.5)"
         )
     checked: Loss = loss
     return checked
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function may be called with rows and outputs, as far as Python knows."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # a compiled function without a signature
+        return True
+    return True
 
 
 def interval_of(loss: Loss) -> tuple[float, float] | None:

@@ -158,8 +158,11 @@ class StackedNetworks:
 
     def states(self) -> list[State]:
         state = jax.device_get(eqx.tree_at(lambda s: (s.weights, s.optimiser), self.state, (None, None)))
-        leaves, structure = jax.tree.flatten(state)
-        return [jax.tree.unflatten(structure, own) for own in zip(*leaves, strict=True)]
+        # With the ellipsis a number stays an array.
+        return [
+            jax.tree.map(lambda leaf, member=member: leaf[member, ...], state)
+            for member in range(len(self.trainings))
+        ]
 
 
 def array_source(training: Training) -> ArraySource:
