@@ -11,7 +11,7 @@ from scipy import stats
 import isthmus
 from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.losses import SHARPNESS
+from isthmus.networks.links import SHARPNESS
 from isthmus.variational import likelihoods
 from isthmus.variational.likelihoods import (
     MOST_DISPERSION,

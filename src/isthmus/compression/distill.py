@@ -26,7 +26,7 @@ from isthmus.compression.prune import ROWS_LOOKED_AT, continued
 from isthmus.compression.units import Prunable, hidden_widths, n_parameters
 from isthmus.data.checks import check_rows
 from isthmus.data.moments import principal_axes
-from isthmus.data.rows import JoinedRows, ScaledRows, View, dense
+from isthmus.data.rows import ChosenRows, JoinedRows, ScaledRows, View, dense
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
@@ -225,7 +225,8 @@ class _Start:
         some = slice(None, None, -(-len(Z) // ROWS_OF_REGRESSION))
         slopes, at_mean = _regression(inner[some], x_hat[some])
         if frame is None and pair.encoder.path is not None:
-            path = pair.encoder.path
+            # The axes of all rows, of which the teacher is free to have seen every one.
+            path = PCAPath.of(principal_axes(rows, Z.shape[1])).encoder()
             turn, offset = _regression(rows[some] @ np.asarray(path.weight).T - path.shift, inner[some])
             encoder = Affine(single(turn.T @ path.weight), single(turn.T @ path.shift - offset))
             pair = eqx.tree_at(
@@ -293,7 +294,9 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
     result.raise_if_diverged(taught.training.learning_rate)
     own_task = replace(taught.task, fitted=in_the_frame_of_the_teacher, baseline=None, on_all_rows=None)
     adopt(student, replace(taught, task=own_task), result)
-    own, pca = single(rows[unseen]), PCAPath.of(principal_axes(rows, student.n_components_)).pair()
+    train_rows = np.setdiff1d(np.arange(rows.shape[0]), unseen)
+    axes = principal_axes(ChosenRows(rows, train_rows), student.n_components_)
+    own, pca = single(rows[unseen]), PCAPath.of(axes).pair()
     student.validation_loss_, student.pca_validation_loss_ = (
         float(np.mean(task.judge(pair, own, jax.random.key(0)))) for pair in (result.network, pca)
     )
