@@ -14,19 +14,22 @@ from isthmus.cli._io import MOST_CLASSES, labelled_rows
 
 
 class Laboratory(NamedTuple):
-    """Where a laboratory is: its module and its picture's, in ``isthmus.experiments``."""
+    """A folder of ``isthmus.laboratories``, with its ``run`` and its ``picture``.
 
-    module: str
-    picture: str
+    ``targets`` says whether it predicts a column of the data.
+    """
+
+    folder: str
     targets: bool
+    module: str = "run"
 
 
 LABORATORIES = {
-    "double-descent": Laboratory("descents", "double_descent", targets=True),
-    "averaging": Laboratory("averaging", "averaging", targets=True),
-    "capacity": Laboratory("capacity", "capacity", targets=True),
-    "distill": Laboratory("distilling", "distilling", targets=False),
-    "one-number": Laboratory("one_number", "one_number", targets=False),
+    "double-descent": Laboratory("double_descent", targets=True, module="verdict"),
+    "averaging": Laboratory("averaging", targets=True),
+    "capacity": Laboratory("capacity", targets=True),
+    "distill": Laboratory("distilling", targets=False),
+    "one-number": Laboratory("one_number", targets=False),
 }
 
 
@@ -86,9 +89,9 @@ def lab(
     rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
     output = output or Path(f"isthmus-{name}.png")
-    run = import_module(f"isthmus.experiments.{laboratory.module}").run
-    report = run(*rows, **named, random_state=seed)
-    picture = import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture(report)
+    where = f"isthmus.laboratories.{laboratory.folder}"
+    report = import_module(f"{where}.{laboratory.module}").run(*rows, **named, random_state=seed)
+    picture = import_module(f"{where}.picture").picture(report)
     records = output.with_suffix(".csv")
     _write(picture, output, report.records, records)
     click.echo(report.verdict)

@@ -176,10 +176,10 @@ class Ensemble(BaseMap):
 
         Of classifiers, the class whose probability is the largest on average.
         """
+        check_is_fitted(self)
         if _classifies(self):
             labels: np.ndarray = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
             return labels
-        check_is_fitted(self)
         targets = self._mean_prediction(X, self.members_[0].target_scaling_.center)
         return np.asarray(targets.reshape(len(targets), *self.members_[0].target_shape_))
 
