@@ -276,7 +276,7 @@ VALUES = [
          "text: column 'a', row 0 is '1,5'", lambda d: d.file("data.csv", "a;b\n1,5;2\n2,5;3\n"),
          "row 0 is '1,5'.*need a decimal point, not a comma"),
     data("dates", pd.DataFrame({"a": [1.0, 2.0], "day": pd.date_range("2020", periods=2)}), TypeError,
-         "dates or durations, not numbers: column 'day', row 0.*days since a start",
+         "dates or durations, not numbers: column 'day'.*days since a start",
          lambda d: d.parquet(a=[1, 2], day=[DAY, DAY]), "column 'day' holds dates .*--drop day"),
     array("durations", np.zeros((4, 2), "timedelta64[s]"), TypeError,
           "dates or durations.*turn them into numbers", "durations.*divide by a unit"),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.quality.measures import quality as quality
     from isthmus.diagnostics.reliability import reliability as reliability
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.estimators.base import reconstruction_error as reconstruction_error
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.denoising import denoise as denoise
     from isthmus.estimators.denoising import score_function as score_function
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
-    from isthmus.networks.applying import reconstruction_error as reconstruction_error
     from isthmus.objectives.losses import Absolute as Absolute
     from isthmus.objectives.losses import CrossEntropy as CrossEntropy
     from isthmus.objectives.losses import Huber as Huber
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from isthmus.variational.inference import sample_prior as sample_prior
 
 _NAMES = {
-    "networks.applying": ("reconstruction_error",),
+    "estimators.base": ("reconstruction_error",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
     "diagnostics.geodesics": ("geodesic",),

@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from isthmus.comparison.judging import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
-from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.checks import check_integer, check_real, check_table, check_targets
 from isthmus.data.rows import dense
 
 
@@ -159,7 +159,7 @@ def _of_data(
 
 def _target(y: Any, n: int) -> Target:
     """Checked targets: numbers as they are, classes numbered."""
-    values = np.asarray(y)
+    values = check_targets(y)
     if values.shape != (n,):
         raise ValueError(
             f"y has shape {values.shape} for {n} rows: expected one target for each row of X, ({n},)"

@@ -29,13 +29,12 @@ from isthmus.data.moments import principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, ScaledRows, View, dense
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, reconstruction_error
 from isthmus.estimators.ensemble import Ensemble, ensemble_of
 from isthmus.estimators.fitting import Prepared, adopt, prepare
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.plan import as_loss, layer_widths
 from isthmus.estimators.predictor import FeedForwardPredictor
-from isthmus.networks.applying import reconstruction_error
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single

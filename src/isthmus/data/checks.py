@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from numbers import Integral, Number, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import narwhals
 import numpy as np
+import pyarrow as pa
 import scipy.sparse
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
+from narwhals.exceptions import DuplicateError
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import (
@@ -21,7 +26,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from isthmus.data.rows import row_blocks
+from isthmus.data.rows import dense, row_blocks
+
+if TYPE_CHECKING:
+    from isthmus.data.rows import Block
 
 NUMERIC = [
     np.float64, np.float32, np.float16, np.bool_,
@@ -45,6 +53,10 @@ ADVICE = {
 }
 """What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
+CONVERSION = {"accept_sparse": "csr", "dtype": NUMERIC, "ensure_all_finite": False}
+"""How scikit-learn makes rows of a table."""
+
+DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
 
 
@@ -70,14 +82,8 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any
     rows = _explained(
         X,
         "X",
-        lambda: validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=NUMERIC,
-            ensure_all_finite=False,
-            ensure_min_samples=min_rows,
+        lambda table: validate_data(
+            estimator, table, reset=reset, ensure_min_samples=min_rows, **CONVERSION
         ),
     )
     allow_nan = get_tags(estimator).input_tags.allow_nan
@@ -90,10 +96,69 @@ def check_table(X: Any) -> Any:
     return check_rows(BaseEstimator(), X, reset=True)
 
 
+def check_dense(X: Any) -> Float[np.ndarray, "n D"]:
+    """The same as an ordinary array in float64, for what looks at small data as a whole."""
+    return dense(check_table(X)).astype(np.float64)
+
+
+def as_numbers(X: Any, what: str = "X") -> Block:
+    """Rows (n, D) of any kind as a numeric array or CSR matrix; missing and infinite ones are kept."""
+    numbers: Block = _explained(X, what, lambda table: check_array(table, **CONVERSION))
+    return numbers
+
+
+def check_targets(y: Any) -> Shaped[np.ndarray, "n ..."]:
+    """Targets as an array of labels or numbers, none of them masked; NaN where pandas has NA."""
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
+    if (masked := _masked_in(y)) is not None:
+        raise ValueError(
+            f"y has {masked}, and NumPy would take what is below the mask. Drop these rows, because "
+            "there is nothing to predict in them"
+        )
+    return np.asarray(_without_missing_objects(y))
+
+
+def check_target_numbers(y: Any) -> Float[np.ndarray, "n ..."]:
+    """Targets (n,) or (n, k) that are numbers, finite and within single precision."""
+    targets = check_targets(y)
+    if (dates := _date_in(targets)) is not None:
+        raise TypeError(f"y holds {dates}. {DATES_ADVICE}")
+    numbers = np.asarray(check_array(targets, ensure_2d=False, dtype=np.float64, input_name="y"))
+    if np.abs(numbers).max(initial=0.0) > LARGEST:
+        raise ValueError(
+            f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
+        )
+    return numbers
+
+
+@contextlib.contextmanager
+def unchanged(model: object) -> Iterator[None]:
+    """Put all attributes back at the end."""
+    before = dict(vars(model))
+    try:
+        yield
+    finally:
+        vars(model).clear()
+        vars(model).update(before)
+
+
+@contextlib.contextmanager
+def unchanged_on_error(model: object) -> Iterator[None]:
+    """Put all attributes back where a fit is refused, or interrupted: the last fit stays usable."""
+    before = dict(vars(model))
+    try:
+        yield
+    except BaseException:
+        vars(model).clear()
+        vars(model).update(before)
+        raise
+
+
 def check_coordinates(Z: Any, n_components: int) -> Float[np.ndarray, "n d"]:
     """Coordinates (n, d), numeric and finite."""
     coordinates: np.ndarray = _explained(
-        Z, "Z", lambda: check_array(Z, dtype=NUMERIC, ensure_all_finite=False)
+        Z, "Z", lambda table: check_array(table, dtype=NUMERIC, ensure_all_finite=False)
     )
     if coordinates.shape[1] != n_components:
         raise ValueError(
@@ -139,7 +204,8 @@ def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
     One for all, or one per column, is spread out.
     """
     try:
-        spread = np.broadcast_to(np.asarray(errors, dtype=np.float64), rows.shape)
+        given = _explained(errors, "x_error", lambda table: np.asarray(table, dtype=np.float64))
+        spread = np.broadcast_to(given, rows.shape)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"x_error: expected standard deviations of the shape of X, {rows.shape}, of a row, or one "
@@ -192,18 +258,17 @@ def _all_in_range(values: np.ndarray) -> bool:
     return True
 
 
-def _explained(X: Any, what: str, convert: Callable[[], Any]) -> Any:
+def _explained(X: Any, what: str, convert: Callable[[Any], Any]) -> Any:
     """What ``convert`` makes of X, or its error with the value at fault and what to do about it."""
     if (text := _not_rows(X, what)) is not None:
         raise TypeError(text)
-    if np.ma.is_masked(X):
+    if (masked := _masked_in(X)) is not None:
         raise ValueError(
-            f"{what} has {np.count_nonzero(np.ma.getmask(X))} masked entries, and NumPy would take the "
-            "numbers below the mask. Drop these rows, or fill them: X.filled(numpy.nan) for "
-            "sklearn.impute.SimpleImputer"
+            f"{what} has {masked}, and NumPy would take the numbers below the mask. Drop these rows, or "
+            "fill them: numpy.ma.filled(rows, numpy.nan) for sklearn.impute.SimpleImputer"
         )
     try:
-        return convert()
+        return convert(_without_missing_objects(X))
     except (ValueError, TypeError, OverflowError) as error:
         text = _with_advice(X, what, str(error)) or _first_not_a_number(X, what, error)
         if text is None:
@@ -221,13 +286,115 @@ def _not_rows(X: Any, what: str) -> str | None:
             f"{what} is {came}: pass rows of numbers, shape (n, D), as an array, a data frame or lists; "
             "read a file first, for example with numpy.load or pandas.read_csv"
         )
-    sample = X[:1] if hasattr(X, "columns") else X if hasattr(X, "dtype") else ()
-    dtype = getattr(sample, "dtype", None) or np.asarray(sample).dtype
+    frame = _frame(X)
+    if isinstance(frame, narwhals.LazyFrame):
+        return (
+            f"{what} is a query that was not run ({type(X).__name__}): pass its result, "
+            f"{what}.collect() or {what}.compute()"
+        )
+    if isinstance(frame, narwhals.DataFrame):
+        dates = _dates_in_frame(frame, what)
+        return None if dates is None else f"{dates}. {DATES_ADVICE}"
+    dtype = getattr(X, "dtype", None)
     if getattr(dtype, "names", None):
         return f"{what} holds records ({dtype}): stack their fields as the columns of a plain array"
-    if getattr(dtype, "kind", "") in ("m", "M"):
-        return f"{what} holds dates or durations ({dtype}), not numbers. {DATES_ADVICE}"
+    dates = _date_in(X)
+    return None if dates is None else f"{what} holds {dates}. {DATES_ADVICE}"
+
+
+def _frame(X: Any) -> Any:
+    """X as a frame of narwhals, if it is a frame of any library."""
+    if not isinstance(X, pa.Table) and hasattr(X, "__arrow_c_stream__") and not hasattr(X, "columns"):
+        return X
+    return narwhals.from_native(X, pass_through=True)
+
+
+def _dates_in_frame(frame: narwhals.DataFrame[Any], what: str) -> str | None:
+    try:
+        schema = frame.collect_schema()
+    except DuplicateError:  # said where names are checked
+        return None
+    for name, dtype in schema.items():
+        if dtype.is_temporal():
+            return f"{what} holds dates or durations, not numbers: column {name!r} has the type {dtype}"
+        dates = _date_in(frame[name].to_numpy()) if dtype == narwhals.Object else None
+        if dates is not None:
+            return f"{what} holds {dates}: column {name!r}"
     return None
+
+
+def _date_in(X: Any) -> str | None:
+    """What dates or durations an array or a list has, which NumPy would count from 1970 on."""
+    dtype = getattr(X, "dtype", None)
+    if getattr(dtype, "kind", "") in ("m", "M"):
+        return f"dates or durations ({dtype}), not numbers"
+    listed = isinstance(X, list | tuple)
+    if not listed and not (isinstance(X, np.ndarray) and X.dtype == object):
+        return None
+    found = _first_of_kind(X if listed else X.flat, DATES)
+    return None if found is None else f"dates or durations, not numbers: {_place_of(found, X)}"
+
+
+def _place_of(found: object, X: Any) -> str:
+    """Where a value stands in rows, as far as these have columns."""
+    try:
+        table = np.asarray(X, dtype=object)
+    except ValueError:
+        table = np.empty(0)
+    if table.ndim == 2:
+        for row, values in enumerate(table):
+            for column, value in enumerate(values):
+                if value is found:
+                    return f"column {column}, row {row} is {reprlib.repr(found)}"
+    return f"one is {reprlib.repr(found)}"
+
+
+def _masked_in(X: Any) -> str | None:
+    """How many entries of an array, or of arrays in a list, are masked."""
+    if isinstance(X, np.ma.MaskedArray):
+        count = int(np.count_nonzero(np.ma.getmask(X)))
+        return f"{count} masked entries" if count else None
+    if isinstance(X, list | tuple):
+        if any(part is np.ma.masked for part in X):
+            return "masked entries"
+        return next((masked for part in X if (masked := _masked_in(part)) is not None), None)
+    if isinstance(X, np.ndarray) and X.dtype == object and any(v is np.ma.masked for v in X.flat):
+        return "masked entries"
+    return None
+
+
+def _first_of_kind(values: Iterable[Any], kind: Any) -> Any:
+    """The first value of a type in nested lists or arrays, or None."""
+    for value in values:
+        if isinstance(value, kind):
+            return value
+        found = None
+        if isinstance(value, list | tuple):
+            found = _first_of_kind(value, kind)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "OmM":
+            found = _first_of_kind(value.flat, kind)
+        if found is not None:
+            return found
+    return None
+
+
+def _without_missing_objects(X: Any) -> Any:
+    """X with NaN for what pandas calls missing among objects, which has no number of its own."""
+    if isinstance(X, pa.RecordBatch):
+        X = pa.Table.from_batches([X])
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return X
+    if isinstance(X, pandas.DataFrame):
+        objects = any(pandas.api.types.is_object_dtype(dtype) for dtype in X.dtypes)
+        return X.where(X.notna(), np.nan) if objects else X
+    if isinstance(X, pandas.Series | pandas.api.extensions.ExtensionArray):
+        return X.to_numpy(dtype=float, na_value=np.nan) if pandas.api.types.is_numeric_dtype(X) else X
+    if isinstance(X, list | tuple) and _first_of_kind(X, type(pandas.NA)) is not None:
+        X = np.asarray(X, dtype=object)
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return np.where(pandas.isna(X), np.nan, X)
+    return X
 
 
 def _with_advice(X: Any, what: str, error: str) -> str | None:
@@ -267,7 +434,7 @@ def _first_not_a_number(X: Any, what: str, error: Exception) -> str | None:
 
 def _fault(value: Any, error: Exception) -> tuple[str, str] | None:
     """What one value is instead of a number and what to do about it, or None."""
-    if isinstance(value, datetime.date | datetime.timedelta | np.datetime64 | np.timedelta64):
+    if isinstance(value, DATES):
         return "dates or durations, not numbers", DATES_ADVICE
     if isinstance(value, str | bytes) and not _is_number(value):
         return (

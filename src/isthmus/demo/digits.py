@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.model_selection import train_test_split
 
-from isthmus.networks.applying import reconstruction_error
+from isthmus.estimators.base import reconstruction_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

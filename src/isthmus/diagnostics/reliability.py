@@ -20,8 +20,9 @@ from sklearn.neighbors import NearestNeighbors
 from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
+from isthmus.estimators.base import squared_gaps
 from isthmus.estimators.fitting import generator
-from isthmus.networks.applying import map_rows, squared_gaps
+from isthmus.networks.applying import map_rows
 
 LEAST_SINGULAR = 0.01
 """Share of the decoder's largest singular value below which a direction does not count."""

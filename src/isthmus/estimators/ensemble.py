@@ -19,7 +19,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_integer, check_rows
+from isthmus.data.checks import check_integer, check_rows, unchanged_on_error
 from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
@@ -135,11 +135,12 @@ class Ensemble(BaseMap):
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
         self._check_estimator()
         n_members = check_integer("n_members", self.n_members, 1)
-        rows = check_rows(self, X, reset=True, min_rows=2)
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
-        members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
-        fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
-        members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
+        with unchanged_on_error(self):
+            rows = check_rows(self, X, reset=True, min_rows=2)
+            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
+            members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
+            fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
+            members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "

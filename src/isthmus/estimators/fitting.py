@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.utils import check_random_state
 
-from isthmus.data.checks import check_errors, check_rows
+from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.rows import Rows, View
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.plan import Schedule, split_rows
@@ -34,6 +34,9 @@ NOISE_OF_GAP = 1.25
 
 MOST_NOISE = 1.0
 """Input noise in units of a feature's spread: with more, a row is not to be told from the others."""
+
+FEATURES = ("n_features_in_", "feature_names_in_")
+"""Attributes by which scikit-learn knows the columns that a model was fitted on."""
 
 MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
 REFERENCE_ELEMENTS = 2**25
@@ -137,7 +140,8 @@ class Prepared:
 
     training: Training
     task: Task
-    continues: bool
+    features: Mapping[str, Any]
+    """What scikit-learn has a model know of its columns: their number, and names if they have any."""
 
 
 class Trainable(Protocol):
@@ -171,21 +175,24 @@ def prepare(
     there are from them, with replacement. Raises ValueError or TypeError.
     """
     continues = model.warm_start and hasattr(model, "network_")
-    rows = check_rows(model, X, reset=not continues, min_rows=2)
-    schedule = model._schedule(*rows.shape, continues=False)
-    targets = model._targets(y, rows, continues=continues)
-    checked_errors = None if errors is None else check_errors(errors, rows)
-    split_rng, weights_rng, batches_rng, draws_rng = generator(model.random_state).spawn(4)
-    strata = None if targets is None else targets.strata
-    train_rows, held_out_rows = split_rows(
-        rows.shape[0], schedule.validation_fraction, split_rng, strata
-    )
-    given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
-    task = model._task(given, schedule)
+    with unchanged(model):
+        rows = check_rows(model, X, reset=not continues, min_rows=2)
+        schedule = model._schedule(*rows.shape, continues=False)
+        targets = model._targets(y, rows, continues=continues)
+        checked_errors = None if errors is None else check_errors(errors, rows)
+        split_rng, weights_rng, batches_rng, draws_rng = generator(model.random_state).spawn(4)
+        strata = None if targets is None else targets.strata
+        train_rows, held_out_rows = split_rows(
+            rows.shape[0], schedule.validation_fraction, split_rng, strata
+        )
+        given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
+        task = model._task(given, schedule)
+        features = _features(model)
     drawn = train_rows
     if bootstrap:
         drawn = np.sort(draws_rng.choice(train_rows, len(train_rows)))
-    return Prepared(_training(model, schedule, task, drawn, held_out_rows, batches_rng), task, continues)
+    training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
+    return Prepared(training, task, features)
 
 
 def prepare_one_pass(model: Any, X: Any, y: Any = None, **known: Any) -> Prepared:
@@ -194,15 +201,17 @@ def prepare_one_pass(model: Any, X: Any, y: Any = None, **known: Any) -> Prepare
     ``known`` is what the model must know of its targets beforehand, such as all classes.
     """
     continues = hasattr(model, "network_")
-    rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
-    schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
-    targets = model._targets(y, rows, continues=continues, **known)
-    rng = generator(model.random_state)
-    every, none = np.arange(rows.shape[0]), np.arange(0)
-    task = model._task(Given(rows, every, rng, continues, one_pass=True, targets=targets), schedule)
+    with unchanged(model):
+        rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
+        schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
+        targets = model._targets(y, rows, continues=continues, **known)
+        rng = generator(model.random_state)
+        every, none = np.arange(rows.shape[0]), np.arange(0)
+        task = model._task(Given(rows, every, rng, continues, one_pass=True, targets=targets), schedule)
+        features = _features(model)
     training = _training(model, schedule, task, every, none, rng)
     optimiser = getattr(model, "_optimiser", None)
-    return Prepared(replace(training, optimiser=optimiser), task, continues)
+    return Prepared(replace(training, optimiser=optimiser), task, features)
 
 
 def adopt(model: Any, prepared: Prepared, result: TrainingResult) -> None:
@@ -226,8 +235,9 @@ def adopt(model: Any, prepared: Prepared, result: TrainingResult) -> None:
     }
     if baseline is not None and baseline.attribute is not None:
         fitted[baseline.attribute] = baseline_loss
-    for name, value in fitted.items():
-        setattr(model, name, value)
+    for name in FEATURES:
+        vars(model).pop(name, None)
+    vars(model).update({**prepared.features, **fitted})
     is_complete = result.stopped not in ("interrupted", "diverged")
     if baseline is not None and is_complete and model.validation_loss_ >= baseline_loss:
         baseline.warn(prepared, baseline_loss, result)
@@ -264,6 +274,10 @@ def _training(
         significance=task.significance,
         verbose=model.verbose,
     )
+
+
+def _features(model: Any) -> dict[str, Any]:
+    return {name: vars(model)[name] for name in FEATURES if name in vars(model)}
 
 
 def is_trained(estimator: Any) -> bool:

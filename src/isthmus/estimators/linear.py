@@ -20,7 +20,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_choice, check_coordinates, check_integer, check_real, check_rows
+from isthmus.data.checks import (
+    check_choice,
+    check_coordinates,
+    check_integer,
+    check_real,
+    check_rows,
+    unchanged_on_error,
+)
 from isthmus.data.moments import PrincipalAxes, moments, principal_axes
 from isthmus.data.rows import ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
@@ -133,13 +140,14 @@ class LinearAutoencoder(BaseMap):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn W from rows (n, D); ``y`` is ignored."""
-        rows = check_rows(self, X, reset=True, min_rows=2)
-        check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
-        check_integer("max_epochs", self.max_epochs, 1)
-        if self.solver == "exact":
-            self._adopt_axes(self._exact_axes(rows), rows.shape)
-        else:
-            self._train(rows)
+        with unchanged_on_error(self):
+            rows = check_rows(self, X, reset=True, min_rows=2)
+            check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
+            check_integer("max_epochs", self.max_epochs, 1)
+            if self.solver == "exact":
+                self._adopt_axes(self._exact_axes(rows), rows.shape)
+            else:
+                self._train(rows)
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n d"]:

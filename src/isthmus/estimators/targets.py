@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from isthmus.data.checks import LARGEST
+from isthmus.data.checks import check_target_numbers, check_targets
 from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
 
@@ -97,8 +97,7 @@ class Numbers:
 
 def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
-    _refuse_none(y)
-    labels = column_or_1d(y, warn=True)
+    labels = column_or_1d(check_targets(y), warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     check_consistent_length(rows, labels)
@@ -122,24 +121,14 @@ def number_targets(
     y: Any, rows: Any, scaling: Scaling | None = None, shape: tuple[int, ...] | None = None
 ) -> Numbers:
     """Numbers (n,) or (n, k), to be scaled to mean 0 and variance 1, or as in an earlier fit."""
-    _refuse_none(y)
-    numbers = np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+    numbers = check_target_numbers(y)
     check_consistent_length(rows, numbers)
-    if np.abs(numbers).max() > LARGEST:
-        raise ValueError(
-            f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
-        )
     if shape is not None and numbers.shape[1:] != shape:
         raise ValueError(
             f"y has shape {numbers.shape}, and the model was fitted on targets of shape "
             f"{('n', *shape)}: pass such, or fit anew with warm_start=False"
         )
     return Numbers(numbers.reshape(len(numbers), -1), numbers.shape[1:], scaling)
-
-
-def _refuse_none(y: Any) -> None:
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
 
 
 def _row_weights(

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.utils import check_array
 
-from isthmus.data.checks import check_integer
+from isthmus.data.checks import check_integer, check_target_numbers, check_targets
 
 
 def as_targets(y: Any, n: int) -> tuple[Float[np.ndarray, "n K"], int]:
     """Numbers as columns, classes as outputs of ±1; and how many classes, 0 for numbers."""
-    targets = np.asarray(y)
+    targets = check_targets(y)
     if targets.ndim not in (1, 2) or len(targets) != n:
         raise ValueError(f"y of shape {targets.shape} for {n} rows: expected ({n},) or ({n}, K)")
     if targets.dtype.kind == "f":
-        return check_array(targets.reshape(n, -1), dtype=np.float64, input_name="y"), 0
+        return check_target_numbers(targets.reshape(n, -1)), 0
     classes, index = np.unique(targets, return_inverse=True)
     if targets.ndim != 1 or len(classes) < 2:
         raise ValueError(

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.data.rows import Rows, dense
 from isthmus.networks.processes import check_process
 
 BLOCK_ELEMENTS = 2**22
@@ -99,33 +99,3 @@ def _power_of_two_at_least(size: int) -> int:
 def widest_layer(network: Any) -> int:
     """The largest side of any weight in a network."""
     return max((max(leaf.shape, default=1) for leaf in jax.tree.leaves(network)), default=1)
-
-
-def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
-    """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
-
-    For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
-    covariance, times (n − 1)/n. Entries that are NaN, where the map takes them, are left out. Reads and
-    decodes the rows in blocks. Raises what ``model.transform`` raises.
-
-    Examples
-    --------
-    >>> import isthmus
-    >>> from sklearn.datasets import load_iris
-    >>> X = load_iris().data
-    >>> model = isthmus.LinearAutoencoder(n_components=4).fit(X)
-    >>> bool(isthmus.reconstruction_error(model, X).max() < 1e-9)
-    True
-    """
-    return squared_gaps(model, X, model.transform(X))
-
-
-def squared_gaps(model: Any, X: Any, Z: Any) -> Float[np.ndarray, " n"]:
-    """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
-    rows = X.tocsr() if hasattr(X, "tocsr") else X if hasattr(X, "dtype") else np.asarray(X)
-    errors = np.empty(len(Z))
-    for where, block in row_blocks(rows):
-        gap = block.astype(np.float64) - model.inverse_transform(Z[where])
-        gap[np.isnan(gap)] = 0.0
-        errors[where] = np.einsum("ij,ij->i", gap, gap)
-    return errors

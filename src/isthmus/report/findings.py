@@ -13,14 +13,14 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
-from isthmus.data.checks import check_rows
+from isthmus.data.checks import check_rows, check_targets
 from isthmus.data.rows import dense
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.networks.applying import squared_gaps
+from isthmus.estimators.base import squared_gaps
 
 TEST_SIZE = 0.25
 """Share of the rows that the map is judged on."""
@@ -142,7 +142,7 @@ def gather(
 
 
 def _labels(y: Any, n: int) -> np.ndarray:
-    labels = np.asarray(y)
+    labels: np.ndarray = check_targets(y)
     if labels.shape != (n,):
         raise ValueError(f"y has shape {labels.shape} for {n} rows: expected one label for each, ({n},)")
     return labels

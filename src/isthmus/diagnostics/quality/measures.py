@@ -22,8 +22,8 @@ from isthmus.data.rows import dense, row_blocks
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
+from isthmus.estimators.base import reconstruction_error
 from isthmus.estimators.fitting import generator
-from isthmus.networks.applying import reconstruction_error
 
 FEWEST_QUERIES = 100
 """Rows that are compared with all others at least, however many there are."""
