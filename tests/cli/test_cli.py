@@ -20,7 +20,7 @@ from isthmus.data import scaling
 from isthmus.files import tables
 from isthmus.networks import layers as networks
 from isthmus.objectives import losses
-from isthmus.training import loop as training
+from isthmus.training import _groups as training
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -117,7 +117,7 @@ def test_fit_says_what_came_out(folder, autoencoder):
 def test_warnings_are_one_line_each(autoencoder):
     lines = autoencoder[0].stderr.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("warning: the network won nothing over PCA")
+    assert lines[0].startswith("warning: No epoch beat PCA, so the fitted model is PCA")
 
 
 def test_quiet_prints_nothing(folder, tmp_path):

@@ -107,7 +107,7 @@ def compare(
 
 
 @click.command()
-@click.argument("map", metavar="MAP", type=click.Path(path_type=Path))
+@click.argument("map", metavar="MAP", callback=options.input_file)
 @options.DATA
 @click.option(
     "-k",

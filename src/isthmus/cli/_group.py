@@ -1,4 +1,4 @@
-"""The door of the command line: an error becomes one line on stderr and an exit code."""
+"""The group of commands: an error becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import click
@@ -24,6 +25,10 @@ class ErrorsInOneLine(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal or pipe that has not every character shows a question mark for the others.
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         with _warnings_on_stderr():
             try:
                 super().invoke(ctx)
@@ -44,12 +49,11 @@ class ErrorsInOneLine(click.Group):
 def _faults_of_the_input() -> tuple[type[Exception], ...]:
     """Asked for once an error is there, so that nothing is imported to look for it."""
     training = sys.modules.get("isthmus.training.problem")
+    processes = sys.modules.get("isthmus.networks.processes")
     return (
-        ValueError,
-        OSError,
-        MemoryError,
-        ModuleNotFoundError,
+        *(ValueError, OSError, MemoryError, ImportError),
         *([training.DivergenceError] if training else []),
+        *([processes.BackendError] if processes else []),
     )
 
 

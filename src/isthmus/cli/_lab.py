@@ -89,10 +89,12 @@ def lab(
     rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
     output = output or Path(f"isthmus-{name}.png")
+    records = output.with_suffix(".csv")
+    if options.is_input(click.get_current_context(), records):
+        records = output.with_name(f"{output.stem}-records.csv")
     where = f"isthmus.laboratories.{laboratory.folder}"
     report = import_module(f"{where}.{laboratory.module}").run(*rows, **named, random_state=seed)
     picture = import_module(f"{where}.picture").picture(report)
-    records = output.with_suffix(".csv")
     _write(picture, output, report.records, records)
     click.echo(report.verdict)
     click.echo(f"picture: {output}   records: {records}", err=True)

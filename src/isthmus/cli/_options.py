@@ -12,31 +12,79 @@ import click
 
 Command = Callable[..., Any]
 
+INPUTS, OUTPUTS = "isthmus.inputs", "isthmus.outputs"
+"""Where a command notes the paths that it reads, and those that it writes."""
+
 DATA_HELP = "CSV, TSV (also .gz), Parquet, Feather, NPY or NPZ, by the ending of the name."
 COLUMNS_HELP = (
     "Take these columns alone: names, or positions from 0, with commas between them. May be repeated."
 )
 
 
+def input_file(ctx: click.Context, param: click.Parameter, value: str | Path | None) -> Path | None:
+    """A path that is read, and that no output of the command may replace."""
+    if value is None:
+        return None
+    ctx.meta.setdefault(INPUTS, []).append(Path(value))
+    _check_apart(ctx)
+    return Path(value)
+
+
 def data_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """A path with the ending of a data file."""
+    """A path with the ending of a data file, which is read."""
+    _check_ending(value)
+    return input_file(ctx, param, value)
+
+
+def is_input(ctx: click.Context, path: Path) -> bool:
+    """Whether the command reads this file."""
+    return any(_same_file(path, read) for read in ctx.meta.get(INPUTS, []))
+
+
+def check_output(ctx: click.Context, path: Path) -> None:
+    """Raise if a file that the command writes is one that it reads, or that it writes besides."""
+    ctx.meta.setdefault(OUTPUTS, []).append(path)
+    _check_apart(ctx)
+
+
+def _check_apart(ctx: click.Context) -> None:
+    """Each parameter is looked at when it comes, in whatever order."""
+    outputs = ctx.meta.get(OUTPUTS, [])
+    for number, output in enumerate(outputs):
+        if is_input(ctx, output):
+            raise click.UsageError(
+                f"{output} is read by this command, and would be replaced: write to another file."
+            )
+        if any(_same_file(output, path) for path in outputs[:number]):
+            raise click.UsageError(
+                f"{output} is written twice by this command: give each output a file of its own."
+            )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Also by another name, such as a link."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _check_ending(value: str | None) -> None:
     from isthmus.files.formats import FORMATS
     from isthmus.files.tables import ending
 
-    if value is None:
-        return None
-    if ending(Path(value)) is None:
+    if value is not None and ending(Path(value)) is None:
         raise click.BadParameter(f"{value}: the ending is none of {', '.join(FORMATS)}.")
-    return Path(value)
 
 
 def output(*endings: str) -> Callable[..., Path | None]:
     """A path that can be written, found out before the work; without endings, of a data file."""
 
     def check(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-        path = Path(value) if endings and value else data_file(ctx, param, value)
-        if path is None:
+        if value is None:
             return None
+        if not endings:
+            _check_ending(value)
+        path = Path(value)
         if endings and not path.name.endswith(endings):
             raise click.BadParameter(f"{path}: the ending is none of {', '.join(endings)}.")
         if path.is_dir():
@@ -45,6 +93,7 @@ def output(*endings: str) -> Callable[..., Path | None]:
             raise click.BadParameter(f"there is no folder {path.parent}; create it first.")
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise click.BadParameter(f"the folder {path.parent} cannot be written to.")
+        check_output(ctx, path)
         return path
 
     return check
@@ -119,7 +168,7 @@ def columns_options(command: Command) -> Command:
 
 
 DATA = click.argument("data", callback=data_file)
-MODEL = click.argument("model", type=click.Path(path_type=Path))
+MODEL = click.argument("model", callback=input_file)
 DATA_OUTPUT = click.option(
     "-o",
     "--output",

@@ -27,6 +27,7 @@ from isthmus.data.sources import ArraySource
 from isthmus.estimators.plan import Schedule, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
+from isthmus.networks.processes import check_process
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
 
 NOISE_OF_GAP = 1.25
@@ -174,6 +175,7 @@ def prepare(
     ``errors`` are known errors of the entries of X (n, D). ``bootstrap`` draws as many training rows as
     there are from them, with replacement. Raises ValueError or TypeError.
     """
+    check_process()
     continues = model.warm_start and hasattr(model, "network_")
     with unchanged(model):
         rows = check_rows(model, X, reset=not continues, min_rows=2)
@@ -200,6 +202,7 @@ def prepare_one_pass(model: Any, X: Any, y: Any = None, **known: Any) -> Prepare
 
     ``known`` is what the model must know of its targets beforehand, such as all classes.
     """
+    check_process()
     continues = hasattr(model, "network_")
     with unchanged(model):
         rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)

@@ -36,12 +36,13 @@ class Content:
     """What a file holds: an Arrow table, or an array or CSR matrix (n, D).
 
     ``names`` is None where columns only have positions. ``note`` is what the user should know about
-    how the file was read.
+    how the file was read. ``index`` are columns that a data frame had as the names of its rows.
     """
 
     rows: Any
     names: tuple[str, ...] | None
     note: str | None = None
+    index: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,12 @@ def _open(path: Path) -> Any:
 
 def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Content:
     with _open(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-        line = next((line for line in text if line.strip()), "")
+        lines = iter(text)
+        n_blank, line = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
         if not line:
             raise TableError(f"{path} is an empty file: it has blank lines only")
         delimiter = delimiter or _delimiter(line)
-        records = csv.reader(itertools.chain([line], text), delimiter=delimiter)
+        records = csv.reader(itertools.chain([line], lines), delimiter=delimiter)
         first, second = next(records), next(records, [])
     named = _looks_like_names(first) if header is None else header
     row_bytes = max(sum(len(cell.encode()) + 4 for cell in row) for row in (first, second))
@@ -73,9 +75,16 @@ def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Conten
         rows = pyarrow.csv.read_csv(
             str(path),
             read_options=pyarrow.csv.ReadOptions(
-                block_size=max(LEAST_BLOCK, 8 * row_bytes), autogenerate_column_names=not named
+                block_size=max(LEAST_BLOCK, 8 * row_bytes),
+                autogenerate_column_names=not named,
+                skip_rows=n_blank,
             ),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=True,
+                # The empty cell of a single column is an empty line.
+                ignore_empty_lines=len(first) > 1,
+            ),
         )
     except pa.ArrowInvalid as error:
         if "Expected" not in str(error):
@@ -143,9 +152,18 @@ def _read_feather(path: Path, header: bool | None) -> Content:
 
 def _from_arrow(path: Path, rows: Any) -> Content:
     # A data frame's unnamed row index is stored under such a name, and is no data.
-    indices = [name for name in rows.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    rows = rows.drop_columns(indices)
-    return Content(rows, tuple(rows.column_names))
+    unnamed = [name for name in rows.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    rows = rows.drop_columns(unnamed)
+    metadata = rows.schema.pandas_metadata or {}
+    stored = [name for name in metadata.get("index_columns", []) if isinstance(name, str)]
+    index = tuple(name for name in rows.column_names if name in stored)
+    note = None
+    if index:
+        named = ", ".join(map(repr, index))
+        note = (
+            f"the index of the data frame, {named}, is no feature; --columns or --keep takes it by name"
+        )
+    return Content(rows, tuple(rows.column_names), note, index)
 
 
 def _read_npy(path: Path, header: bool | None) -> Content:

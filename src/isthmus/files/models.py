@@ -37,6 +37,7 @@ from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.atomic import replacing
 from isthmus.networks import alignment, fitted, frames, layers, links, pairs
+from isthmus.networks.processes import check_process
 from isthmus.objectives import losses, noise, prediction
 from isthmus.variational import elbo, likelihoods, ppca, priors
 from isthmus.variational.estimator import VariationalAutoencoder
@@ -143,6 +144,7 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
     they gave when it was saved.
     """
     header, tensors = _read(Path(path))
+    check_process()
     try:
         reader = _Reader(tensors, custom or {})
         model = reader.model(header)

@@ -37,13 +37,14 @@ class Table:
     """The columns of a file: an Arrow table, or an array or CSR matrix (n, D).
 
     ``names`` is None where columns only have positions. ``note`` is what the user should know about
-    how the file was read.
+    how the file was read. ``index`` are columns that name the rows, and are features only if asked for.
     """
 
     path: Path
     rows: Any
     names: tuple[str, ...] | None
     note: str | None = None
+    index: tuple[str, ...] = ()
 
     @property
     def n_columns(self) -> int:
@@ -83,7 +84,7 @@ class Table:
     def choose(self, only: Sequence[str], without: Sequence[str]) -> list[int]:
         """Positions of the columns ``only``, or of all, less those ``without``."""
         chosen = self.positions(only) if only else list(range(self.n_columns))
-        left_out = set(self.positions(without))
+        left_out = set(self.positions([*without, *(() if only else self.index)]))
         positions = [position for position in chosen if position not in left_out]
         if not positions:
             raise TableError(f"{self.path}: no column is left, of {self._columns()}")
@@ -155,7 +156,7 @@ def read(path: Path, header: bool | None = None) -> Table:
     _check_signature(path, form)
     content = _content(path, form, header)
     _check_shape(path, content)
-    return Table(path, content.rows, content.names, content.note)
+    return Table(path, content.rows, content.names, content.note, content.index)
 
 
 def _content(path: Path, form: Format, header: bool | None) -> Content:
