@@ -102,11 +102,16 @@ def maps():
     ]
 
 
+def mean_map(maps, alignment):
+    offsets = np.stack([each.center - maps[0].center for each in maps])
+    return MeanMap(maps[0].center, stacked(maps), alignment, offsets)
+
+
 def test_a_mean_map_is_the_mean_of_its_members(maps):
     x = ROWS[:6].astype(np.float32)
     coordinates = np.stack([each.encode(ROWS.astype(np.float32)) for each in maps]).astype(np.float64)
     alignment = align(coordinates, ROWS)
-    mean = MeanMap(maps[0].center, stacked(maps), alignment)
+    mean = mean_map(maps, alignment)
     expected = aligned(coordinates[:, :6], alignment)
     np.testing.assert_allclose(mean.encode(x), expected.mean(0), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
@@ -124,7 +129,7 @@ def test_a_mean_map_is_the_mean_of_its_members(maps):
 def test_the_jacobian_of_a_mean_map_is_the_mean_of_the_members(maps):
     x = ROWS[0].astype(np.float32)
     alignment = align(np.stack([np.asarray(each.encode(ROWS), np.float64) for each in maps]), ROWS)
-    mean = MeanMap(maps[0].center, stacked(maps), alignment)
+    mean = mean_map(maps, alignment)
     each = [
         rotation.T @ jax.jacobian(one.encode)(x)
         for rotation, one in zip(alignment.rotations, maps, strict=True)

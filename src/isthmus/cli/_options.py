@@ -42,22 +42,17 @@ def is_input(ctx: click.Context, path: Path) -> bool:
 
 
 def check_output(ctx: click.Context, path: Path) -> None:
-    """Raise if a file that the command writes is one that it reads, or that it writes besides."""
+    """Raise if a file that the command writes is one that it reads."""
     ctx.meta.setdefault(OUTPUTS, []).append(path)
     _check_apart(ctx)
 
 
 def _check_apart(ctx: click.Context) -> None:
     """Each parameter is looked at when it comes, in whatever order."""
-    outputs = ctx.meta.get(OUTPUTS, [])
-    for number, output in enumerate(outputs):
+    for output in ctx.meta.get(OUTPUTS, []):
         if is_input(ctx, output):
             raise click.UsageError(
                 f"{output} is read by this command, and would be replaced: write to another file."
-            )
-        if any(_same_file(output, path) for path in outputs[:number]):
-            raise click.UsageError(
-                f"{output} is written twice by this command: give each output a file of its own."
             )
 
 

@@ -117,13 +117,16 @@ def geodesic(model: Any, z0: Any, z1: Any, *, n_points: int = 64) -> Geodesic:
     if len(ends) != 2:
         raise ValueError(f"z0 and z1 are {len(ends)} points: expected one each, of {d} numbers")
     straight = np.linspace(ends[0], ends[1], n_points).astype(np.float64)
+    # Without the center of the data: single precision keeps differences of rows far from zero.
+    decode = model.network_.decode_centred
     ways = []
-    for start in (straight, _through_net(model.decode, ends, n_points)):
-        points, converged = _least_energy(model.decode, start)
-        rows = _decoded(model.decode, points)
+    for start in (straight, _through_net(decode, ends, n_points)):
+        points, converged = _least_energy(decode, start)
+        rows = _decoded(decode, points)
         ways.append((_length(rows), points, rows, converged))
     length, points, rows, converged = min(ways, key=lambda way: way[0])
-    return Geodesic(points, rows, length, _length(_decoded(model.decode, straight)), converged)
+    rows += model.scaling_.center
+    return Geodesic(points, rows, length, _length(_decoded(decode, straight)), converged)
 
 
 def _through_net(

@@ -46,7 +46,13 @@ def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:
     rows = check_rows(model, X, reset=False)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((rows.shape[0], d, D), np.float32)
-    return map_rows(partial(_reverse_jacobian, model.encode), rows, out, widest=d * D)
+    return map_rows(
+        partial(_reverse_jacobian, model.network_.encode_centred),
+        rows,
+        out,
+        before=lambda block: np.asarray(block - model.scaling_.center, np.float32),
+        widest=d * D,
+    )
 
 
 def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
@@ -70,7 +76,9 @@ def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
     coordinates = check_coordinates(Z, model.n_components_)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((len(coordinates), D, d), np.float32)
-    return map_rows(partial(_forward_jacobian, model.decode), coordinates, out, widest=d * D)
+    return map_rows(
+        partial(_forward_jacobian, model.network_.decode_centred), coordinates, out, widest=d * D
+    )
 
 
 def metric(model: Any, Z: Any) -> Float[np.ndarray, "n d d"]:
@@ -98,7 +106,7 @@ def metric(model: Any, Z: Any) -> Float[np.ndarray, "n d d"]:
     coordinates = check_coordinates(Z, model.n_components_)
     d, D = model.n_components_, model.n_features_in_
     out = np.empty((len(coordinates), d, d))
-    return map_rows(partial(_pulled_back, model.decode), coordinates, out, widest=d * D)
+    return map_rows(partial(_pulled_back, model.network_.decode_centred), coordinates, out, widest=d * D)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,13 @@ from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.data.checks import check_integer, check_map, check_real, check_rows
+from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
 from isthmus.estimators.base import squared_gaps
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows
+from isthmus.networks.fitted import FittedMap
 
 LEAST_SINGULAR = 0.01
 """Share of the decoder's largest singular value below which a direction does not count."""
@@ -147,11 +149,14 @@ def reliability(
     rate = check_real("false_alarm_rate", false_alarm_rate, 0.0, 1.0)
     n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
     z_known, error_known = _placed(model, known, "known")
+    # A copy of a known row in the other half would make every place look crowded.
+    first, _ = distinct(z_known)
+    z_known, error_known = z_known[first], error_known[first]
     m, needed = len(z_known), int(np.ceil(max(40, 2 * n_neighbors + 2, 2 / rate)))
     if m < needed:
         raise ValueError(
-            f"known has {m} rows: a false-alarm rate of {rate:g} by {n_neighbors} neighbours needs "
-            f"{needed} at least. Pass more, or a higher rate"
+            f"known has {m} distinct rows: a false-alarm rate of {rate:g} by {n_neighbors} neighbours "
+            f"needs {needed} at least. Pass more, or a higher rate"
         )
     z, error = _placed(model, X, "X")
     order = generator(random_state).permutation(m)
@@ -212,14 +217,15 @@ def _rank(values: Float[np.ndarray, " n"], known: Float[np.ndarray, " k"]) -> Fl
 
 
 def _cycle_error(model: Any, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    both = model.encode, model.decode
-    return map_rows(lambda block: _cycle(both, block), z, np.empty(len(z)), widest=model.n_features_in_)
+    network = model.network_
+    return map_rows(
+        lambda block: _cycle(network, block), z, np.empty(len(z)), widest=model.n_features_in_
+    )
 
 
 @eqx.filter_jit
-def _cycle(both: Any, z: Float[Array, "n d"]) -> Float[Array, " n"]:
-    encode, decode = both
-    gap: Array = encode(decode(z)) - z
+def _cycle(network: FittedMap, z: Float[Array, "n d"]) -> Float[Array, " n"]:
+    gap: Array = network.encode_centred(network.decode_centred(z)) - z
     return jnp.sqrt(jnp.sum(jnp.square(gap), axis=-1))
 
 

@@ -244,11 +244,18 @@ class Ensemble(BaseMap):
     def _assemble(self) -> None:
         """The members as one network, from what a saved ensemble has."""
         networks = [member.network_ for member in self.members_]
-        center = single(self.scaling_.center)
+        members = stacked(networks)
+        center, offsets = _center_and_offsets([member.scaling_.center for member in self.members_])
         if _is_map(self):
-            self._network: Any = MeanMap(center, stacked(networks), self.alignment_)
+            self._network: Any = MeanMap(center, members, self.alignment_, offsets)
+        elif _classifies(self):
+            self._network = MeanPredictor(
+                center, networks[0].target_center, members, offsets, members.target_center
+            )
         else:
-            self._network = MeanPredictor(center, networks[0].target_center, stacked(networks))
+            targets = [member.target_scaling_.center for member in self.members_]
+            target_center, target_offsets = _center_and_offsets(targets)
+            self._network = MeanPredictor(center, target_center, members, offsets, target_offsets)
 
     def _mean_prediction(self, X: Any, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
         """Mean over the members, in float64, plus ``add``."""
@@ -262,6 +269,14 @@ class Ensemble(BaseMap):
             dtype=np.float64,
             widest=self._widest,
         )
+
+
+def _center_and_offsets(
+    centers: Sequence[Float[np.ndarray, " D"]],
+) -> tuple[Float[Array, " D"], Float[Array, "M D"]]:
+    """The first member's center as that of all, and what the members' are beyond it."""
+    each = np.stack(centers)
+    return single(each[0]), single(each - each[0])
 
 
 AVAILABLE = {

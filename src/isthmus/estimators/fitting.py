@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from sklearn.utils import check_random_state
 
 from isthmus.data.checks import check_errors, check_rows, unchanged
+from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import Rows, View
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.plan import Schedule, split_rows
@@ -38,10 +39,6 @@ MOST_NOISE = 1.0
 
 FEATURES = ("n_features_in_", "feature_names_in_")
 """Attributes by which scikit-learn knows the columns that a model was fitted on."""
-
-MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
-REFERENCE_ELEMENTS = 2**25
-"""Rows, and numbers in them, among which nearest rows are searched for."""
 
 
 class NoImprovementWarning(UserWarning):
@@ -297,17 +294,7 @@ def input_noise_for(rows: View, train_rows: Int[np.ndarray, " m"], spread: float
     """1.25 × the typical distance to the nearest other row, per feature, in units of ``spread``.
 
     Rows that lie closer than the data do are not told apart: a map that follows them would be learning
-    single rows by heart. The median over up to 1 000 of the scaled rows, evenly spaced, among up to
-    10 000.
+    single rows by heart.
     """
-    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
-
-    most = min(MOST_REFERENCES, max(2, REFERENCE_ELEMENTS // rows.shape[1]))
-    reference = rows[train_rows[:: -(-len(train_rows) // most)]]
-    if len(reference) < 2:
-        return 0.0
-    queries = reference[:: -(-len(reference) // MOST_QUERIES)]
-    search = NearestNeighbors(n_neighbors=2).fit(reference)
-    distances, _ = search.kneighbors(queries)
-    gap = float(np.median(distances[:, 1])) / np.sqrt(rows.shape[1])
+    gap = typical_gap(rows, train_rows) / np.sqrt(rows.shape[1])
     return float(f"{min(NOISE_OF_GAP * gap / spread, MOST_NOISE):.2g}")

@@ -77,11 +77,13 @@ def _canonical_rotation(
 class MeanMap(FittedMap):
     """Maps in one frame: coordinates are the mean of the aligned ones, a row the mean of all decodings.
 
-    ``members`` is a ``DataMap`` whose arrays have a leading axis, one entry for each member.
+    ``members`` is a ``DataMap`` whose arrays have a leading axis, one entry for each member. ``offsets``
+    are the members' centers less the common one, taken in double precision.
     """
 
     members: Any
     alignment: Alignment
+    offsets: Float[Array, "M D"]
 
     @property
     def n_coordinates(self) -> int:
@@ -91,10 +93,10 @@ class MeanMap(FittedMap):
         return self._mean_and_squares(x)[0]
 
     def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
-        def of_member(parts: tuple[Any, Array, Array]) -> Array:
-            member, rotation, origin = parts
+        def of_member(parts: tuple[Any, Array, Array, Array]) -> Array:
+            member, rotation, origin, offset = parts
             own = (z - self.alignment.center) @ rotation.T + origin
-            x: Array = member.decode_centred(own) + (member.center - self.center)
+            x: Array = member.decode_centred(own) + offset
             return x
 
         return over_members(of_member, self._parts)[0]
@@ -104,13 +106,13 @@ class MeanMap(FittedMap):
         return jnp.sqrt(self._mean_and_squares(x)[1] / (len(self.alignment.origins) - 1))
 
     @property
-    def _parts(self) -> tuple[Any, Array, Array]:
-        return self.members, self.alignment.rotations, self.alignment.origins
+    def _parts(self) -> tuple[Any, Array, Array, Array]:
+        return self.members, self.alignment.rotations, self.alignment.origins, self.offsets
 
     def _mean_and_squares(self, x: Float[Array, "... D"]) -> tuple[Array, Array]:
-        def of_member(parts: tuple[Any, Array, Array]) -> Array:
-            member, rotation, origin = parts
-            z: Array = member.encode_centred(x + (self.center - member.center))
+        def of_member(parts: tuple[Any, Array, Array, Array]) -> Array:
+            member, rotation, origin, offset = parts
+            z: Array = member.encode_centred(x - offset)
             return (z - origin) @ rotation + self.alignment.center
 
         return over_members(of_member, self._parts)
@@ -120,16 +122,21 @@ class MeanPredictor(FittedPredictor):
     """Predictors as one: the mean of their predictions, raw rows in.
 
     ``members`` is a ``Predictor`` whose arrays have a leading axis, one entry for each member.
+    ``offsets`` and ``target_offsets`` are the members' centers less the common ones, taken in double
+    precision.
     """
 
     members: Any
+    offsets: Float[Array, "M D"]
+    target_offsets: Float[Array, "M K"]
 
     def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        def of_member(member: Any) -> Array:
-            y: Array = member.predict_centred(x + (self.center - member.center)) + member.target_center
-            return y - self.target_center
+        def of_member(parts: tuple[Any, Array, Array]) -> Array:
+            member, offset, target_offset = parts
+            y: Array = member.predict_centred(x - offset) + target_offset
+            return y
 
-        return over_members(of_member, self.members)[0]
+        return over_members(of_member, (self.members, self.offsets, self.target_offsets))[0]
 
 
 def over_members(function: Callable[[Any], Array], parts: Any) -> tuple[Array, Array]:

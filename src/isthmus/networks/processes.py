@@ -23,7 +23,7 @@ def check_process() -> None:
         try:
             jax.devices()
         except Exception as error:  # of a missing device, an assertion without a word
-            asked = jax.config.jax_platforms
+            asked = os.environ.get("JAX_PLATFORMS")
             raise BackendError(
                 f"JAX, which isthmus computes with, does not start{f' on {asked!r}' if asked else ''}"
                 f"{f': {error}' if str(error) else ''}. Set the environment variable "

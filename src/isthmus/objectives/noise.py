@@ -27,7 +27,8 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
 from isthmus.data.moments import ColumnStatistics, column_statistics
-from isthmus.data.rows import ChosenRows, ScaledRows, dense, row_blocks, take_rows
+from isthmus.data.neighbours import COPY, distinct
+from isthmus.data.rows import ChosenRows, ScaledRows, View, dense, row_blocks, take_rows
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single
 
@@ -223,27 +224,34 @@ class Neighbours:
         n_chosen = min(n_rows, self.n_reference)
         chosen = data.train_rows[np.arange(n_chosen) * n_rows // n_chosen]
         reference = dense(take_rows(data.rows, chosen))
-        k = min(self.k, n_chosen - 1)
-        nearest = _nearest_others(data.rows, reference, chosen, k)
+        first, place = distinct(reference)
+        if len(first) == 1:  # rows that are all equal are neighbours of one another
+            first, place = (np.arange(n_chosen),) * 2
+        reference = reference[first]
+        own = np.full(data.rows.shape[0], -1)
+        own[chosen] = place
+        k = min(self.k, len(reference) - 1)
+        nearest = _nearest_others(data.rows, reference, own, k)
         return _Towards(single(reference), single(np.asarray(self.reach)), k), nearest
 
 
 def _nearest_others(
-    rows: Any, reference: Float[np.ndarray, "m D"], chosen: Int[np.ndarray, " m"], k: int
+    rows: View, reference: Float[np.ndarray, "m D"], own: Int[np.ndarray, " n"], k: int
 ) -> Float[np.ndarray, "n k"]:
-    """Numbers of the k nearest rows of ``reference``, which are rows ``chosen``, a row itself left out.
+    """Numbers of the k nearest rows of ``reference``, a row and its copies left out.
 
-    In single precision, which counts exactly up to 2²⁴.
+    ``own`` is the number of each row's own copy in the reference, −1 where it is not known to have one.
+    Numbers are in single precision, which counts exactly up to 2²⁴.
     """
     from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
 
     search = NearestNeighbors(n_neighbors=k + 1).fit(reference)
-    own = np.full(rows.shape[0], -1)
-    own[chosen] = np.arange(len(chosen))
     found = np.empty((rows.shape[0], k), np.float32)
     for where, block in row_blocks(rows):
-        nearest = search.kneighbors(block, return_distance=False)
+        distances, nearest = search.kneighbors(block)
         left_out = nearest == own[where, None]
+        # Held-out rows, and those beyond the reference, may have a copy in it too.
+        left_out[:, 0] |= (own[where] < 0) & (distances[:, 0] <= COPY * distances[:, 1])
         # A row that is not among its nearest, because it is not in the reference or has many twins.
         left_out[~left_out.any(axis=1), -1] = True
         found[where] = nearest[~left_out].reshape(-1, k)

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from isthmus.data.checks import check_choice, check_real, check_table
+from isthmus.data.neighbours import distinct
 from isthmus.data.rows import dense
 from isthmus.diagnostics.dimension.methods import METHODS, Method
-from isthmus.diagnostics.dimension.nearest import distinct
 from isthmus.diagnostics.dimension.scales import Scale
 from isthmus.estimators.fitting import generator
 

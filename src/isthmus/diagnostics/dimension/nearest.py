@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -62,18 +61,6 @@ def nearest(rows: Float[np.ndarray, "n D"], k: int) -> Nearest:
     return Nearest(
         np.take_along_axis(distances, order, axis=1), np.take_along_axis(others, order, axis=1)
     )
-
-
-def distinct(rows: Float[np.ndarray, "n D"]) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:
-    """Numbers of the first of equal rows, ascending; and where among these each row's copy stands."""
-    # −0 and 0 are equal, and differ in their bytes.
-    digests = b"".join(blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in rows)
-    keys = np.frombuffer(digests, np.uint64).reshape(-1, 2)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[inverse]
 
 
 def variance_of_sum(scores: Float[np.ndarray, " n"], others: Int[np.ndarray, "n m"]) -> float:

@@ -1,0 +1,116 @@
+"""The nearest rows of a row, where rows may have come more than once.
+
+A row that is there twice has a neighbour at the distance zero, or nearly so where one copy was rounded.
+That distance says nothing of how densely the data lie, so it counts in no average of distances.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from isthmus.data.rows import View
+
+COPY = 1e-4
+"""Largest distance of rounded copies, in units of that to the next other row.
+
+Of rows from a density in d dimensions a share of COPYᵈ are so near by chance, one in ten thousand at
+most."""
+
+MOST_COPIES = 5
+"""Rounded copies of a row that are looked for."""
+
+MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
+REFERENCE_ELEMENTS = 2**25
+"""Rows, and numbers in them, among which nearest rows are searched for."""
+
+
+def distinct(
+    rows: Shaped[np.ndarray, "n D"],
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:
+    """Numbers of the first of equal rows, ascending; and where among these each row's copy stands.
+
+    Rows are equal if they have the same numbers, or if one is nearer to the other than ``COPY`` of the
+    distance to the next: then it is the same row, rounded.
+    """
+    first, inverse = _exactly_distinct(rows)
+    if len(first) < 3:
+        return first, inverse
+    groups = _rounded_copies(np.asarray(rows[first], np.float64))
+    _, kept, group_of = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.argsort(kept)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[kept[order]], place[group_of][inverse]
+
+
+def _exactly_distinct(
+    rows: Shaped[np.ndarray, "n D"],
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:
+    # −0 and 0 are equal, and differ in their bytes.
+    digests = b"".join(blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in rows)
+    keys = np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[inverse]
+
+
+def _rounded_copies(rows: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
+    """A number for each row, the same for copies of one another."""
+    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
+
+    n, k = len(rows), min(MOST_COPIES + 1, len(rows) - 1)
+    centred = rows - rows.mean(axis=0)
+    others = NearestNeighbors(n_neighbors=k).fit(centred).kneighbors(return_distance=False)
+    # Products lose what differences keep.
+    distances = np.linalg.norm(centred[others] - centred[:, None], axis=2)
+    counts = _n_copies(np.sort(distances, axis=1))
+    order = np.argsort(distances, axis=1, kind="stable")
+    near = np.take_along_axis(others, order, axis=1)
+    copies = np.arange(k) < counts[:, None]
+    starts = np.repeat(np.arange(n), counts)
+    edges = coo_array((np.ones(len(starts)), (starts, near[copies])), shape=(n, n))
+    groups: np.ndarray = connected_components(edges, directed=False)[1]
+    return groups
+
+
+def _n_copies(distances: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+    """How many of the nearest others of each row are copies of it; distances are ascending."""
+    jumps = distances[:, :-1] <= COPY * distances[:, 1:]
+    counts = np.where(jumps, np.arange(1, distances.shape[1]), 0)
+    return np.asarray(counts.max(axis=1, initial=0))
+
+
+def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
+    """The median distance from a chosen row to the nearest other one; copies of it do not count.
+
+    Of up to 1 000 rows, evenly spaced. They are looked up among up to 10 000 of those chosen. If there
+    are more, the distance is brought to their number: nearest distances shrink as a power of the number
+    of rows, which is measured on a quarter of those looked at.
+    """
+    most = min(MOST_REFERENCES, max(2, REFERENCE_ELEMENTS // rows.shape[1]))
+    reference = rows[chosen[:: -(-len(chosen) // most)]]
+    first, _ = distinct(reference)
+    reference = reference[first]
+    if len(reference) < 2:
+        return 0.0
+    gap = _median_nearest(reference)
+    if len(chosen) <= most:
+        return gap
+    sparser = _median_nearest(reference[::4])
+    power = min(0.0, np.log(gap / sparser) / np.log(4.0))
+    return float(gap * (len(chosen) / most) ** power)
+
+
+def _median_nearest(reference: Float[np.ndarray, "m D"]) -> float:
+    from sklearn.neighbors import NearestNeighbors
+
+    queries = reference[:: -(-len(reference) // MOST_QUERIES)]
+    distances, _ = NearestNeighbors(n_neighbors=2).fit(reference).kneighbors(queries)
+    return float(np.median(distances[:, 1]))
