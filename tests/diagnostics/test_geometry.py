@@ -9,6 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 
 import isthmus
+from isthmus.data.scaling import Scaling
 
 
 class Surface(BaseEstimator):
@@ -19,6 +20,8 @@ class Surface(BaseEstimator):
     def __init__(self, decode):
         self.decode = decode
         self.n_features_in_ = 3
+        self.scaling_ = Scaling(np.zeros(3), np.ones(3))
+        self.network_ = SimpleNamespace(decode_centred=decode)
 
     def fit(self, X=None):
         return self

@@ -128,7 +128,7 @@ def test_a_lost_direction_is_told():
     [
         (
             {"known": KNOWN[:39]},
-            "known has 39 rows: .* of 0.05 by 10 neighbours needs 40",
+            "known has 39 distinct rows: .* of 0.05 by 10 neighbours needs 40",
         ),
         ({"false_alarm_rate": 0.001}, "needs 2000 at least. Pass more, or a higher rate"),
         ({"false_alarm_rate": 0.0}, "false_alarm_rate=0"),
