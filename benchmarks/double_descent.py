@@ -20,8 +20,7 @@ SIZES = (1, 2, 3, 4, 6, 8, 10, 12, 13, 14, 15, 16, 18, 21, 28, 40, 56, 79, 112, 
 
 def curve(quick: bool, **settings: Any) -> tuple[Any, float]:
     """A curve, and the seconds that it took."""
-    from isthmus.experiments import TrainedNetworks
-    from isthmus.laboratories.double_descent import run as double_descent
+    from isthmus.experiments import TrainedNetworks, double_descent
 
     model = TrainedNetworks(epochs=100 if quick else 2000, **settings)
     start = time.perf_counter()

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 
 from isthmus.cli import main
 from isthmus.cli._lab import LABORATORIES, _write
+from isthmus.experiments import double_descent
 from isthmus.laboratories.capacity.run import Net
-from isthmus.laboratories.double_descent import run as double_descent
-from isthmus.laboratories.double_descent import verdict as descents
+from isthmus.laboratories.double_descent import verdict
 from isthmus.laboratories.double_descent.risk import RiskPoint
 from isthmus.laboratories.double_descent.verdict import DoubleDescentReport
 
@@ -40,7 +40,7 @@ def asked(monkeypatch):
         calls.append((rows, settings))
         return report
 
-    monkeypatch.setattr(descents, "run", run)
+    monkeypatch.setattr(verdict, "run", run)
     return calls, report
 
 
@@ -116,10 +116,10 @@ def test_what_is_refused_leaves_no_file(folder, asked, arguments, code, message)
 def test_every_laboratory_takes_what_the_command_gives(name):
     """The command passes rows, and targets where it asks for them, and two settings by name."""
     laboratory = LABORATORIES[name]
-    module = import_module(f"isthmus.experiments.{laboratory.module}")
+    module = import_module(f"isthmus.laboratories.{laboratory.run}")
     rows = [None] * (1 + laboratory.targets)
     signature(module.run).bind(*rows, data="things.csv", random_state=0)
-    assert callable(import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture)
+    assert callable(import_module(f"isthmus.laboratories.{laboratory.picture}").picture)
 
 
 def test_widths_of_layers_are_one_cell(tmp_path):

@@ -23,7 +23,7 @@ from isthmus.comparison.peers import (
     NeighbourhoodIsomap,
     PictureTSNE,
 )
-from isthmus.training.history import Recorder
+from isthmus.training._history import Recorder
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from isthmus import FeedForwardClassifier, FeedForwardRegressor
-from isthmus.laboratories.averaging import run as averaging
+from isthmus.experiments import averaging
 from isthmus.laboratories.averaging.picture import draw_errors, draw_spread, picture
 from isthmus.laboratories.averaging.run import (
     averaged,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from isthmus import FeedForwardRegressor
-from isthmus.laboratories.capacity import run as capacity
+from isthmus.experiments import capacity
 from isthmus.laboratories.capacity.functions import FUNCTIONS, product, rings, tent, waves
 from isthmus.laboratories.capacity.picture import draw_errors, picture
 from isthmus.laboratories.capacity.run import CapacityReport, Net

@@ -8,8 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 
-from isthmus.experiments import LinearFeatures, RandomFeatures, exact_risk, sizes_around
-from isthmus.laboratories.double_descent import run as double_descent
+from isthmus.experiments import LinearFeatures, RandomFeatures, double_descent, exact_risk, sizes_around
 from isthmus.laboratories.double_descent.features import Fit, Rows, least_norm_fit
 from isthmus.laboratories.double_descent.picture import draw_errors, draw_risks
 from isthmus.laboratories.double_descent.risk import measured_risk

@@ -20,9 +20,9 @@ from isthmus.experiments import (
     RandomPixels,
     Raster,
     Scrambled,
+    animals,
+    one_number,
 )
-from isthmus.laboratories.one_number import animals
-from isthmus.laboratories.one_number import run as one_number
 from isthmus.laboratories.one_number.neighbours import nearest_images, nearest_on_line, shared
 from isthmus.laboratories.one_number.picture import draw_doubled, draw_overlaps
 from isthmus.laboratories.one_number.run import (

@@ -7,8 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
 import isthmus
-from isthmus.experiments import PrincipalComponents, TrainedNetworks
-from isthmus.laboratories.double_descent import run as double_descent
+from isthmus.experiments import PrincipalComponents, TrainedNetworks, double_descent
 from isthmus.laboratories.double_descent.features import Rows
 from isthmus.laboratories.double_descent.networks import Padded, _grown, _outputs
 from isthmus.networks.layers import gaussian_chain, tanh

@@ -14,19 +14,19 @@ from isthmus.cli._io import MOST_CLASSES, labelled_rows
 
 
 class Laboratory(NamedTuple):
-    """Where a laboratory is: its module and its picture's, in ``isthmus.experiments``."""
+    """Modules in ``isthmus.laboratories`` with its ``run`` and its ``picture``; whether it predicts."""
 
-    module: str
+    run: str
     picture: str
     targets: bool
 
 
 LABORATORIES = {
-    "double-descent": Laboratory("descents", "double_descent", targets=True),
-    "averaging": Laboratory("averaging", "averaging", targets=True),
-    "capacity": Laboratory("capacity", "capacity", targets=True),
-    "distill": Laboratory("distilling", "distilling", targets=False),
-    "one-number": Laboratory("one_number", "one_number", targets=False),
+    "double-descent": Laboratory("double_descent.verdict", "double_descent.picture", targets=True),
+    "averaging": Laboratory("averaging.run", "averaging.picture", targets=True),
+    "capacity": Laboratory("capacity.run", "capacity.picture", targets=True),
+    "distill": Laboratory("distilling.run", "distilling.picture", targets=False),
+    "one-number": Laboratory("one_number.run", "one_number.picture", targets=False),
 }
 
 
@@ -86,9 +86,9 @@ def lab(
     rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
     output = output or Path(f"isthmus-{name}.png")
-    run = import_module(f"isthmus.experiments.{laboratory.module}").run
+    run = import_module(f"isthmus.laboratories.{laboratory.run}").run
     report = run(*rows, **named, random_state=seed)
-    picture = import_module(f"isthmus.experiments.pictures.{laboratory.picture}").picture(report)
+    picture = import_module(f"isthmus.laboratories.{laboratory.picture}").picture(report)
     records = output.with_suffix(".csv")
     _write(picture, output, report.records, records)
     click.echo(report.verdict)
