@@ -185,7 +185,7 @@ def test_members_left_over_are_in_no_group(rows):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": np.zeros(5)}, r"y of shape \(5,\) for 300 rows: expected \(300,\)"),
+        ({"y": np.zeros(5)}, r"y has shape \(5,\) for 300 rows: expected .* \(300,\) or \(300, K\)"),
         ({"n_train": 300}, "n_train=300 of 300 rows: two are needed to learn from"),
         ({"noise": -1.0}, r"noise=-1.0: expected a number in \[0, inf\)"),
         ({"n_groups": 2}, "n_groups=2: expected an integer of at least 4. Error bars are scatter"),

@@ -172,7 +172,7 @@ def test_errors_are_shares_of_the_variance_of_all_outputs(cube):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": np.zeros(5)}, r"y of shape \(5,\) for 300 rows: expected \(300,\)"),
+        ({"y": np.zeros(5)}, r"y has shape \(5,\) for 300 rows: expected .* \(300,\) or \(300, K\)"),
         ({"y": np.zeros(300)}, "y is the same in all rows: there is no function to find"),
         ({"n_train": 300}, "n_train=300 of 300 rows: two are needed to learn from"),
         ({"depths": (2, 3)}, r"depths=\(2, 3\): expected 1, the perceptron, and others"),

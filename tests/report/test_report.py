@@ -13,7 +13,6 @@ from sklearn.datasets import make_s_curve
 
 import isthmus
 from isthmus.report import distrust, findings, gather, page, write
-from isthmus.report.figures import are_classes
 
 pytestmark = [
     pytest.mark.usefixtures("quick_compilation"),
@@ -143,13 +142,6 @@ def test_what_speaks_against_a_map_is_said(found):
 def test_numbers_have_three_digits(value, text):
     assert page.number(value) == text
     assert (page.number(np.nan), page.number(np.inf)) == ("–", "∞")
-
-
-def test_many_whole_numbers_are_a_scale():
-    assert are_classes(np.array(["a", "b"]))
-    assert are_classes(np.arange(20))
-    assert not are_classes(np.arange(21))
-    assert not are_classes(np.arange(3.0))
 
 
 def test_nothing_is_written_of_a_page_that_fails(found, tmp_path):

@@ -12,7 +12,7 @@ import click
 
 import isthmus
 from isthmus.cli import _options as options
-from isthmus.cli._io import MOST_CLASSES, labelled_rows, read_table, rows_for
+from isthmus.cli._io import labelled_rows, read_table, rows_for
 
 MODEL_ENDINGS = (".isthmus", ".safetensors")
 
@@ -27,7 +27,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
 @click.option(
     "--label",
     help="A column to predict from the neighbours in each map; no method sees it. Text is classes, and "
-    f"so are whole numbers of up to {MOST_CLASSES} values.",
+    "so are whole numbers of up to 20 values.",
 )
 @click.option(
     "-d", "--n-components", type=int, default=2, show_default=True, help="Number of coordinates."

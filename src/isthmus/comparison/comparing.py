@@ -45,8 +45,9 @@ def compare(
     X : array-like or CSR matrix (n, D), finite
         The data, as they are: scale the columns before if their units differ. Held as float64.
     y : array-like (n,), optional
-        Targets, for the prediction from neighbours in the map. Floating-point numbers are predicted as
-        they are, by R²; integers, booleans and text are classes, by accuracy. No method sees them.
+        Targets, for the prediction from neighbours in the map; no method sees them. Text, booleans and
+        integers with at most 20 different values are classes, whose score is the accuracy; other
+        integers and floating-point targets are numbers, whose score is R².
     methods : sequence of names and Method, default None
         None: all of ``isthmus.comparison.METHODS``. Names in any case, such as "pca", "kernel-pca",
         "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
@@ -111,7 +112,7 @@ def compare(
     share = check_real("test_size", test_size, 0.0, 1.0)
     first = check_integer("random_state", random_state, 0, "Further seeds are counted from it")
     seeds = tuple(range(first, first + check_integer("n_seeds", n_seeds, 1)))
-    target = None if y is None else _target(y, len(rows))
+    target = None if y is None else Target.of(y, len(rows))
     n_train, n_test = _check_sizes(rows.shape, share, settings)
     splits = [_split(rows, target, share, seed) for seed in seeds]
     score, of_train, of_test = _of_data(target, splits, settings)
@@ -141,7 +142,7 @@ def compare(
 
 def _split(rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int) -> Split:
     train, test = train_test_split(np.arange(len(rows)), test_size=share, random_state=seed)
-    targets = (target.of(train), target.of(test)) if target else None
+    targets = (target.take(train), target.take(test)) if target else None
     return Split(seed, rows[train], rows[test], targets)
 
 
@@ -155,42 +156,6 @@ def _of_data(
     train = [split.train_score(split.train[:most], k) for split in splits]
     test = [split.test_score(split.train[:most], split.test[:most], k) for split in splits]
     return target.score_name, float(np.mean(np.array(train))), float(np.mean(np.array(test)))
-
-
-def _target(y: Any, n: int) -> Target:
-    """Checked targets: numbers as they are, classes numbered."""
-    values = np.asarray(y)
-    if values.shape != (n,):
-        raise ValueError(
-            f"y has shape {values.shape} for {n} rows: expected one target for each row of X, ({n},)"
-        )
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values)))
-            raise ValueError(
-                f"y is {values[row]:g} in row {row}: expected finite numbers, or classes as integers or "
-                "text. Leave out the rows that have no target"
-            )
-        return Target(values.astype(np.float64), 0)
-    absent = [row for row, value in enumerate(values.tolist()) if value is None or value != value]
-    if absent:
-        raise ValueError(
-            f"y has no value in row {absent[0]}, and in {len(absent)} rows in all: leave these rows out"
-        )
-    if values.dtype.kind not in "biuUSO":
-        raise ValueError(
-            f"y is of type {values.dtype}: expected numbers, or classes as integers or text"
-        )
-    try:
-        classes, codes = np.unique(values, return_inverse=True)
-    except TypeError as error:
-        raise ValueError(
-            f"y holds values that cannot be put in order ({error}): expected classes that are all "
-            "integers or all text"
-        ) from error
-    if len(classes) < 2:
-        raise ValueError(f"y is {classes[0]} in every row: expected two classes or more")
-    return Target(codes, len(classes))
 
 
 def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tuple[int, int]:

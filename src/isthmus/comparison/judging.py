@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
+from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.comparison.memory import PeakMemory
 from isthmus.comparison.methods import Method
 from isthmus.comparison.records import ComparisonRecord, Judgement
+from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
 
 FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
@@ -27,7 +29,7 @@ INTERRUPTED = "training was interrupted"
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: numbers, or the numbers of classes."""
+    """What is predicted: numbers, or the index of each row's class."""
 
     values: Shaped[np.ndarray, " n"]
     n_classes: int
@@ -37,7 +39,13 @@ class Target:
     def score_name(self) -> str:
         return "accuracy" if self.n_classes else "R²"
 
-    def of(self, rows: Int[np.ndarray, " m"]) -> Target:
+    @classmethod
+    def of(cls, y: ArrayLike, n: int) -> Target:
+        """Checked targets of n rows. Raises ValueError as ``check_targets`` does."""
+        checked = check_targets(y, n)
+        return cls(checked.values, checked.n_classes)
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> Target:
         """The targets of some rows."""
         return replace(self, values=self.values[rows])
 

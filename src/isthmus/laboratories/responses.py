@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.utils import check_array
+from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_integer
+from isthmus.data.targets import check_targets
 
 
-def as_targets(y: Any, n: int) -> tuple[Float[np.ndarray, "n K"], int]:
-    """Numbers as columns, classes as outputs of ±1; and how many classes, 0 for numbers."""
-    targets = np.asarray(y)
-    if targets.ndim not in (1, 2) or len(targets) != n:
-        raise ValueError(f"y of shape {targets.shape} for {n} rows: expected ({n},) or ({n}, K)")
-    if targets.dtype.kind == "f":
-        return check_array(targets.reshape(n, -1), dtype=np.float64, input_name="y"), 0
-    classes, index = np.unique(targets, return_inverse=True)
-    if targets.ndim != 1 or len(classes) < 2:
-        raise ValueError(
-            f"y of type {targets.dtype} and shape {targets.shape} with {len(classes)} values: classes "
-            f"are expected as ({n},) with two or more values; make numbers floating-point"
-        )
-    return signs(index, len(classes)), len(classes)
+def as_targets(y: ArrayLike, n: int) -> tuple[Float[np.ndarray, "n K"], int]:
+    """Numbers as columns, classes as outputs of ±1; and the number of classes, 0 for numbers.
+
+    Which of the two y is, ``isthmus.data.targets`` decides.
+    """
+    targets = check_targets(y, n, n_dims=2)
+    if targets.classes is None:
+        return targets.values.reshape(n, -1), 0
+    return signs(targets.values, targets.n_classes), targets.n_classes
 
 
 def signs(index: Int[np.ndarray, " n"], n_classes: int) -> Float[np.ndarray, "n K"]:
@@ -41,7 +35,7 @@ def classes_of(outputs: Float[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
     return np.asarray(np.argmax(outputs, axis=1))
 
 
-def training_rows(n_train: Any, n: int) -> int:
+def training_rows(n_train: int | None, n: int) -> int:
     """How many of n rows are learnt from, half unless told: two at least, and some stay for the test."""
     n_train = n // 2 if n_train is None else check_integer("n_train", n_train, 2)
     if not 1 < n_train < n:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isthmus.data.targets import are_classes
 from isthmus.plots import class_map, decoded_features, decoded_grid, dimension_scales, value_map
 from isthmus.report.findings import Findings
 
@@ -19,9 +20,6 @@ OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
 
 MOST_FEATURES = 6
 """Features that are drawn over the plane."""
-
-MOST_CLASSES = 20
-"""Whole numbers with more values are a scale, not classes."""
 
 
 def _figure(width: float, height: float, n_across: int = 1, n_down: int = 1) -> tuple[Figure, Any]:
@@ -48,18 +46,11 @@ def the_map(findings: Findings) -> str:
     if labels is not None and are_classes(labels):
         class_map(ax, Z, labels)
     elif labels is not None:
-        value_map(ax, Z, labels.astype(float), findings.label_name or "label")
+        value_map(ax, Z, labels, findings.label_name or "label")
     else:
         train = findings.train
         value_map(ax, Z[train], findings.reliability.reconstruction_error, "squared error of the row")
     return _embedded(figure, "png")
-
-
-def are_classes(labels: np.ndarray) -> bool:
-    """Whether labels are to be told apart, not measured."""
-    if labels.dtype.kind == "f":
-        return False
-    return labels.dtype.kind not in "iu" or len(np.unique(labels)) <= MOST_CLASSES
 
 
 def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -> str | None:

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
 from isthmus.data.rows import dense
+from isthmus.data.targets import check_targets
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality
@@ -77,8 +78,8 @@ def gather(
     X : array-like (n, D), n ≥ 200, finite
         The rows. Columns with names keep them.
     y : array-like (n,) or None, default None
-        Classes or numbers, one for each row: they colour the map, and are predicted from it in the
-        comparison. The map does not see them.
+        Classes or numbers, as of ``isthmus.compare``: they colour the map, and are predicted from it in
+        the comparison. The map does not see them.
     model : estimator or None, default None
         The map, with two coordinates or more; a copy of it is fitted. None: ``Autoencoder(2)``.
     methods : sequence or None, default None
@@ -101,7 +102,7 @@ def gather(
             "map. Pass more, or use isthmus.quality on what there is"
         )
     names = tuple(map(str, getattr(checked, "feature_names_in_", _numbered(rows.shape[1]))))
-    labels = None if y is None else _labels(y, len(rows))
+    labels = None if y is None else check_targets(y, len(rows)).labels
     map_ = clone(Autoencoder(2) if model is None else model)
     if map_.get_params().get("random_state", 0) is None:
         map_.set_params(random_state=random_state)
@@ -139,13 +140,6 @@ def gather(
         loadings=Loadings(local.values, names),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
     )
-
-
-def _labels(y: Any, n: int) -> np.ndarray:
-    labels = np.asarray(y)
-    if labels.shape != (n,):
-        raise ValueError(f"y has shape {labels.shape} for {n} rows: expected one label for each, ({n},)")
-    return labels
 
 
 def _numbered(D: int) -> list[str]:

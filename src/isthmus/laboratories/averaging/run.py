@@ -132,9 +132,9 @@ def averaging(
     X : array (n, D)
         Rows, of which ``n_train`` are drawn to learn from; the others are the test.
     y : array (n,) or (n, K)
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more. Errors are squared in either case,
-        because of these alone the identity above is exact.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
+        Errors are squared in either case, because the identity above is exact for no other error.
     member : FeedForwardRegressor or None, default None
         What is trained; its own ``random_state`` is not used. None: ``MEMBER``, a perceptron of 32 nodes
         that has no rows held out, so that chance is in its weights and batches only.

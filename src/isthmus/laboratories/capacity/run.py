@@ -194,8 +194,8 @@ def capacity(
     X : array (n, D)
         Rows, of which ``n_train`` are drawn to learn from; the others are the test.
     y : array (n,) or (n, K)
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
     target : str, default "data"
         Their name in the records.
     depths : sequence of int, default (1, 2, 3)

@@ -118,9 +118,9 @@ def double_descent(
     X : array (n, D)
         Rows, of which ``n_train`` are drawn anew for each repeat; the others are the test.
     y : array (n,) or (n, K), or None, default None
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more. None: the rows themselves, so that every
-        model is an auto-encoder.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
+        None: the rows themselves, so that every model is an auto-encoder.
     sizes : sequence of int or None, default None
         Sizes M to fit. None: ``sizes_around`` the threshold.
     model : str or SizedModel, default "random_features"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.datasets import load_digits
 
+from isthmus.data.targets import are_classes
 from isthmus.laboratories.double_descent.networks import TrainedNetworks
 from isthmus.laboratories.double_descent.risk import RiskPoint, measured_risk
 from isthmus.laboratories.double_descent.run import Curve, double_descent
@@ -105,8 +106,9 @@ def run(
     settings: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs}
     curve = double_descent(X, y, sizes, n_train=n_train, n_repeats=n_repeats, **settings)
     n_trained = min(N_TRAINED_ROWS, n_train)
-    numbers = y is None or np.asarray(y).dtype.kind == "f"
-    noise = 0.5 * float(np.std(np.asarray(X if y is None else y))) if numbers else TRAINED_NOISE
+    noise = TRAINED_NOISE
+    if y is None or not are_classes(y):
+        noise = 0.5 * float(np.std(np.asarray(X if y is None else y, np.float64)))
     settings |= {"n_train": n_trained, "noise": noise}
     alone, averaged = (
         double_descent(
