@@ -1,6 +1,6 @@
 """Pictures of two-dimensional maps: rows coloured by class, the plane decoded to images, and images.
 
-Each function draws into the Axes that it is given, and decides nothing about the figure around them.
+Each function draws into the Axes that it is given, and leaves the figure around them alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CLASS_COLOURS = (
 
 
 EQUAL = 1e-4
-"""Relative differences below this are drawn as none."""
+"""Relative range of values below which they are drawn in one colour."""
 
 
 def class_map(
@@ -91,11 +91,11 @@ def decoded_grid(
     n_across: int = 30,
     cmap: str = "gray_r",
 ) -> None:
-    """Images that ``model`` decodes from a regular grid over the plane, drawn where they come from.
+    """Images that ``model`` decodes from a regular grid over the plane, each drawn at its place.
 
-    The grid spans the coordinates Z (n, 2) of the data. A tile farther from every row of Z than its own
-    side is left blank: nothing was learnt there. Raises ValueError if Z has not two columns, or
-    ``image_shape`` (height, width) is not the number of features.
+    The grid spans the coordinates Z (n, 2) of the data. A tile farther than its own side from
+    every row of Z is left blank, because there are no data. Raises ValueError if Z has not two columns,
+    or ``image_shape`` (height, width) is not the number of features.
     """
     _check_plane(Z)
     if np.prod(image_shape) != model.n_features_in_:
@@ -118,9 +118,9 @@ def value_map(
     size: float = 9.0,
     cmap: str = "viridis",
 ) -> None:
-    """Scatter coordinates (n, 2), coloured by a number of each row, with a bar that says ``label``.
+    """Scatter coordinates (n, 2), coloured by a number of each row, with a colour bar named ``label``.
 
-    Colours span the middle 98 % of the finite values, so that a few wild ones do not hide the rest; rows
+    Colours span the middle 98 % of the finite values, so that a few outliers do not hide the rest; rows
     without a finite value are grey. Raises ValueError if Z has not two columns, or there is not one
     value per row.
     """
@@ -159,7 +159,7 @@ def decoded_features(
 ) -> None:
     """The decoded value of one feature in each of the Axes, over the plane of Z (n, 2).
 
-    As in ``decoded_grid`` the plane is left blank where there are no rows. Axes that are left over are
+    As in ``decoded_grid`` the plane is left blank where there are no rows. Axes without a feature are
     hidden. Raises ValueError if Z has not two columns.
     """
     _check_plane(Z)
@@ -209,8 +209,8 @@ def image_grid(
     """Rows (n, D) as images (height, width), in lines of ``n_across`` from the top left.
 
     The value ``darkest`` and all above are drawn at the end of the colour map, 0 and all below at its
-    start; None takes the 99.5th percentile. Give grids that are to be compared the same. Raises
-    ValueError if ``image_shape`` is not the number of columns.
+    start; None takes the 99.5th percentile. Pass the same value for grids that are to be compared.
+    Raises ValueError if ``image_shape`` is not the number of columns.
     """
     if np.ndim(images) != 2 or np.prod(image_shape) != np.shape(images)[1]:
         raise ValueError(
@@ -228,7 +228,7 @@ def image_grid(
 
 
 def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, " n"]]]:
-    """Each class, its colour, and which of the n rows are its own."""
+    """Each class, its colour, and which of the n rows belong to it."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"expected one label for each of {n} rows, got labels of shape {labels.shape}")
@@ -280,7 +280,7 @@ def _square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"]
 
 
 def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.ndarray, " 2"]) -> None:
-    """A window in which a unit is as long across as up, as the coordinates mean it."""
+    """Set a window with the same scale on both axes, without ticks."""
     (left, low), (right, high) = middle - half, middle + half
     ax.set_xlim(left, right)
     ax.set_ylim(low, high)

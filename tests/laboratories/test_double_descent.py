@@ -9,12 +9,12 @@ from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 
 from isthmus.experiments import LinearFeatures, RandomFeatures, double_descent, exact_risk, sizes_around
+from isthmus.laboratories._responses import as_targets, classes_of
 from isthmus.laboratories.double_descent.features import Fit, Rows, least_norm_fit
 from isthmus.laboratories.double_descent.picture import draw_errors, draw_risks
 from isthmus.laboratories.double_descent.risk import measured_risk
 from isthmus.laboratories.double_descent.run import Curve, CurvePoint
 from isthmus.laboratories.double_descent.verdict import DoubleDescentReport
-from isthmus.laboratories.responses import as_targets, classes_of
 
 X, LABELS = load_digits(return_X_y=True)
 RISKS = {10: 1.264, 20: 1.724, 30: 3.207, 50: 3.04, 60: 1.566, 80: 0.886, 100: 0.667}

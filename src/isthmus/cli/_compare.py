@@ -1,4 +1,4 @@
-"""Compare methods on a table, and judge one map of it: compare, quality."""
+"""Compare methods on a table, and evaluate one map of it: compare, quality."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     type=int,
     default=2000,
     show_default=True,
-    help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are judged on.",
+    help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are evaluated on.",
 )
 @options.columns_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
@@ -79,7 +79,7 @@ def compare(
 ) -> None:
     """The rows of DATA by PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and the maps of isthmus.
 
-    All are fitted on the same rows and judged alike: on these rows, and, where a method has a function
+    All are fitted on the same rows and evaluated alike: on these rows and, if a method has a function
     for new rows, on rows held out. Takes a minute or two for a few thousand rows.
 
     \b

@@ -1,4 +1,4 @@
-"""The door of the command line: an error becomes one line on stderr and an exit code."""
+"""The group of all commands: an error becomes one line on stderr and an exit code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The same rows through several methods, with the same splits and the same measures for all.
+"""Several methods applied to the same rows, with the same splits and the same measures for all.
 
-Lecture notes, "VAE versus SNE, MDS, kernel methods, PCA": what tells methods apart is not the picture of
-the rows that they were fitted on, but whether there is a function for the next row, and the way back.
+Lecture notes, "VAE versus SNE, MDS, kernel methods, PCA": methods differ less in the picture of the rows
+that they were fitted on than in whether they have a function for new rows, and its inverse.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.model_selection import train_test_split
 
-from isthmus.comparison.judging import Settings, Split, Target, run
+from isthmus.comparison._evaluation import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
@@ -34,11 +34,12 @@ def compare(
     max_rows: int = 2000,
     verbose: bool = False,
 ) -> ComparisonReport:
-    """The rows X (n, D) through PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and ours, judged alike.
+    """Compare PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and the maps of isthmus on the rows X (n, D).
 
-    All are fitted on the same rows with their default settings, and judged by the same measures on the
-    same rows: those of the fit, where every method has coordinates, and held-out ones, where it has a
-    function. A method that is not installed, or fails, is a record that says why; warnings are notes.
+    All are fitted on the same rows with their default settings, and evaluated by the same measures on
+    the same rows: those of the fit, for which every method has coordinates, and held-out rows, for
+    methods that have a function. A method that is not installed, or fails, has a record that says why;
+    warnings become notes.
 
     Parameters
     ----------
@@ -52,11 +53,11 @@ def compare(
         None: all of ``isthmus.comparison.METHODS``. Names in any case, such as "pca", "kernel-pca",
         "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
     n_components : int, default 2
-        Coordinates d < D; 2 because a map is to be looked at.
+        Number of coordinates, d < D; 2, because two can be plotted.
     test_size : float in (0, 1), default 0.25
         Share of the rows held out.
     n_seeds : int, default 1
-        Splits, each with seeds of its own for the methods. Five give an idea of what is chance.
+        Number of splits, each with its own seed for the methods. Five show how much chance matters.
     random_state : int, default 0
         The first seed s; others are s + 1, …. Rows are split by scikit-learn's ``train_test_split(X,
         test_size=test_size, random_state=s)``. The same seed gives the same numbers, seconds and memory
@@ -65,17 +66,17 @@ def compare(
         Neighbours, of the measures and of the prediction.
     max_rows : int, default 2000
         Kernel PCA, MDS and Isomap take n² memory and up to n³ time, and are fitted on this many of the
-        training rows at most, drawn at random; a note says so. Every map is judged on the same rows, of
-        the training rows and of the held-out ones this many at most, drawn at random too, because the
-        measures of neighbours depend on the number of rows.
+        training rows at most, drawn at random; a note says so. Every map is evaluated on the same rows:
+        at most this many training rows and this many held-out rows, drawn at random, because measures
+        of neighbours depend on the number of rows.
     verbose : bool, default False
-        Whether stderr shows which method is running.
+        Whether to show on stderr which method is running.
 
     Returns
     -------
     ComparisonReport
-        ``records``, one per method and seed; ``table()`` for a data frame; ``verdict`` in words. Printed
-        as tables.
+        ``records``, one per method and seed; ``table()`` for a data frame; ``verdict`` in words.
+        ``print`` shows tables.
 
     Raises
     ------
@@ -86,7 +87,8 @@ def compare(
     Notes
     -----
     Seconds and memory are of this machine and this run. Seconds of a network's first fit include its
-    compilation, which later fits of the same sizes save. What memory is, ``ComparisonRecord`` says.
+    compilation, which later fits of the same sizes save. How memory is measured is said in
+    ``ComparisonRecord``.
 
     Examples
     --------
@@ -130,8 +132,8 @@ def compare(
         n_features=rows.shape[1],
         n_train=n_train,
         n_test=n_test,
-        n_judged_train=min(n_train, settings.max_rows),
-        n_judged_test=min(n_test, settings.max_rows),
+        n_evaluated_train=min(n_train, settings.max_rows),
+        n_evaluated_test=min(n_test, settings.max_rows),
         k=settings.k,
         seeds=seeds,
         score=score,
@@ -149,7 +151,7 @@ def _split(rows: Float[np.ndarray, "n D"], target: Target | None, share: float, 
 def _of_data(
     target: Target | None, splits: Sequence[Split], settings: Settings
 ) -> tuple[str | None, float | None, float | None]:
-    """What the score is, and what neighbours in all columns predict, the mean of the splits."""
+    """Name of the score, and the mean scores over the splits with all columns in place of a map."""
     if target is None:
         return None, None, None
     most, k = settings.max_rows, settings.k
@@ -159,7 +161,7 @@ def _of_data(
 
 
 def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tuple[int, int]:
-    """Numbers of training and held-out rows, as ``train_test_split`` has them."""
+    """Numbers of training and held-out rows of ``train_test_split``; ValueError if they are too few."""
     n, D = shape
     d, k = settings.n_components, settings.k
     if d >= D:
@@ -180,14 +182,14 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
     if min(n_train, n_test) < least:
         raise ValueError(
             f"X has {n} rows, and test_size={share:g} splits them into {n_train} to fit and {n_test} to "
-            f"judge: expected at least {least} of each for k={k} neighbours and n_components={d}. Pass "
-            "more rows, or choose a smaller k or another test_size"
+            f"evaluate: expected at least {least} of each for k={k} neighbours and n_components={d}. "
+            "Pass more rows, or choose a smaller k or another test_size"
         )
     return n_train, n_test
 
 
 def _status(verbose: bool) -> Any:
-    """A line on stderr that says what is running; None where it is not wanted."""
+    """A line on stderr that says what is running, or a context of None without ``verbose``."""
     if not verbose:
         return nullcontext()
     from rich.console import Console

@@ -10,8 +10,8 @@ the spread of f̄ about its expectation, √(V/M). The squared error has a part 
 ‖b‖²: what all members have in common, such as the training rows with their noise, stays.
 
 All of it is measured from one matrix. Let r_k be the residuals of member k on the test rows. Their inner
-products C_jk = ⟨r_j, r_k⟩ know the error of every average, ‖mean of r_k over a group‖², the mean of a
-block of C; and the spread of averages, because ‖f̄_g − f̄‖² are differences of such means.
+products C_jk = ⟨r_j, r_k⟩ give the error of every average, ‖mean of r_k over a group‖², as the mean of
+a block of C; and the spread of averages, because ‖f̄_g − f̄‖² are differences of such means.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from sklearn.utils import check_array
 from isthmus.data.checks import check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
-from isthmus.laboratories.responses import as_targets, training_rows, with_noise
+from isthmus.laboratories._responses import as_targets, training_rows, with_noise
 
 MEMBER = FeedForwardRegressor((32,), max_epochs=100, validation_fraction=0.0)
 """A perceptron with more weights than the default's 200 training rows. No rows are held out, so that
 members differ by their initial weights and the order of their batches, and by nothing else."""
 
 BLOCK_NUMBERS = 2**24
-"""Predictions held at a time, of all members together."""
+"""Largest number of predictions, of all members, that are held in memory at a time."""
 
 
 class GroupSize(NamedTuple):
@@ -64,7 +64,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class AveragingReport:
-    """What the laboratory found.
+    """The result of the laboratory.
 
     ``exponent`` is the slope of log spread against log M: −½ by theory. ``intercept`` and ``slope`` are
     of the line error = intercept + slope/M through all M, by least squares, and ``r_squared`` is the
@@ -90,7 +90,7 @@ class AveragingReport:
 
     @property
     def deviation(self) -> float:
-        """Of the separate ensemble from the line, in standard errors of both together."""
+        """Deviation of the separate ensemble from the line, in standard errors of their difference."""
         apart = self.reference.value - self.predicted
         return float(apart / np.hypot(self.reference.error, self.intercept.error))
 
@@ -262,7 +262,7 @@ def averaged(products: Float[np.ndarray, "k k"], M: int) -> Float[np.ndarray, "g
 
 
 def spread_of(products: Float[np.ndarray, "g g"]) -> float:
-    """√(Σ ‖f_g − f̄‖²/(G − 1)); and Σ ‖f_g − f̄‖² is the trace without what the mean has."""
+    """√(Σ ‖f_g − f̄‖²/(G − 1)), where Σ ‖f_g − f̄‖² is the trace minus the mean's share."""
     g = len(products)
     squares = np.trace(products) - products.sum() / g
     return float(np.sqrt(max(squares, 0.0) / (g - 1)))
@@ -297,7 +297,7 @@ def _report(
 ) -> AveragingReport:
     """Of groups up to the ``largest``, and of a separate ensemble; ``about`` are the first fields."""
     sizes = 2 ** np.arange(int(np.log2(largest)) + 1)
-    records = tuple(_judge(grouped, int(M), len(grouped) // largest) for M in sizes)
+    records = tuple(_group_size(grouped, int(M), len(grouped) // largest) for M in sizes)
     values, errors = jackknife(partial(laws, sizes=sizes), grouped, largest)
     exponent, intercept, slope = map(Estimate, values[:3].tolist(), errors[:3].tolist())
     mean, error = jackknife(np.mean, others, 1)
@@ -307,8 +307,8 @@ def _report(
     )
 
 
-def _judge(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> GroupSize:
-    """What averages of M have, from the products of single members."""
+def _group_size(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> GroupSize:
+    """Error and spread of averages of M members, from the products of single members."""
     of_groups = averaged(products, M)
     n_groups, errors = len(of_groups), np.diag(of_groups)
     spread, spread_error = jackknife(spread_of, of_groups, n_groups // n_blocks)
@@ -330,7 +330,7 @@ def _checked_member(member: Any) -> FeedForwardRegressor:
 
 
 def _largest_group(n_members: Any, n_groups: Any) -> int:
-    """The largest power of two of which there are ``n_groups`` groups."""
+    """The largest power of two M for which there are ``n_groups`` groups of M members."""
     check_integer("n_groups", n_groups, 4, "Error bars are scatter over groups")
     check_integer("n_members", n_members, 4 * n_groups, f"A line needs M = 1, 2, 4, {n_groups} of each")
     return int(2 ** np.floor(np.log2(n_members // n_groups)))

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int
 from isthmus.data.checks import check_integer
 
 WORD = 2**62
-"""Digits are gathered into words below this, so that Python's long integers take few steps."""
+"""Upper bound of the words that digits are gathered into, so that long integers take few steps."""
 
 
 class Order(Protocol):

@@ -25,6 +25,7 @@ from sklearn.decomposition import PCA
 
 from isthmus.data.checks import check_integer
 from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
 from isthmus.laboratories.one_number.animals import animals
 from isthmus.laboratories.one_number.coding import (
     BitPlanes,
@@ -39,7 +40,6 @@ from isthmus.laboratories.one_number.coding import (
     Scrambled,
     n_leading,
 )
-from isthmus.laboratories.one_number.neighbours import nearest_images, nearest_on_line, shared
 from isthmus.variational.estimator import VariationalAutoencoder
 
 RASTER, RANDOM_BITS, ARBITRARY = "raster code", "random order of bits", "arbitrary code"
@@ -47,7 +47,7 @@ PRINCIPAL, DENOISING, VARIATIONAL = "first principal component", "denoising node
 
 
 N_ANIMALS = 500
-"""Drawn for the default run: enough for an error bar, few enough for seconds."""
+"""Number of animals in the default run: enough for an error bar, few enough for seconds."""
 
 
 class Code(Protocol):
@@ -61,7 +61,7 @@ class Code(Protocol):
 class Overlap(NamedTuple):
     """The share of the k nearest images that one line keeps as the k nearest numbers.
 
-    ``seed`` tells draws of the same kind of code apart. ``chance`` is k/(n − 1). ``standard_error`` is
+    ``seed`` distinguishes draws of the same kind of code. ``chance`` is k/(n − 1). ``standard_error`` is
     that of the mean over images, √2 of what independent ones would have: a pair is counted from either
     end.
     """
@@ -85,7 +85,7 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class OneNumber:
-    """What one set of images told: the code, what a double keeps of it, and every line as a map.
+    """The result for one set of images: the code, what a double keeps of it, and every line as a map.
 
     ``neighbours`` holds the k nearest of each image by each line, by a drawn code those of its first
     draw; ``nearest`` those by Euclidean distance. ``n_exact`` counts images that every code gave back.
@@ -113,7 +113,7 @@ class OneNumber:
 
     @property
     def chance(self) -> float:
-        """Overlap of a line that knows nothing, k/(n − 1)."""
+        """Expected overlap of a random order, k/(n − 1)."""
         return self.overlaps[0].chance
 
     def gain(self, line: str = DENOISING) -> float:
@@ -215,7 +215,7 @@ def default_models() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class OneNumberReport:
-    """What the laboratory found on each set of images."""
+    """The result of the laboratory for each set of images."""
 
     found: tuple[OneNumber, ...]
 

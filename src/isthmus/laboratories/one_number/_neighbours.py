@@ -1,4 +1,4 @@
-"""Whose neighbours a line keeps: the nearest on it against the nearest among the images."""
+"""Nearest neighbours on a line and among images, and the share that is common to both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speaks against a map, in sentences: the part of the page that is read last and matters most."""
+"""Reasons to distrust a map, as sentences for the page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ LOW_TRUST = 0.9
 """Trustworthiness below which neighbours in the picture are often none in the data."""
 
 UNEVEN = 4.0
-"""Ratio of areas, the 95th percentile to the 5th, above which sizes in the picture mislead."""
+"""Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
 
 STRETCHED = 3.0
-"""Median anisotropy above which directions in the picture do."""
+"""Median anisotropy above which directions in the picture mislead."""
 
 
 def reasons(findings: Findings) -> tuple[str, ...]:
     """Sentences, the gravest first."""
     return tuple(
         sentence
-        for about in (_of_notes, _of_dimension, _of_neighbours, _of_geometry, _of_rows, _of_rivals)
+        for about in (
+            _of_notes,
+            _of_dimension,
+            _of_neighbours,
+            _of_geometry,
+            _of_rows,
+            _of_other_methods,
+        )
         for sentence in about(findings)
     )
 
@@ -102,7 +109,7 @@ def _of_rows(findings: Findings) -> Iterator[str]:
         yield "The map has coordinates that move nothing: fewer would do."
 
 
-def _of_rivals(findings: Findings) -> Iterator[str]:
+def _of_other_methods(findings: Findings) -> Iterator[str]:
     records: list[Any] = [one for one in findings.comparison.records if one.train is not None]
     if not records:
         return

@@ -1,4 +1,4 @@
-"""What is to be predicted: numbers as they are, classes as outputs of ±1."""
+"""Targets of the laboratories: numbers as they are, classes as outputs of ±1."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def signs(index: Int[np.ndarray, " n"], n_classes: int) -> Float[np.ndarray, "n 
 
 
 def classes_of(outputs: Float[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
-    """The class that outputs stand for."""
+    """The index of the class that outputs (n, K) predict."""
     if outputs.shape[1] == 1:
         return np.asarray(outputs[:, 0] > 0, dtype=np.int64)
     return np.asarray(np.argmax(outputs, axis=1))
 
 
 def training_rows(n_train: int | None, n: int) -> int:
-    """How many of n rows are learnt from, half unless told: two at least, and some stay for the test."""
+    """Number of training rows of n, by default half: at least two, and fewer than n."""
     n_train = n // 2 if n_train is None else check_integer("n_train", n_train, 2)
     if not 1 < n_train < n:
         raise ValueError(
-            f"n_train={n_train} of {n} rows: two are needed to learn from, and some to test on"
+            f"n_train={n_train} of {n} rows: expected at least two, and some left to test on"
         )
     return int(n_train)
 
@@ -48,7 +48,7 @@ def training_rows(n_train: int | None, n: int) -> int:
 def with_noise(
     y: Float[np.ndarray, "n K"], n_classes: int, noise: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "n K"]:
-    """Of classes the share ``noise`` of rows is given another class; to numbers, noise is added."""
+    """Targets with noise: the share ``noise`` of rows gets another class; numbers get Gaussian noise."""
     if not noise:
         return y
     if not n_classes:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
-"""The map, PCA, what to look at, and what is behind."""
+"""Colours of the map, of PCA, of highlights, and of the background."""
 
 MOST_FEATURES = 6
-"""Features that are drawn over the plane."""
+"""Largest number of features that are drawn over the plane."""
 
 
 def _figure(width: float, height: float, n_across: int = 1, n_down: int = 1) -> tuple[Figure, Any]:
@@ -73,7 +73,7 @@ def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -
 
 
 def error_by_dimension(findings: Findings) -> str:
-    """Error of restoring unseen rows against the number of coordinates."""
+    """Error of denoising unseen rows against the number of coordinates."""
     figure, ((ax,),) = _figure(7.5, 4.2)
     found = findings.dimension
     d = [error.n_components for error in found.errors]
@@ -134,15 +134,15 @@ def anisotropy(findings: Findings) -> str:
 
 
 def rebuilt(findings: Findings) -> str:
-    """How badly rows come back from their coordinates."""
+    """Reconstruction error of the rows."""
     values = findings.reliability.reconstruction_error
     return _over_the_map(findings, values, "squared error of the row")
 
 
-def strange(findings: Findings) -> str:
-    """How strange rows look; those that are flagged have a circle."""
+def atypical(findings: Findings) -> str:
+    """p-values of the rows by reliability; those that are flagged have a circle."""
     found = findings.reliability
-    label = "share of unseen rows that look as strange"
+    label = "p-value: share of unseen rows as atypical"
     return _over_the_map(findings, found.p_value, label, found.flagged)
 
 
@@ -160,7 +160,7 @@ def _over_the_map(
 
 
 def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
-    """What each of the first coordinates moves: as an image, or the strongest features as bars."""
+    """Loadings of the first coordinates: as images, or of the strongest features as bars."""
     n_shown = min(4, findings.coordinates.shape[1])
     if image_shape is not None:
         figure, axes = _figure(3.2 * n_shown, 3.6, n_shown)
