@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from isthmus.diagnostics.dimension.intrinsic import Dimension
 
 CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
@@ -27,7 +30,7 @@ EQUAL = 1e-4
 
 
 def class_map(
-    ax: Axes, Z: Float[np.ndarray, "n 2"], labels: Any, *, size: float = 9.0, alpha: float = 0.8
+    ax: Axes, Z: Float[np.ndarray, "n 2"], labels: ArrayLike, *, size: float = 9.0, alpha: float = 0.8
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
@@ -46,7 +49,7 @@ def posterior_map(
     ax: Axes,
     mean: Float[np.ndarray, "n 2"],
     std: Float[np.ndarray, "n 2"],
-    labels: Any,
+    labels: ArrayLike,
     *,
     alpha: float = 0.3,
 ) -> None:
@@ -179,7 +182,7 @@ def decoded_features(
         ax.set_visible(False)
 
 
-def dimension_scales(ax: Axes, found: Any, *, colour: str = CLASS_COLOURS[0]) -> None:
+def dimension_scales(ax: Axes, found: Dimension, *, colour: str = CLASS_COLOURS[0]) -> None:
     """Estimates of ``isthmus.intrinsic_dimension`` at all scales, with their intervals.
 
     Over the distance to the farthest neighbour in use, in the data's units. Flat where the data have one
@@ -227,7 +230,7 @@ def image_grid(
     _frame(ax, across_and_up / 2, across_and_up / 2)
 
 
-def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, " n"]]]:
+def _classes(labels: ArrayLike, n: int) -> Iterator[tuple[object, str, Bool[np.ndarray, " n"]]]:
     """Each class, its colour, and which of the n rows belong to it."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
@@ -236,7 +239,7 @@ def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, "
         yield label, CLASS_COLOURS[index % len(CLASS_COLOURS)], labels == label
 
 
-def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: Any, colour: str) -> None:
+def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: object, colour: str) -> None:
     """The name of a class at its median point."""
     from matplotlib.patheffects import withStroke
 
@@ -291,7 +294,7 @@ def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.nda
         spine.set_color("#cccccc")
 
 
-def _check_plane(Z: Any) -> None:
+def _check_plane(Z: ArrayLike) -> None:
     if np.ndim(Z) != 2 or np.shape(Z)[1] != 2:
         raise ValueError(
             f"expected coordinates of shape (n, 2), got {np.shape(Z)}; fit with n_components=2, or pass "

@@ -236,3 +236,8 @@ def test_pictures_show_the_records(ax, report):
         points.get_ydata(orig=False), [record.spread for record in report.records]
     )
     assert len(picture(report).axes) == 3
+
+
+def test_rows_need_their_targets(rows):
+    with pytest.raises(ValueError, match="X was given without y"):
+        run(rows[0])

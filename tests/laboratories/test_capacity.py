@@ -9,7 +9,7 @@ from isthmus.experiments import capacity
 from isthmus.laboratories._widths import equal_widths, n_parameters
 from isthmus.laboratories.capacity._functions import FUNCTIONS, product, rings, tent, waves
 from isthmus.laboratories.capacity.picture import draw_errors, picture
-from isthmus.laboratories.capacity.run import CapacityReport, Net
+from isthmus.laboratories.capacity.run import CapacityReport, Net, run
 
 CHEAP = {"depths": (1, 2), "budgets": [81], "learning_rates": [0.03], "n_seeds": 2, "n_updates": 20}
 
@@ -207,3 +207,8 @@ def test_the_picture_has_a_column_for_each_target(found):
     assert len(picture(report).axes) == 4
     unknown = CapacityReport((net(1, 0.1), net(2, 0.2)))
     assert len(picture(unknown).axes) == 1
+
+
+def test_rows_need_their_targets(cube):
+    with pytest.raises(ValueError, match="X was given without y"):
+        run(cube)

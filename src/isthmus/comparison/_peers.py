@@ -41,8 +41,8 @@ class GaussianKernelPCA:
     """
 
     n_components: int
-    inner: Any = field(default=None, init=False)
-    pre_image: Any = field(default=None, init=False)
+    inner: KernelPCA = field(init=False)
+    pre_image: KernelRidge = field(init=False)
     center: Float[np.ndarray, " D"] = field(init=False)
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
@@ -91,7 +91,7 @@ class NeighbourhoodIsomap:
     """Isomap with ten neighbours (Tenenbaum, de Silva & Langford 2000, Science 290:2319)."""
 
     n_components: int
-    inner: Any = field(default=None, init=False)
+    inner: Isomap = field(init=False)
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
         """Coordinates of the rows that the graph is made of."""

@@ -7,11 +7,12 @@ that they were fitted on than in whether they have a function for new rows, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 
 from isthmus.comparison._evaluation import Settings, Split, Target, run
@@ -20,10 +21,13 @@ from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
 from isthmus.data.rows import dense
 
+if TYPE_CHECKING:
+    from rich.status import Status
+
 
 def compare(
     X: Any,
-    y: Any = None,
+    y: ArrayLike | None = None,
     methods: Sequence[str | Method] | str | Method | None = None,
     n_components: int = 2,
     *,
@@ -188,7 +192,7 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
     return n_train, n_test
 
 
-def _status(verbose: bool) -> Any:
+def _status(verbose: bool) -> AbstractContextManager[Status | None]:
     """A line on stderr that says what is running, or a context of None without ``verbose``."""
     if not verbose:
         return nullcontext()

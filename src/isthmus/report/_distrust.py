@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -110,14 +109,16 @@ def _of_rows(findings: Findings) -> Iterator[str]:
 
 
 def _of_other_methods(findings: Findings) -> Iterator[str]:
-    records: list[Any] = [one for one in findings.comparison.records if one.train is not None]
-    if not records:
+    trust = {
+        one: one.train.trustworthiness for one in findings.comparison.records if one.train is not None
+    }
+    if not trust:
         return
-    best = max(records, key=lambda one: one.train.trustworthiness)
-    ours = [one for one in records if one.method == type(findings.model).__name__]
-    if ours and best.train.trustworthiness > ours[0].train.trustworthiness + 0.01:
+    best = max(trust, key=trust.__getitem__)
+    ours = [one for one in trust if one.method == type(findings.model).__name__]
+    if ours and trust[best] > trust[ours[0]] + 0.01:
         function = "" if best.explicit == "yes" else ", but has no function for new rows"
         yield (
             f"{best.method} keeps the neighbours of its own rows better "
-            f"({best.train.trustworthiness:.3f} against {ours[0].train.trustworthiness:.3f}){function}."
+            f"({trust[best]:.3f} against {trust[ours[0]]:.3f}){function}."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from isthmus.plots import class_map, decoded_features, decoded_grid, dimension_s
 from isthmus.report.findings import Findings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
@@ -22,7 +23,9 @@ MOST_FEATURES = 6
 """Largest number of features that are drawn over the plane."""
 
 
-def _figure(width: float, height: float, n_across: int = 1, n_down: int = 1) -> tuple[Figure, Any]:
+def _figure(
+    width: float, height: float, n_across: int = 1, n_down: int = 1
+) -> tuple[Figure, np.ndarray]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -68,7 +71,7 @@ def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -
     chosen = np.argsort(-share, kind="stable")[: min(MOST_FEATURES, len(share))]
     n_down = -(-len(chosen) // 3)
     figure, axes = _figure(10, 3.4 * n_down, min(3, len(chosen)), n_down)
-    decoded_features(axes.ravel(), findings.model, Z, chosen.tolist(), findings.feature_names)
+    decoded_features(list(axes.ravel()), findings.model, Z, chosen.tolist(), findings.feature_names)
     return _embedded(figure, "png")
 
 
@@ -186,7 +189,7 @@ def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
     return _embedded(figure, "svg")
 
 
-def _label(ax: Any, across: str, up: str) -> None:
+def _label(ax: Axes, across: str, up: str) -> None:
     ax.set_xlabel(across)
     ax.set_ylabel(up)
     for side in ("top", "right"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 
@@ -65,7 +66,7 @@ class Findings:
 
 def gather(
     X: Any,
-    y: Any = None,
+    y: ArrayLike | None = None,
     *,
     model: Any = None,
     methods: Sequence[str | Method] | None = None,

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from isthmus.report import _figures as figures
 from isthmus.report._distrust import reasons
 from isthmus.report.findings import Findings
 from isthmus.variational.estimator import VariationalAutoencoder
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LIBRARIES = ("isthmus", "jax", "equinox", "optax", "numpy", "scipy", "scikit-learn", "umap-learn")
 
@@ -141,7 +144,7 @@ def check_template() -> None:
         )
 
 
-def _template() -> Any:
+def _template() -> Template:
     check_template()
     import jinja2
 
@@ -217,7 +220,7 @@ def _compared(findings: Findings) -> dict[str, Any]:
     return {"titles": [title for _, title in columns], "lines": lines}
 
 
-def number(value: Any) -> str:
+def number(value: float | np.floating) -> str:
     """Three digits, as the page shows them."""
     value = float(value)
     if not math.isfinite(value):

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from sklearn.utils import check_array
 
@@ -37,6 +38,12 @@ members differ by their initial weights and the order of their batches, and by n
 
 BLOCK_NUMBERS = 2**24
 """Largest number of predictions, of all members, that are held in memory at a time."""
+
+
+class _Predictor(Protocol):
+    """A fitted model of numbers."""
+
+    def predict(self, X: Float[np.ndarray, "m D"], /) -> Float[np.ndarray, "m K"]: ...
 
 
 class GroupSize(NamedTuple):
@@ -113,8 +120,8 @@ class AveragingReport:
 
 
 def averaging(
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
     member: FeedForwardRegressor | None = None,
     n_train: int | None = None,
@@ -216,8 +223,8 @@ def averaging(
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "digits",
     n_train: int | None = None,
@@ -233,14 +240,16 @@ def run(
     """
     if X is None:
         X, y = load_digits(return_X_y=True)
+    if y is None:
+        raise ValueError("X was given without y: pass the targets of its rows")
     if n_train is None:
-        n_train = min(200, len(X) // 2)
+        n_train = min(200, len(np.asarray(X)) // 2)
     settings: dict[str, Any] = {"noise": noise, "data": data, "random_state": random_state}
     return averaging(X, y, n_train=n_train, n_members=n_members, n_reference=n_reference, **settings)
 
 
 def residual_products(
-    members: Sequence[Any], x: Float[np.ndarray, "m D"], y: Float[np.ndarray, "m K"]
+    members: Sequence[_Predictor], x: Float[np.ndarray, "m D"], y: Float[np.ndarray, "m K"]
 ) -> Float[np.ndarray, "k k"]:
     """C_jk = ⟨f_j − y, f_k − y⟩, summed over outputs and averaged over rows, of fitted members.
 
@@ -280,13 +289,13 @@ def laws(products: Float[np.ndarray, "k k"], sizes: Int[np.ndarray, " s"]) -> Fl
 
 
 def jackknife(
-    statistic: Callable[[np.ndarray], Any], products: Float[np.ndarray, "k k"], size: int
-) -> tuple[Any, Any]:
+    statistic: Callable[[np.ndarray], np.ndarray | float], products: Float[np.ndarray, "k k"], size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A statistic of the members, and its standard error from leaving out ``size`` of them at a time."""
     k = len(products)
     without = (np.delete(np.arange(k), np.s_[at : at + size]) for at in range(0, k, size))
     values = np.array([statistic(products[np.ix_(rest, rest)]) for rest in without])
-    return statistic(products), np.sqrt((len(values) - 1) * np.var(values, axis=0))
+    return np.asarray(statistic(products)), np.sqrt((len(values) - 1) * np.var(values, axis=0))
 
 
 def _report(
@@ -319,7 +328,7 @@ def _group_size(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> Gr
     )
 
 
-def _checked_member(member: Any) -> FeedForwardRegressor:
+def _checked_member(member: object) -> FeedForwardRegressor:
     member = MEMBER if member is None else member
     if not isinstance(member, FeedForwardRegressor):
         raise TypeError(
@@ -329,7 +338,7 @@ def _checked_member(member: Any) -> FeedForwardRegressor:
     return member
 
 
-def _largest_group(n_members: Any, n_groups: Any) -> int:
+def _largest_group(n_members: int, n_groups: int) -> int:
     """The largest power of two M for which there are ``n_groups`` groups of M members."""
     check_integer("n_groups", n_groups, 4, "Error bars are scatter over groups")
     check_integer("n_members", n_members, 4 * n_groups, f"A line needs M = 1, 2, 4, {n_groups} of each")

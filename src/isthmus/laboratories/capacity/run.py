@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from isthmus.data.checks import check_integer, check_real
@@ -172,8 +173,8 @@ class CapacityReport:
 
 
 def capacity(
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
     target: str = "data",
     depths: Sequence[int] = (1, 2, 3),
@@ -277,8 +278,8 @@ def capacity(
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "data",
     depths: Sequence[int] = (1, 2, 3),
@@ -301,6 +302,8 @@ def run(
         "random_state": random_state,
     }
     if X is not None:
+        if y is None:
+            raise ValueError("X was given without y: pass the targets of its rows")
         return capacity(X, y, target=data, n_train=n_train, **settings)
     n_train = N_TRAIN if n_train is None else check_integer("n_train", n_train, 2)
     cube = np.random.default_rng(random_state).uniform(-1.0, 1.0, (n_train + N_TEST, 3))

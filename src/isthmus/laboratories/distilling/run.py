@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from sklearn.utils import check_array
 
@@ -84,7 +85,7 @@ class DistillingReport:
 
 
 def run(
-    X: Any = None,
+    X: ArrayLike | None = None,
     *,
     data: str = "digits",
     n_components: int = 5,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.scaling import Scaling
@@ -270,7 +270,7 @@ def _padded_size(size: int, largest: int) -> int:
     return padded
 
 
-def _in_corner(array: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _in_corner(array: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """``array`` at the lowest indices of a larger one, whose other entries are zero."""
     padded = np.zeros(shape, np.float32)
     padded[tuple(map(slice, np.shape(array)))] = array

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from isthmus.laboratories.double_descent.features import LinearFeatures
 from isthmus.laboratories.double_descent.run import double_descent
@@ -16,7 +17,7 @@ N_SETS, ROWS_OF_A_SET = 20, 2000
 
 
 def exact_risk(
-    sizes: Any, *, n: int = 40, D: int = 100, signal: float = 1.0, noise: float = 0.2
+    sizes: ArrayLike, *, n: int = 40, D: int = 100, signal: float = 1.0, noise: float = 0.2
 ) -> Float[np.ndarray, " s"]:
     """Expected test error of the least-norm fit with p of D features, for each p of ``sizes``.
 

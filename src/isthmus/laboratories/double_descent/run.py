@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -98,8 +99,8 @@ class Curve:
 
 
 def double_descent(
-    X: Any,
-    y: Any = None,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
     sizes: Sequence[int] | None = None,
     *,
     model: str | SizedModel = "random_features",
@@ -260,5 +261,5 @@ def _as_model(model: str | SizedModel) -> SizedModel:
     return MODELS[model]
 
 
-def _as_size(size: Any) -> int:
+def _as_size(size: object) -> int:
     return check_integer("sizes", size, 1, "Each is how many features a model has")

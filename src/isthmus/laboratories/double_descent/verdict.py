@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
 from isthmus.data.targets import are_classes
@@ -81,8 +82,8 @@ class DoubleDescentReport:
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "digits",
     sizes: Sequence[int] | None = None,
@@ -102,7 +103,7 @@ def run(
     if X is None:
         X, y = load_digits(return_X_y=True)
     if n_train is None:
-        n_train = min(200, len(X) // 2)
+        n_train = min(200, len(np.asarray(X)) // 2)
     settings: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs}
     curve = double_descent(X, y, sizes, n_train=n_train, n_repeats=n_repeats, **settings)
     n_trained = min(N_TRAINED_ROWS, n_train)

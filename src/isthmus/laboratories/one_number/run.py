@@ -18,8 +18,9 @@ from math import isqrt
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
-from sklearn.base import clone
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
@@ -53,7 +54,7 @@ N_ANIMALS = 500
 class Code(Protocol):
     """Images to integers and back, exactly."""
 
-    def encode(self, images: Any) -> list[int]: ...
+    def encode(self, images: ArrayLike) -> list[int]: ...
 
     def decode(self, codes: list[int]) -> Int[np.ndarray, "n ..."]: ...
 
@@ -122,13 +123,13 @@ class OneNumber:
 
 
 def one_number(
-    images: Any,
+    images: ArrayLike,
     *,
     levels: int = 16,
     data: str = "images",
     k: int = 10,
     n_draws: int = 5,
-    models: Mapping[str, Any] | None = None,
+    models: Mapping[str, TransformerMixin] | None = None,
     random_state: int = 0,
 ) -> OneNumber:
     """Code images by one integer each, force it into a double, and measure it as a map of the images.
@@ -204,7 +205,7 @@ def one_number(
     )
 
 
-def default_models() -> dict[str, Any]:
+def default_models() -> dict[str, TransformerMixin]:
     """The maps to one coordinate that codes are compared with."""
     return {
         PRINCIPAL: PCA(1, svd_solver="full"),
@@ -231,7 +232,7 @@ class OneNumberReport:
 
 
 def run(
-    images: Any = None,
+    images: ArrayLike | None = None,
     *,
     levels: int = 16,
     data: str = "images",
@@ -265,7 +266,7 @@ def _codes(coder: ImageCoder, n_draws: int, random_state: int) -> Iterator[tuple
         yield ARBITRARY, seed, Scrambled(coder, seed)
 
 
-def _fitted(model: Any, rows: Float[np.ndarray, "n D"], random_state: int) -> list[float]:
+def _fitted(model: TransformerMixin, rows: Float[np.ndarray, "n D"], random_state: int) -> list[float]:
     """The coordinate of each row by a fitted copy of the model."""
     copy = clone(model)
     if "random_state" in copy.get_params():
@@ -291,12 +292,12 @@ def _mean_of_draws(overlaps: tuple[Overlap, ...], line: str) -> Mean:
     return Mean(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))))
 
 
-def _same(ours: Int[np.ndarray, "n ..."], theirs: Int[np.ndarray, "n ..."]) -> Any:
+def _same(ours: Int[np.ndarray, "n ..."], theirs: Int[np.ndarray, "n ..."]) -> Bool[np.ndarray, " n"]:
     """Which images agree in every pixel."""
-    return np.all((ours == theirs).reshape(len(ours), -1), axis=1)
+    return np.asarray((ours == theirs).reshape(len(ours), -1).all(axis=1))
 
 
-def _squares(images: Any) -> Any:
+def _squares(images: ArrayLike) -> np.ndarray:
     rows = np.asarray(images)
     if rows.ndim != 2 or (side := isqrt(rows.shape[1])) ** 2 != rows.shape[1]:
         return rows
