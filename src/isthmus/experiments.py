@@ -1,4 +1,4 @@
-"""Laboratories: what theory says of networks, measured on data. They return records, never figures."""
+"""Experiments that compare theory of networks with measurements. They return records, not figures."""
 
 from isthmus.laboratories.averaging.run import averaging as averaging
 from isthmus.laboratories.capacity.run import capacity as capacity

@@ -1,6 +1,6 @@
 """Pictures of two-dimensional maps: rows coloured by class, the plane decoded to images, and images.
 
-Each function draws into the Axes that it is given, and decides nothing about the figure around them.
+Each function draws into the Axes that it is given, and leaves the figure around them alone.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 from sklearn.neighbors import NearestNeighbors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from isthmus.diagnostics.dimension.intrinsic import Dimension
 
 CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
@@ -23,11 +26,11 @@ CLASS_COLOURS = (
 
 
 EQUAL = 1e-4
-"""Relative differences below this are drawn as none."""
+"""Relative range of values below which they are drawn in one colour."""
 
 
 def class_map(
-    ax: Axes, Z: Float[np.ndarray, "n 2"], labels: Any, *, size: float = 9.0, alpha: float = 0.8
+    ax: Axes, Z: Float[np.ndarray, "n 2"], labels: ArrayLike, *, size: float = 9.0, alpha: float = 0.8
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
@@ -46,7 +49,7 @@ def posterior_map(
     ax: Axes,
     mean: Float[np.ndarray, "n 2"],
     std: Float[np.ndarray, "n 2"],
-    labels: Any,
+    labels: ArrayLike,
     *,
     alpha: float = 0.3,
 ) -> None:
@@ -91,11 +94,11 @@ def decoded_grid(
     n_across: int = 30,
     cmap: str = "gray_r",
 ) -> None:
-    """Images that ``model`` decodes from a regular grid over the plane, drawn where they come from.
+    """Images that ``model`` decodes from a regular grid over the plane, each drawn at its place.
 
-    The grid spans the coordinates Z (n, 2) of the data. A tile farther from every row of Z than its own
-    side is left blank: nothing was learnt there. Raises ValueError if Z has not two columns, or
-    ``image_shape`` (height, width) is not the number of features.
+    The grid spans the coordinates Z (n, 2) of the data. A tile farther than its own side from
+    every row of Z is left blank, because there are no data. Raises ValueError if Z has not two columns,
+    or ``image_shape`` (height, width) is not the number of features.
     """
     _check_plane(Z)
     if np.prod(image_shape) != model.n_features_in_:
@@ -118,9 +121,9 @@ def value_map(
     size: float = 9.0,
     cmap: str = "viridis",
 ) -> None:
-    """Scatter coordinates (n, 2), coloured by a number of each row, with a bar that says ``label``.
+    """Scatter coordinates (n, 2), coloured by a number of each row, with a colour bar named ``label``.
 
-    Colours span the middle 98 % of the finite values, so that a few wild ones do not hide the rest; rows
+    Colours span the middle 98 % of the finite values, so that a few outliers do not hide the rest; rows
     without a finite value are grey. Raises ValueError if Z has not two columns, or there is not one
     value per row.
     """
@@ -159,7 +162,7 @@ def decoded_features(
 ) -> None:
     """The decoded value of one feature in each of the Axes, over the plane of Z (n, 2).
 
-    As in ``decoded_grid`` the plane is left blank where there are no rows. Axes that are left over are
+    As in ``decoded_grid`` the plane is left blank where there are no rows. Axes without a feature are
     hidden. Raises ValueError if Z has not two columns.
     """
     _check_plane(Z)
@@ -179,7 +182,7 @@ def decoded_features(
         ax.set_visible(False)
 
 
-def dimension_scales(ax: Axes, found: Any, *, colour: str = CLASS_COLOURS[0]) -> None:
+def dimension_scales(ax: Axes, found: Dimension, *, colour: str = CLASS_COLOURS[0]) -> None:
     """Estimates of ``isthmus.intrinsic_dimension`` at all scales, with their intervals.
 
     Over the distance to the farthest neighbour in use, in the data's units. Flat where the data have one
@@ -209,8 +212,8 @@ def image_grid(
     """Rows (n, D) as images (height, width), in lines of ``n_across`` from the top left.
 
     The value ``darkest`` and all above are drawn at the end of the colour map, 0 and all below at its
-    start; None takes the 99.5th percentile. Give grids that are to be compared the same. Raises
-    ValueError if ``image_shape`` is not the number of columns.
+    start; None takes the 99.5th percentile. Pass the same value for grids that are to be compared.
+    Raises ValueError if ``image_shape`` is not the number of columns.
     """
     if np.ndim(images) != 2 or np.prod(image_shape) != np.shape(images)[1]:
         raise ValueError(
@@ -227,8 +230,8 @@ def image_grid(
     _frame(ax, across_and_up / 2, across_and_up / 2)
 
 
-def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, " n"]]]:
-    """Each class, its colour, and which of the n rows are its own."""
+def _classes(labels: ArrayLike, n: int) -> Iterator[tuple[object, str, Bool[np.ndarray, " n"]]]:
+    """Each class, its colour, and which of the n rows belong to it."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"expected one label for each of {n} rows, got labels of shape {labels.shape}")
@@ -236,7 +239,7 @@ def _classes(labels: Any, n: int) -> Iterator[tuple[Any, str, Bool[np.ndarray, "
         yield label, CLASS_COLOURS[index % len(CLASS_COLOURS)], labels == label
 
 
-def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: Any, colour: str) -> None:
+def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: object, colour: str) -> None:
     """The name of a class at its median point."""
     from matplotlib.patheffects import withStroke
 
@@ -280,7 +283,7 @@ def _square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"]
 
 
 def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.ndarray, " 2"]) -> None:
-    """A window in which a unit is as long across as up, as the coordinates mean it."""
+    """Set a window with the same scale on both axes, without ticks."""
     (left, low), (right, high) = middle - half, middle + half
     ax.set_xlim(left, right)
     ax.set_ylim(low, high)
@@ -291,7 +294,7 @@ def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.nda
         spine.set_color("#cccccc")
 
 
-def _check_plane(Z: Any) -> None:
+def _check_plane(Z: ArrayLike) -> None:
     if np.ndim(Z) != 2 or np.shape(Z)[1] != 2:
         raise ValueError(
             f"expected coordinates of shape (n, 2), got {np.shape(Z)}; fit with n_components=2, or pass "

@@ -16,8 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import isthmus
 from isthmus.comparison import METHODS, Method
-from isthmus.comparison.memory import own_mib
-from isthmus.comparison.peers import (
+from isthmus.comparison._memory import own_mib
+from isthmus.comparison._peers import (
     GaussianKernelPCA,
     MetricMDS,
     NeighbourhoodIsomap,
@@ -328,8 +328,8 @@ def test_a_sample_of_rows_is_stated_and_the_same_for_all():
     note = "fitted on 40 of 60 training rows, drawn at random"
     assert (pca.notes, kernel.notes, mds.notes) == ((), (note,), (note,))
     assert f"MDS: {note}" in str(report)
-    assert "Training rows, judged on 40 of 60" in str(report)
-    assert "Held-out rows, judged on 40 of 60" in str(report)
+    assert "Training rows, evaluated on 40 of 60" in str(report)
+    assert "Held-out rows, evaluated on 40 of 60" in str(report)
     A, B = train_test_split(X, test_size=0.5, random_state=0)
     fitted = PCA(2).fit(A)
     for rows, found in ((A[:40], pca.train), (B[:40], pca.test)):
@@ -399,7 +399,11 @@ HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
         ({"X": [["a", "b", "c"]] * 50}, ValueError, "X holds text: column 0, row 0 is 'a'"),
         ({"X": X[0]}, ValueError, "rows × columns are expected"),
         ({"X": X[:1]}, ValueError, "X has 1 rows, and test_size=0.25 splits them into 0 to fit and 1"),
-        ({"X": X[:40]}, ValueError, "30 to fit and 10 to judge: expected at least 11 of each for k=10"),
+        (
+            {"X": X[:40]},
+            ValueError,
+            "30 to fit and 10 to evaluate: expected at least 11 of each for",
+        ),
         ({"test_size": 1.0}, ValueError, r"test_size=1.0: expected a number in \(0, 1\)"),
         ({"n_components": 6}, ValueError, "n_components=6 for data of 6 columns.*Use at most 5"),
         ({"n_components": 0}, ValueError, "n_components=0: expected an integer"),

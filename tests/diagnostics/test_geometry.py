@@ -1,5 +1,7 @@
 """Geometry of a map against surfaces whose geometry is known: a plane, a swiss roll, a sphere."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -6,10 +6,10 @@ import pytest
 
 from isthmus import FeedForwardRegressor
 from isthmus.experiments import capacity
-from isthmus.laboratories.capacity.functions import FUNCTIONS, product, rings, tent, waves
+from isthmus.laboratories._widths import equal_widths, n_parameters
+from isthmus.laboratories.capacity._functions import FUNCTIONS, product, rings, tent, waves
 from isthmus.laboratories.capacity.picture import draw_errors, picture
-from isthmus.laboratories.capacity.run import CapacityReport, Net
-from isthmus.laboratories.widths import equal_widths, n_parameters
+from isthmus.laboratories.capacity.run import CapacityReport, Net, run
 
 CHEAP = {"depths": (1, 2), "budgets": [81], "learning_rates": [0.03], "n_seeds": 2, "n_updates": 20}
 
@@ -147,6 +147,7 @@ def test_a_winner_is_beyond_the_scatter_of_starts(perceptron, deep, winner):
     assert CapacityReport(tuple(nets)).clear_winner("data", 100) == winner
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_same_seed_gives_the_same_records(cube):
     x, y = cube[:300], waves(cube[:300])
     one, again, other = (capacity(x, y, random_state=seed, **CHEAP).records for seed in (0, 0, 1))
@@ -155,11 +156,12 @@ def test_the_same_seed_gives_the_same_records(cube):
     assert [(one.depth, one.seed) for one in one] == [(1, 0), (1, 1), (2, 0), (2, 1)]
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_errors_are_shares_of_the_variance_of_all_outputs(cube):
     # Units do not matter, and a rate of nothing leaves the mean of the training rows.
     x = cube[:400]
     y = np.stack([3 * waves(x), 100 + product(x)], axis=1)
-    settings = CHEAP | {"learning_rates": [1e-9], "n_seeds": 1}
+    settings = CHEAP | {"learning_rates": [1e-9]}
     for record in capacity(x, y, **settings).records:
         # Halves of the rows, whose own variances differ by more than their means.
         assert (record.train_error + record.test_error) / 2 == pytest.approx(1.0, abs=0.02)
@@ -172,9 +174,9 @@ def test_errors_are_shares_of_the_variance_of_all_outputs(cube):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": np.zeros(5)}, r"y of shape \(5,\) for 300 rows: expected \(300,\)"),
+        ({"y": np.zeros(5)}, r"y has shape \(5,\) for 300 rows: expected .* \(300,\) or \(300, K\)"),
         ({"y": np.zeros(300)}, "y is the same in all rows: there is no function to find"),
-        ({"n_train": 300}, "n_train=300 of 300 rows: two are needed to learn from"),
+        ({"n_train": 300}, "n_train=300 of 300 rows: expected at least two, and some left"),
         ({"depths": (2, 3)}, r"depths=\(2, 3\): expected 1, the perceptron, and others"),
         ({"depths": ()}, r"depths=\(\): expected a sequence of one number or more"),
         ({"learning_rates": [0.0]}, r"learning_rates=0.0: expected a number in \(0, inf\)"),
@@ -205,3 +207,8 @@ def test_the_picture_has_a_column_for_each_target(found):
     assert len(picture(report).axes) == 4
     unknown = CapacityReport((net(1, 0.1), net(2, 0.2)))
     assert len(picture(unknown).axes) == 1
+
+
+def test_rows_need_their_targets(cube):
+    with pytest.raises(ValueError, match="X was given without y"):
+        run(cube)

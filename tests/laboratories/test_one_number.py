@@ -23,7 +23,7 @@ from isthmus.experiments import (
     animals,
     one_number,
 )
-from isthmus.laboratories.one_number.neighbours import nearest_images, nearest_on_line, shared
+from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
 from isthmus.laboratories.one_number.picture import draw_doubled, draw_overlaps
 from isthmus.laboratories.one_number.run import (
     ARBITRARY,
@@ -52,17 +52,14 @@ def ax():
     plt.close(figure)
 
 
-def test_ten_thousand_random_and_real_images_come_back_exactly():
+def test_random_and_real_images_come_back_exactly():
     coder = ImageCoder((64, 64), levels=16)
-    rng = np.random.default_rng(0)
-    for _ in range(16):
-        images = rng.integers(0, 16, (500, 64, 64))
-        np.testing.assert_array_equal(coder.decode(coder.encode(images)), images)
-    drawn = animals(203).images
+    images = np.random.default_rng(0).integers(0, 16, (500, 64, 64))
+    np.testing.assert_array_equal(coder.decode(coder.encode(images)), images)
+    drawn = animals(60).images
     np.testing.assert_array_equal(coder.decode(coder.encode(drawn)), drawn)
     coder = ImageCoder((8, 8), levels=17)
     np.testing.assert_array_equal(coder.decode(coder.encode(DIGITS)), DIGITS)
-    assert 16 * 500 + len(drawn) + len(DIGITS) == 10_000
 
 
 @pytest.mark.parametrize("order", OF_PIXELS + OF_BITS)

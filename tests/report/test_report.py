@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,11 +11,13 @@ import pytest
 from sklearn.datasets import make_s_curve
 
 import isthmus
-from isthmus.report import distrust, findings, gather, page, write
-from isthmus.report.figures import are_classes
+from isthmus.diagnostics.dimension.choice import DimensionChoice
+from isthmus.diagnostics.dimension.evidence import HeldOut
+from isthmus.report import _distrust as distrust
+from isthmus.report import findings, gather, page, write
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
+    pytest.mark.usefixtures("quick_compilation_in_module"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
 ]
 
@@ -46,14 +47,26 @@ class Page(HTMLParser):
             self.json += data
 
 
+def choice_without_networks(X, random_state):
+    """Two dimensions, with estimates of the rows and errors that no network was trained for."""
+    methods = ("two_nn", "mle", "gride", "pca")
+    estimates = {
+        name: isthmus.intrinsic_dimension(X, name, random_state=random_state) for name in methods
+    }
+    errors = tuple(HeldOut(d, pca=0.6 / d, denoiser=0.4 / d**2) for d in (1, 2, 3))
+    return DimensionChoice(
+        *(2, 2, 3, (2.1, 2.6), 2, True, False),
+        *(estimates, errors, np.array([1.0, 0.9, 0.1]), 2, 2, "The data have two dimensions."),
+    )
+
+
 @pytest.fixture(scope="module")
-def found():
+def found(quick_compilation_in_module):
     """An S-curve with a constant column, whose labels are halves of it and whose name is markup."""
     X, t = make_s_curve(300, random_state=0)
     frame = pd.DataFrame(np.column_stack([X, np.ones(300)]), columns=["x", "y", "z <b>", "one"])
-    quick = partial(isthmus.choose_dimension, widths=(8,), max_epochs=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(findings, "choose_dimension", quick)
+        patch.setattr(findings, "choose_dimension", choice_without_networks)
         return gather(
             frame,
             np.where(t > 0, "right", "left"),
@@ -71,7 +84,7 @@ def written(found, tmp_path_factory):
     return output.read_text(encoding="utf-8")
 
 
-def test_the_map_is_judged_on_rows_that_it_has_not_seen(found):
+def test_the_map_is_evaluated_on_rows_that_it_has_not_seen(found):
     assert len(found.test) == 75
     assert not set(found.train) & set(found.test)
     unseen = found.rows[found.test]
@@ -120,13 +133,13 @@ def test_names_are_text_and_methods_without_a_function_say_so(written):
 
 
 def test_what_speaks_against_a_map_is_said(found):
-    told = " ".join(distrust.reasons(found))
+    text = " ".join(distrust.reasons(found))
     n_flagged = int(found.reliability.flagged.sum())
-    assert (f"{n_flagged} of 225 rows are marked" in told) == (n_flagged > 0)
+    assert (f"{n_flagged} of 225 rows are marked" in text) == (n_flagged > 0)
     area = np.quantile(found.distortion.area, [0.05, 0.95])
-    assert ("A square of the picture" in told) == (area[1] > 4 * area[0])
+    assert ("A square of the picture" in text) == (area[1] > 4 * area[0])
     trust = found.quality.trustworthiness[0]
-    assert ("Trustworthiness on unseen rows" in told) == (trust < 0.9)
+    assert ("Trustworthiness on unseen rows" in text) == (trust < 0.9)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +156,6 @@ def test_what_speaks_against_a_map_is_said(found):
 def test_numbers_have_three_digits(value, text):
     assert page.number(value) == text
     assert (page.number(np.nan), page.number(np.inf)) == ("–", "∞")
-
-
-def test_many_whole_numbers_are_a_scale():
-    assert are_classes(np.array(["a", "b"]))
-    assert are_classes(np.arange(20))
-    assert not are_classes(np.arange(21))
-    assert not are_classes(np.arange(3.0))
 
 
 def test_nothing_is_written_of_a_page_that_fails(found, tmp_path):

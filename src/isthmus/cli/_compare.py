@@ -1,4 +1,4 @@
-"""Compare methods on a table, and judge one map of it: compare, quality."""
+"""Compare methods on a table, and evaluate one map of it: compare, quality."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 import isthmus
 from isthmus.cli import _options as options
-from isthmus.cli._io import MOST_CLASSES, labelled_rows, read_table, rows_for
+from isthmus.cli._io import labelled_rows, read_table, rows_for
 
 MODEL_ENDINGS = (".isthmus", ".safetensors")
 
@@ -27,7 +27,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
 @click.option(
     "--label",
     help="A column to predict from the neighbours in each map; no method sees it. Text is classes, and "
-    f"so are whole numbers of up to {MOST_CLASSES} values.",
+    "so are whole numbers of up to 20 values.",
 )
 @click.option(
     "-d", "--n-components", type=int, default=2, show_default=True, help="Number of coordinates."
@@ -51,7 +51,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     type=int,
     default=2000,
     show_default=True,
-    help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are judged on.",
+    help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are evaluated on.",
 )
 @options.columns_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
@@ -79,7 +79,7 @@ def compare(
 ) -> None:
     """The rows of DATA by PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and the maps of isthmus.
 
-    All are fitted on the same rows and judged alike: on these rows, and, where a method has a function
+    All are fitted on the same rows and evaluated alike: on these rows and, if a method has a function
     for new rows, on rows held out. Takes a minute or two for a few thousand rows.
 
     \b

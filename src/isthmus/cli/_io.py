@@ -13,9 +13,6 @@ import click
 
 import isthmus
 
-MOST_CLASSES = 20
-"""Whole numbers with more values than this are numbers, not classes."""
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -39,7 +36,7 @@ def read_table(data: Path, header: bool | None) -> Any:
 def labelled_rows(
     data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
 ) -> tuple[Any, Any]:
-    """Rows, and the targets in the column ``label``, as floats where they are numbers; None without."""
+    """Rows, and the targets in the column ``label`` as they are; None without."""
     import numpy as np
 
     table = read_table(data, header)
@@ -53,10 +50,7 @@ def labelled_rows(
             f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
             "because there is nothing to predict in them"
         )
-    targets = np.asarray(column)
-    if targets.dtype.kind in "iu" and len(np.unique(targets)) > MOST_CLASSES:
-        targets = targets.astype(np.float64)
-    return rows, targets
+    return rows, np.asarray(column)
 
 
 def say(note: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from isthmus.cli import _options as options
-from isthmus.cli._io import MOST_CLASSES, labelled_rows
+from isthmus.cli._io import labelled_rows
 
 
 class Laboratory(NamedTuple):
@@ -46,7 +46,7 @@ LABORATORIES = {
 @click.option(
     "--label",
     help="The column that double-descent, averaging and capacity predict. Text is classes, and so are "
-    f"whole numbers of up to {MOST_CLASSES} values.",
+    "whole numbers of up to 20 values.",
 )
 @options.columns_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")

@@ -1,8 +1,8 @@
-"""The same data through the usual methods and through ours: what each keeps, costs, and cannot do."""
+"""A comparison of the usual methods and ours on the same data: what each preserves, costs and lacks."""
 
 from isthmus.comparison.comparing import compare as compare
 from isthmus.comparison.methods import METHODS as METHODS
 from isthmus.comparison.methods import Method as Method
 from isthmus.comparison.records import ComparisonRecord as ComparisonRecord
-from isthmus.comparison.records import Judgement as Judgement
+from isthmus.comparison.records import Evaluation as Evaluation
 from isthmus.comparison.report import ComparisonReport as ComparisonReport

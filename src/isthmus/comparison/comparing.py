@@ -1,29 +1,33 @@
-"""The same rows through several methods, with the same splits and the same measures for all.
+"""Several methods applied to the same rows, with the same splits and the same measures for all.
 
-Lecture notes, "VAE versus SNE, MDS, kernel methods, PCA": what tells methods apart is not the picture of
-the rows that they were fitted on, but whether there is a function for the next row, and the way back.
+Lecture notes, "VAE versus SNE, MDS, kernel methods, PCA": methods differ less in the picture of the rows
+that they were fitted on than in whether they have a function for new rows, and its inverse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 
-from isthmus.comparison.judging import Settings, Split, Target, run
+from isthmus.comparison._evaluation import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
-from isthmus.data.checks import check_integer, check_real, check_table, check_targets
+from isthmus.data.checks import check_integer, check_real, check_table
 from isthmus.data.rows import dense
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 
 def compare(
     X: Any,
-    y: Any = None,
+    y: ArrayLike | None = None,
     methods: Sequence[str | Method] | str | Method | None = None,
     n_components: int = 2,
     *,
@@ -34,28 +38,30 @@ def compare(
     max_rows: int = 2000,
     verbose: bool = False,
 ) -> ComparisonReport:
-    """The rows X (n, D) through PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and ours, judged alike.
+    """Compare PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and the maps of isthmus on the rows X (n, D).
 
-    All are fitted on the same rows with their default settings, and judged by the same measures on the
-    same rows: those of the fit, where every method has coordinates, and held-out ones, where it has a
-    function. A method that is not installed, or fails, is a record that says why; warnings are notes.
+    All are fitted on the same rows with their default settings, and evaluated by the same measures on
+    the same rows: those of the fit, for which every method has coordinates, and held-out rows, for
+    methods that have a function. A method that is not installed, or fails, has a record that says why;
+    warnings become notes.
 
     Parameters
     ----------
     X : array-like or CSR matrix (n, D), finite
         The data, as they are: scale the columns before if their units differ. Held as float64.
     y : array-like (n,), optional
-        Targets, for the prediction from neighbours in the map. Floating-point numbers are predicted as
-        they are, by R²; integers, booleans and text are classes, by accuracy. No method sees them.
+        Targets, for the prediction from neighbours in the map; no method sees them. Text, booleans and
+        integers with at most 20 different values are classes, whose score is the accuracy; other
+        integers and floating-point targets are numbers, whose score is R².
     methods : sequence of names and Method, default None
         None: all of ``isthmus.comparison.METHODS``. Names in any case, such as "pca", "kernel-pca",
         "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
     n_components : int, default 2
-        Coordinates d < D; 2 because a map is to be looked at.
+        Number of coordinates, d < D; 2, because two can be plotted.
     test_size : float in (0, 1), default 0.25
         Share of the rows held out.
     n_seeds : int, default 1
-        Splits, each with seeds of its own for the methods. Five give an idea of what is chance.
+        Number of splits, each with its own seed for the methods. Five show how much chance matters.
     random_state : int, default 0
         The first seed s; others are s + 1, …. Rows are split by scikit-learn's ``train_test_split(X,
         test_size=test_size, random_state=s)``. The same seed gives the same numbers, seconds and memory
@@ -64,17 +70,17 @@ def compare(
         Neighbours, of the measures and of the prediction.
     max_rows : int, default 2000
         Kernel PCA, MDS and Isomap take n² memory and up to n³ time, and are fitted on this many of the
-        training rows at most, drawn at random; a note says so. Every map is judged on the same rows, of
-        the training rows and of the held-out ones this many at most, drawn at random too, because the
-        measures of neighbours depend on the number of rows.
+        training rows at most, drawn at random; a note says so. Every map is evaluated on the same rows:
+        at most this many training rows and this many held-out rows, drawn at random, because measures
+        of neighbours depend on the number of rows.
     verbose : bool, default False
-        Whether stderr shows which method is running.
+        Whether to show on stderr which method is running.
 
     Returns
     -------
     ComparisonReport
-        ``records``, one per method and seed; ``table()`` for a data frame; ``verdict`` in words. Printed
-        as tables.
+        ``records``, one per method and seed; ``table()`` for a data frame; ``verdict`` in words.
+        ``print`` shows tables.
 
     Raises
     ------
@@ -85,7 +91,8 @@ def compare(
     Notes
     -----
     Seconds and memory are of this machine and this run. Seconds of a network's first fit include its
-    compilation, which later fits of the same sizes save. What memory is, ``ComparisonRecord`` says.
+    compilation, which later fits of the same sizes save. How memory is measured is said in
+    ``ComparisonRecord``.
 
     Examples
     --------
@@ -111,7 +118,7 @@ def compare(
     share = check_real("test_size", test_size, 0.0, 1.0)
     first = check_integer("random_state", random_state, 0, "Further seeds are counted from it")
     seeds = tuple(range(first, first + check_integer("n_seeds", n_seeds, 1)))
-    target = None if y is None else _target(y, len(rows))
+    target = None if y is None else Target.of(y, len(rows))
     n_train, n_test = _check_sizes(rows.shape, share, settings)
     splits = [_split(rows, target, share, seed) for seed in seeds]
     score, of_train, of_test = _of_data(target, splits, settings)
@@ -129,8 +136,8 @@ def compare(
         n_features=rows.shape[1],
         n_train=n_train,
         n_test=n_test,
-        n_judged_train=min(n_train, settings.max_rows),
-        n_judged_test=min(n_test, settings.max_rows),
+        n_evaluated_train=min(n_train, settings.max_rows),
+        n_evaluated_test=min(n_test, settings.max_rows),
         k=settings.k,
         seeds=seeds,
         score=score,
@@ -141,14 +148,14 @@ def compare(
 
 def _split(rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int) -> Split:
     train, test = train_test_split(np.arange(len(rows)), test_size=share, random_state=seed)
-    targets = (target.of(train), target.of(test)) if target else None
+    targets = (target.take(train), target.take(test)) if target else None
     return Split(seed, rows[train], rows[test], targets)
 
 
 def _of_data(
     target: Target | None, splits: Sequence[Split], settings: Settings
 ) -> tuple[str | None, float | None, float | None]:
-    """What the score is, and what neighbours in all columns predict, the mean of the splits."""
+    """Name of the score, and the mean scores over the splits with all columns in place of a map."""
     if target is None:
         return None, None, None
     most, k = settings.max_rows, settings.k
@@ -157,44 +164,8 @@ def _of_data(
     return target.score_name, float(np.mean(np.array(train))), float(np.mean(np.array(test)))
 
 
-def _target(y: Any, n: int) -> Target:
-    """Checked targets: numbers as they are, classes numbered."""
-    values = check_targets(y)
-    if values.shape != (n,):
-        raise ValueError(
-            f"y has shape {values.shape} for {n} rows: expected one target for each row of X, ({n},)"
-        )
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values)))
-            raise ValueError(
-                f"y is {values[row]:g} in row {row}: expected finite numbers, or classes as integers or "
-                "text. Leave out the rows that have no target"
-            )
-        return Target(values.astype(np.float64), 0)
-    absent = [row for row, value in enumerate(values.tolist()) if value is None or value != value]
-    if absent:
-        raise ValueError(
-            f"y has no value in row {absent[0]}, and in {len(absent)} rows in all: leave these rows out"
-        )
-    if values.dtype.kind not in "biuUSO":
-        raise ValueError(
-            f"y is of type {values.dtype}: expected numbers, or classes as integers or text"
-        )
-    try:
-        classes, codes = np.unique(values, return_inverse=True)
-    except TypeError as error:
-        raise ValueError(
-            f"y holds values that cannot be put in order ({error}): expected classes that are all "
-            "integers or all text"
-        ) from error
-    if len(classes) < 2:
-        raise ValueError(f"y is {classes[0]} in every row: expected two classes or more")
-    return Target(codes, len(classes))
-
-
 def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tuple[int, int]:
-    """Numbers of training and held-out rows, as ``train_test_split`` has them."""
+    """Numbers of training and held-out rows of ``train_test_split``; ValueError if they are too few."""
     n, D = shape
     d, k = settings.n_components, settings.k
     if d >= D:
@@ -215,14 +186,14 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
     if min(n_train, n_test) < least:
         raise ValueError(
             f"X has {n} rows, and test_size={share:g} splits them into {n_train} to fit and {n_test} to "
-            f"judge: expected at least {least} of each for k={k} neighbours and n_components={d}. Pass "
-            "more rows, or choose a smaller k or another test_size"
+            f"evaluate: expected at least {least} of each for k={k} neighbours and n_components={d}. "
+            "Pass more rows, or choose a smaller k or another test_size"
         )
     return n_train, n_test
 
 
-def _status(verbose: bool) -> Any:
-    """A line on stderr that says what is running; None where it is not wanted."""
+def _status(verbose: bool) -> AbstractContextManager[Status | None]:
+    """A line on stderr that says what is running, or a context of None without ``verbose``."""
     if not verbose:
         return nullcontext()
     from rich.console import Console

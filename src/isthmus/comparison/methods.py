@@ -1,4 +1,4 @@
-"""What is compared: a method is a name, and how to make one."""
+"""The methods that are compared: each has a name, and a function that makes an unfitted model."""
 
 from __future__ import annotations
 
@@ -8,36 +8,42 @@ from typing import Any
 
 from sklearn.decomposition import PCA
 
-from isthmus.comparison.peers import GaussianKernelPCA, MetricMDS, NeighbourhoodIsomap, PictureTSNE, umap
+from isthmus.comparison._peers import (
+    GaussianKernelPCA,
+    MetricMDS,
+    NeighbourhoodIsomap,
+    PictureTSNE,
+    umap,
+)
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.variational.estimator import VariationalAutoencoder
 
 NO_FUNCTION = "no function"
-"""What a method without the function is said to have."""
+"""Entry of the tables for a function that a method lacks."""
 
 
 @dataclass(frozen=True)
 class Method:
     """A method to compare: its name, and ``make(n_components, seed)``, which gives an unfitted one.
 
-    What is made needs ``fit_transform(X)``, (n, D) → (n, d). Where it then has ``transform`` it is
-    judged on new rows, and where it also has ``inverse_transform``, on their reconstruction: every
-    transformer of scikit-learn will do.
+    The model needs ``fit_transform(X)``, (n, D) → (n, d). If it has ``transform`` it is also evaluated
+    on new rows, and if it has ``inverse_transform`` too, on their reconstruction. Every transformer of
+    scikit-learn is suitable.
 
     Parameters
     ----------
     name : str
-        What its row is called.
+        Its name in tables.
     make : callable
-        Called with the number of coordinates d and a seed, both int; anew for each seed.
+        Called with the number of coordinates d and a seed, both int, once for each seed.
     pairwise : bool, default False
-        Whether it takes every pair of rows: it is then fitted on at most ``max_rows`` of the rows.
+        Whether its cost grows with the pairs of rows; it is then fitted on at most ``max_rows`` rows.
     explicit, invertible, differentiable : str or None, default None
-        Whether it has a function for new rows, for the way back, and for the Jacobian, in words. None
-        finds out: "yes" where the fitted model has ``transform``, ``inverse_transform`` and, as ours
-        have, ``encode``, which JAX differentiates; else "no function".
+        Whether it has a function for new rows, an inverse, and a Jacobian, in words. None finds out:
+        "yes" where the fitted model has ``transform``, ``inverse_transform`` and, as the
+        maps of isthmus have, ``encode``, which JAX differentiates; else "no function".
 
     Raises
     ------
@@ -99,13 +105,13 @@ METHODS: tuple[Method, ...] = (
     Method("DenoisingAutoencoder", lambda d, seed: DenoisingAutoencoder(d, random_state=seed)),
     Method("VariationalAutoencoder", lambda d, seed: VariationalAutoencoder(d, random_state=seed)),
 )
-"""The methods that are compared unless others are asked for, with their defaults."""
+"""The methods that ``compare`` uses by default, with their default settings."""
 
 
 def chosen(methods: Sequence[str | Method] | str | Method | None) -> tuple[Method, ...]:
-    """The methods that names, in any case and with or without hyphens and spaces, and objects stand for.
+    """The methods given by name, in any case, with or without hyphens and spaces, or as objects.
 
-    Raises ValueError for names that are not known or come twice, TypeError for what is no method.
+    Raises ValueError for names that are not known or come twice, TypeError for anything else.
     """
     if methods is None:
         return METHODS

@@ -11,12 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from isthmus.comparison._verdict import Row, verdict
 from isthmus.comparison.methods import NO_FUNCTION
 from isthmus.comparison.records import Conditions
-from isthmus.comparison.verdict import Row, verdict
 
 WIDTH = 100
-"""Columns of the text, which has no terminal to fit."""
+"""Width of the text in characters, where no terminal limits it."""
 
 
 def _three(value: float) -> str:
@@ -45,14 +45,14 @@ def _micro(value: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers: its name in ``ComparisonReport.table``, its heading, how one is written."""
+    """A column of numbers: its name in ``ComparisonReport.table``, its heading, and its format."""
 
     name: str
     heading: str
     write: Callable[[float], str] = _three
 
     def cell(self, row: Row) -> str:
-        """Mean, and deviation where there is one."""
+        """The mean, with the standard deviation if there are several seeds."""
         value, deviation = row[self.name], row.get(f"{self.name}_std")
         if value is None:
             return ""
@@ -83,12 +83,12 @@ def as_text(conditions: Conditions, table: Sequence[Row]) -> str:
 
 
 def as_tables(conditions: Conditions, table: Sequence[Row]) -> RenderableType:
-    """Three tables of numbers and one of functions, what there is to know, and the verdict.
+    """Three tables of numbers, one of functions, remarks, and the verdict.
 
     Each is narrow enough for a terminal of 80 columns.
     """
-    train = f"Training rows, judged on {_part_of(conditions.n_judged_train, conditions.n_train)}"
-    test = f"Held-out rows, judged on {_part_of(conditions.n_judged_test, conditions.n_test)}"
+    train = f"Training rows, evaluated on {_part_of(conditions.n_evaluated_train, conditions.n_train)}"
+    test = f"Held-out rows, evaluated on {_part_of(conditions.n_evaluated_test, conditions.n_test)}"
     return Group(
         _numbers(train, _measures("train", conditions.score), table),
         _numbers(test, _measures("test", conditions.score), table),
@@ -109,7 +109,7 @@ COSTS = (
 
 
 def _numbers(title: str, columns: Sequence[Column], table: Sequence[Row]) -> Table:
-    """A table of some columns; a method without numbers says why in the first."""
+    """A table of some columns; of a method without numbers, the first column says why."""
     printed = _blank(title)
     for column in columns:
         printed.add_column(column.heading, justify="right")
@@ -142,7 +142,7 @@ def _blank(title: str) -> Table:
 
 
 def _remarks(conditions: Conditions, table: Sequence[Row]) -> Iterator[Text]:
-    """What numbers are of, and each method's notes."""
+    """How the numbers were measured, and the notes of each method."""
     seeds = len(conditions.seeds)
     measured = (
         f"{conditions.k} neighbours; Δ: information imbalance; peak: growth of own memory in the fit"
@@ -160,5 +160,5 @@ def _remarks(conditions: Conditions, table: Sequence[Row]) -> Iterator[Text]:
             yield Text(f"{row['method']}: {text}")
 
 
-def _part_of(judged: int, n: int) -> str:
-    return f"all {n}" if judged == n else f"{judged} of {n}"
+def _part_of(evaluated: int, n: int) -> str:
+    return f"all {n}" if evaluated == n else f"{evaluated} of {n}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """How faithful a map of some rows is. What is best is in brackets."""
+class Evaluation:
+    """How faithful a map of some rows is. The best value of each measure is in brackets."""
 
     trustworthiness: float
     """Are neighbours in the map neighbours in the data? [1]"""
@@ -25,48 +25,48 @@ class Judgement:
     """Accuracy, or R², of the k nearest neighbours in the map. [1] None without y."""
 
 
-MEASURES = tuple(field.name for field in fields(Judgement))
+MEASURES = tuple(field.name for field in fields(Evaluation))
 
 
 @dataclass(frozen=True)
 class ComparisonRecord:
-    """One method on one split. What it does not have, or was not measured, is None."""
+    """One method on one split. A field is None if the method lacks it or it was not measured."""
 
     method: str
     seed: int
     failure: str | None
     """Why there are no numbers; None if there are."""
     n_fitted: int
-    """Training rows that it was fitted on: all, or a random sample."""
+    """Number of training rows in the fit: all, or a random sample."""
     explicit: str | None
-    """Has it a function for new rows? "yes", "no function", or how it does without one."""
+    """Whether it has a function for new rows: "yes", "no function", or how it maps them without one."""
     invertible: str | None
-    """Has it a function from the map to the rows?"""
+    """Whether it has a function from coordinates back to rows."""
     differentiable: str | None
-    """Has it a Jacobian?"""
-    train: Judgement | None = None
-    """Of training rows, the same ones for all methods; ``score`` leaves out the row that it predicts."""
-    test: Judgement | None = None
-    """Of held-out rows; ``score`` predicts them from the training rows."""
+    """Whether its map has a Jacobian."""
+    train: Evaluation | None = None
+    """Evaluation on training rows, the same for all methods; ``score`` is by leave-one-out."""
+    test: Evaluation | None = None
+    """Evaluation on held-out rows; ``score`` is of predicting them from the training rows."""
     reconstruction_error: float | None = None
     """Mean of ‖x − x̂‖² over the held-out rows, in the data's squared units. [0]"""
     variance_left_out: float | None = None
-    """The same as a share of the mean of ‖x − x̄‖², x̄ the mean of the training rows. [0]"""
+    """The reconstruction error as a share of the mean of ‖x − x̄‖², x̄ the training mean. [0]"""
     fit_seconds: float | None = None
-    """Of ``fit_transform``, compilation included."""
+    """Seconds of ``fit_transform``, compilation included."""
     transform_seconds: float | None = None
-    """Per held-out row, of the second call of ``transform``, when all is compiled."""
+    """Seconds per held-out row of the second call of ``transform``, when everything is compiled."""
     peak_mib: float | None = None
-    """MiB by which the process's own memory grew at most during the fit, sampled; None but on Linux."""
+    """Largest growth of the process's own memory in the fit, in MiB, sampled; None if not on Linux."""
     notes: tuple[str, ...] = ()
-    """What there is to know: a sample of rows, warnings."""
+    """Remarks: that a sample of the rows was fitted, warnings."""
 
     def numbers(self) -> dict[str, float | None]:
-        """All measures by name, with train_ before those of training rows and test_ of held-out ones."""
+        """All measures by name; those of training rows begin with train_, others with test_."""
         found: dict[str, float | None] = {}
-        for part, judgement in (("train", self.train), ("test", self.test)):
+        for part, evaluation in (("train", self.train), ("test", self.test)):
             for name in MEASURES:
-                found[f"{part}_{name}"] = None if judgement is None else getattr(judgement, name)
+                found[f"{part}_{name}"] = None if evaluation is None else getattr(evaluation, name)
         return found | {name: getattr(self, name) for name in COSTS}
 
 
@@ -78,20 +78,21 @@ COSTS = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is the same for all methods of a comparison."""
+    """Settings and sizes that are the same for all methods of a comparison."""
 
     n_components: int
     n_features: int
     n_train: int
     n_test: int
-    n_judged_train: int
-    """Training rows, a random sample if not all, that every map is judged on."""
-    n_judged_test: int
-    """Held-out rows that every map is judged on; the reconstruction error is of all ``n_test``."""
+    n_evaluated_train: int
+    """Number of training rows that every map is evaluated on: all, or a random sample."""
+    n_evaluated_test: int
+    """Number of held-out rows that maps are evaluated on; the reconstruction error is of all."""
     k: int
     seeds: tuple[int, ...]
     score: str | None
-    """What ``score`` is, "accuracy" or "R²"; None without y."""
+    """Name of ``score``, "accuracy" or "R²"; None without y."""
     data_train_score: float | None
-    """``train.score`` of all columns in place of a map, the mean of all splits."""
+    """``train.score`` with all columns in place of a map, the mean over the splits."""
     data_test_score: float | None
+    """``test.score`` with all columns in place of a map, the mean over the splits."""

@@ -1,4 +1,4 @@
-"""What a comparison found: all records, as a table, as text, and in words."""
+"""The result of a comparison: its records, as a table, as text, and in words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.comparison._verdict import verdict
 from isthmus.comparison.records import ComparisonRecord, Conditions
-from isthmus.comparison.verdict import verdict
 
 
 @dataclass(frozen=True)
 class ComparisonReport(Conditions):
-    """What ``isthmus.compare`` found. ``print`` shows tables, notes and the verdict.
+    """The result of ``isthmus.compare``. ``print`` shows tables, notes and the verdict.
 
     ``records`` are in the order of methods and, within each, of seeds.
     """
@@ -35,7 +35,7 @@ class ComparisonReport(Conditions):
 
     @property
     def verdict(self) -> str:
-        """Who is best on new rows, who on the rows of the fit, and who is missing: a line each."""
+        """Which methods are best on new rows, best on the rows of the fit, and missing: a line each."""
         return verdict(self, self.table())
 
     def __str__(self) -> str:

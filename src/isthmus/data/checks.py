@@ -107,7 +107,7 @@ def as_numbers(X: Any, what: str = "X") -> Block:
     return numbers
 
 
-def check_targets(y: Any) -> Shaped[np.ndarray, "n ..."]:
+def target_array(y: Any) -> Shaped[np.ndarray, "n ..."]:
     """Targets as an array of labels or numbers, none of them masked; NaN where pandas has NA."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
@@ -121,7 +121,7 @@ def check_targets(y: Any) -> Shaped[np.ndarray, "n ..."]:
 
 def check_target_numbers(y: Any) -> Float[np.ndarray, "n ..."]:
     """Targets (n,) or (n, k) that are numbers, finite and within single precision."""
-    targets = check_targets(y)
+    targets = target_array(y)
     if (dates := _date_in(targets)) is not None:
         raise TypeError(f"y holds {dates}. {DATES_ADVICE}")
     numbers = np.asarray(check_array(targets, ensure_2d=False, dtype=np.float64, input_name="y"))

@@ -1,4 +1,4 @@
-"""The demonstration: 1 797 real digits by one of the models, next to PCA: a table and a picture."""
+"""The demonstration: one of the models and PCA on 1 797 digits, with a table and a picture."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def show(digits: Digits, console: Console, output: Path) -> None:
     """Fit PCA and the default auto-encoder, print a table, and write the picture."""
     console.print(
         f"{len(digits.train)} digits of 8×8 pixels → 2 coordinates → 8×8 pixels; "
-        f"judged on {len(digits.test)} digits that no method saw"
+        f"evaluated on {len(digits.test)} digits that no method has seen"
     )
     outcomes = [
         measure("PCA", LinearAutoencoder(2), digits),
@@ -29,7 +29,7 @@ def show(digits: Digits, console: Console, output: Path) -> None:
 
 
 def as_table(outcomes: Sequence[Outcome]) -> Table:
-    """Held-out error, trustworthiness and seconds, the first outcome being the yardstick."""
+    """Held-out error, trustworthiness and seconds, errors relative to the first outcome."""
     table = Table("map")
     for heading in ("held-out\nerror", "of\nPCA's", "variance\nleft out"):
         table.add_column(heading, justify="right")

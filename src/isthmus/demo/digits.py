@@ -1,6 +1,6 @@
-"""The digits of a demonstration, and what a fitted map achieves on those that it has not seen.
+"""The digits of a demonstration, and the evaluation of fitted maps on digits held out.
 
-They are those that scikit-learn bundles (Alpaydin & Kaynak 1998, 8×8 pixels): no download is needed.
+They come with scikit-learn (Alpaydin & Kaynak 1998, 8×8 pixels): no download is needed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEED = 0
+"""Seed of the split and of all models."""
+
 SHAPE = (8, 8)
+"""Height and width of a digit in pixels."""
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Grey levels 0 … 16 of the digits to learn from and of those kept aside, and what they are."""
+    """Grey levels 0 … 16 and classes of the training digits and of the held-out digits."""
 
     train: Float[np.ndarray, "n D"]
     test: Float[np.ndarray, "m D"]
@@ -45,7 +48,7 @@ class Digits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One method on the digits: the fitted map and what it achieved on unseen rows."""
+    """One method on the digits: the fitted map and its evaluation on unseen rows."""
 
     name: str
     model: Any
@@ -56,7 +59,7 @@ class Outcome:
 
 
 def measure(name: str, model: Any, digits: Digits) -> Outcome:
-    """Fit to the training rows, and judge on the test rows."""
+    """Fit a model to the training rows, and evaluate it on the test rows."""
     train, test = digits.train, digits.test
     began = time.perf_counter()
     model.fit(train)
@@ -68,7 +71,7 @@ def measure(name: str, model: Any, digits: Digits) -> Outcome:
 
 
 def blank_figure(height: float, title: str) -> Figure:
-    """A wide white figure with a title, drawn without a screen."""
+    """A wide white figure with a title, which needs no screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -1,8 +1,8 @@
-"""What a variational auto-encoder of digits gives that other maps do not: doubt, and new digits.
+"""Two variational auto-encoders of digits: their uncertainty, and new digits that they generate.
 
-Two models. One has two coordinates to look at, and a uniform prior: it spreads the digits over a square,
-and all of the square decodes to images. One has ten coordinates to draw from, with a prior that learns
-in which clumps digits lie, and an error of its own for each pixel.
+One has two coordinates, for a plot, and a uniform prior: it spreads the digits over a square, and all of
+the square decodes to images. The other has ten coordinates, for sampling, with a mixture prior that is
+fitted to the clusters of digits, and a variance of its own for each pixel.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ACROSS, LINES = 14, 6
-"""Digits in a line of a strip, and lines: the first that came, not the best."""
+"""Numbers of digits per line and of lines in a strip: the first ones drawn, not a selection."""
 
 N_DRAWN = 1000
-"""New digits that the figures of a strip are taken from."""
+"""Number of new digits from which the statistics of a strip are computed."""
 
 N_NEIGHBOURS = 10
-"""Digits of the training set that have to agree what an image is."""
+"""Number of nearest training digits that must be of one class for an image to be clear."""
 
 WHITE, BLACK = 0.0, 16.0
-"""Grey levels of the data. A Gaussian error goes beyond them, a picture does not."""
+"""Grey levels between which samples are clipped: a Gaussian error goes beyond them."""
 
 TITLE, CAPTION = 15, 13
 """Font sizes."""
@@ -48,14 +48,14 @@ def show(digits: Digits, console: Console, output: Path) -> None:
     """Fit both models and PCA, print a table, and write the picture."""
     console.print(
         f"{len(digits.train)} digits of 8×8 pixels → coordinates and their uncertainty → 8×8 pixels; "
-        f"judged on {len(digits.test)} digits that no method saw"
+        f"evaluated on {len(digits.test)} digits that no method has seen"
     )
     outcomes = fit(digits)
     console.print(as_table(outcomes, digits))
     console.print(
         "ELBO: a lower bound on the log-density of a digit, in nats; for probabilistic PCA the density "
         "itself, with one error for all pixels; the map of ten coordinates has one for each pixel. "
-        "KL: what a coordinate tells of a digit, in nats, the least and the most of any."
+        "KL: information in a coordinate about a digit, in nats, the least and the most of any."
     )
     draw(outcomes, digits, output)
 
@@ -78,7 +78,7 @@ def fit(digits: Digits, **settings: Any) -> list[Outcome]:
 
 
 def as_table(outcomes: Sequence[Outcome], digits: Digits) -> Table:
-    """PCA and a variational map in pairs: bound, error, neighbourhoods, what coordinates carry."""
+    """PCA and variational maps in pairs: bound, error, trustworthiness, KL divergence."""
     table = Table("map")
     for heading in (
         *("coordi-\nnates\nin use", "held-\nout\nELBO", "held-\nout\nerror", "of\nPCA's"),
@@ -103,7 +103,7 @@ def as_table(outcomes: Sequence[Outcome], digits: Digits) -> Table:
 
 
 def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
-    """Unseen digits as ellipses, the plane decoded back to digits, and new digits next to real ones."""
+    """Unseen digits as ellipses, the decoded plane, and new digits next to real ones."""
     figure = blank_figure(8.5, "Variational auto-encoders say how sure they are, and draw new digits")
     axes = figure.subplot_mosaic([["map", "plane", "real"], ["map", "plane", "new"]])
     of_two, of_ten = _pairs(outcomes)
@@ -113,7 +113,7 @@ def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
 
 
 def draw_plane(map_ax: Axes, plane_ax: Axes, pca: Outcome, variational: Outcome, digits: Digits) -> None:
-    """The map of two coordinates with its uncertainty, and in the same window what it decodes to."""
+    """The map of two coordinates with its uncertainty, and the same window decoded."""
     from isthmus.plots import decoded_grid, posterior_map
 
     model = variational.model
@@ -123,8 +123,7 @@ def draw_plane(map_ax: Axes, plane_ax: Axes, pca: Outcome, variational: Outcome,
     for ax in (map_ax, plane_ax):
         ax.axis((-limit, limit, -limit, limit))
     map_ax.set_title(
-        "each ellipse is an unseen digit: where it lies,\n"
-        "and one standard deviation of the doubt about it",
+        "each ellipse is an unseen digit: where it lies,\nand one standard deviation of its uncertainty",
         fontsize=TITLE,
         pad=10,
     )
@@ -139,7 +138,7 @@ def draw_plane(map_ax: Axes, plane_ax: Axes, pca: Outcome, variational: Outcome,
 
 @dataclass(frozen=True)
 class Likeness:
-    """How images lie among the training digits.
+    """Similarity of images to the training digits.
 
     ``clear`` is the share of images whose nearest training digits are all of one class, and
     ``distance`` the median distance to the nearest, in grey levels.
@@ -158,7 +157,7 @@ class Likeness:
 
 
 def draw_strips(real_ax: Axes, new_ax: Axes, pca: Outcome, variational: Outcome, digits: Digits) -> None:
-    """Digits that the model has not seen, and as many that it drew, with a figure to compare them by."""
+    """Digits that the model has not seen, and as many that it drew, with statistics to compare them."""
     from isthmus.plots import image_grid
 
     drawn = np.clip(sample(variational.model, N_DRAWN, random_state=SEED), WHITE, BLACK)
@@ -184,7 +183,7 @@ def draw_strips(real_ax: Axes, new_ax: Axes, pca: Outcome, variational: Outcome,
 
 
 def square(prior: Uniform, n: int = 50) -> Float[np.ndarray, "n 2"]:
-    """Points all over the square in which a uniform prior of two coordinates is flat."""
+    """A grid of points over the square on which a uniform prior of two coordinates is constant."""
     steps = np.linspace(-prior.half_width, prior.half_width, n)
     return np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
 
@@ -195,7 +194,7 @@ def _pairs(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
 
 
 def _coordinates(model: Any) -> tuple[str, str]:
-    """How many are in use, and what they carry: the least and the most."""
+    """How many coordinates are in use, and the least and the largest KL divergence of one."""
     if not isinstance(model, VariationalAutoencoder):
         return f"{model.n_components_}", ""
     in_use = f"{np.sum(model.active_)} of {model.n_components_}"

@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from isthmus.data.checks import check_target_numbers, check_targets
+from isthmus.data.checks import check_target_numbers, target_array
 from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
 
@@ -97,7 +97,7 @@ class Numbers:
 
 def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
-    labels = column_or_1d(check_targets(y), warn=True)
+    labels = column_or_1d(target_array(y), warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     check_consistent_length(rows, labels)

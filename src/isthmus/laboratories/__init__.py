@@ -1,1 +1,1 @@
-"""Laboratories: what theory says of networks, measured on data. They return records, never figures."""
+"""Experiments that compare theory of networks with measurements: records, verdicts and pictures."""

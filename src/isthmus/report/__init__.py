@@ -1,4 +1,4 @@
-"""One page about a map: what it shows, how faithful it is, where not to believe it, and against whom."""
+"""One page about a map: what it shows, how faithful it is, where it is unreliable, other methods."""
 
 from isthmus.report.findings import Findings as Findings
 from isthmus.report.findings import gather as gather

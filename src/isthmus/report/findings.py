@@ -1,4 +1,4 @@
-"""Everything that the page says about data and a map of them, as records."""
+"""All results that the page shows about data and a map of them, as records."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
-from isthmus.data.checks import check_rows, check_targets
+from isthmus.data.checks import check_rows
 from isthmus.data.rows import dense
+from isthmus.data.targets import check_targets
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality
@@ -23,21 +25,23 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import squared_gaps
 
 TEST_SIZE = 0.25
-"""Share of the rows that the map is judged on."""
+"""Share of the rows that are held out to evaluate the map."""
 
 FEWEST_ROWS = 200
-"""A quarter of them judges the map, and half of these say how strange a good row may look."""
+"""Smallest number of rows: a quarter evaluates the map, half of these calibrate the p-values."""
 
 NEIGHBOURS = (5, 10, 50)
+"""Numbers of neighbours k of the measures of quality."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of a map of rows (n, D), fitted on three quarters of them.
+    """Results about a map of rows (n, D), fitted on three quarters of them.
 
-    ``train`` and ``test`` are numbers of rows, ``labels`` a class or number for each row, if there are
+    ``train`` and ``test`` are indices of rows, ``labels`` a class or number for each row, if there are
     any. ``quality`` is of the rows in ``test``; ``distortion`` and ``loadings`` are at the rows in
-    ``train``; ``reliability`` judges these by those in ``test``. ``notes`` are warnings of the fit.
+    ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
+    the fit.
     """
 
     data: str
@@ -62,7 +66,7 @@ class Findings:
 
 def gather(
     X: Any,
-    y: Any = None,
+    y: ArrayLike | None = None,
     *,
     model: Any = None,
     methods: Sequence[str | Method] | None = None,
@@ -70,23 +74,23 @@ def gather(
     label_name: str | None = None,
     random_state: int = 0,
 ) -> Findings:
-    """Fit a map to rows X (n, D) and find out all that the page says. Digits take about three minutes.
+    """Fit a map to rows X (n, D) and compute what the page shows. Digits take about three minutes.
 
     Parameters
     ----------
     X : array-like (n, D), n ≥ 200, finite
         The rows. Columns with names keep them.
     y : array-like (n,) or None, default None
-        Classes or numbers, one for each row: they colour the map, and are predicted from it in the
-        comparison. The map does not see them.
+        Classes or numbers, as of ``isthmus.compare``: they colour the map, and are predicted from it in
+        the comparison. The map does not see them.
     model : estimator or None, default None
         The map, with two coordinates or more; a copy of it is fitted. None: ``Autoencoder(2)``.
     methods : sequence or None, default None
-        What it is compared with, as of ``isthmus.compare``. None: all.
+        Methods that it is compared with, as of ``isthmus.compare``. None: all.
     data, label_name : str
-        What rows and labels are called.
+        Names of the rows and of the labels.
     random_state : int, default 0
-        Of the split and all that follows.
+        Seed of the split and of everything after it.
 
     Raises
     ------
@@ -97,11 +101,11 @@ def gather(
     rows = np.asarray(dense(check_rows(checked, X, reset=True)), np.float64)
     if len(rows) < FEWEST_ROWS:
         raise ValueError(
-            f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, for a quarter of them judges the "
-            "map. Pass more, or use isthmus.quality on what there is"
+            f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, because a quarter of them "
+            "evaluates the map. Pass more rows, or use isthmus.quality"
         )
     names = tuple(map(str, getattr(checked, "feature_names_in_", _numbered(rows.shape[1]))))
-    labels = None if y is None else _labels(y, len(rows))
+    labels = None if y is None else check_targets(y, len(rows)).labels
     map_ = clone(Autoencoder(2) if model is None else model)
     if map_.get_params().get("random_state", 0) is None:
         map_.set_params(random_state=random_state)
@@ -139,13 +143,6 @@ def gather(
         loadings=Loadings(local.values, names),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
     )
-
-
-def _labels(y: Any, n: int) -> np.ndarray:
-    labels: np.ndarray = check_targets(y)
-    if labels.shape != (n,):
-        raise ValueError(f"y has shape {labels.shape} for {n} rows: expected one label for each, ({n},)")
-    return labels
 
 
 def _numbered(D: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The page itself: one HTML file with all that it needs inside, for a screen, a phone and a printer."""
+"""The page: one self-contained HTML file, for a screen, a phone and a printer."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.files.atomic import replacing
-from isthmus.report import figures
-from isthmus.report.distrust import reasons
+from isthmus.report import _figures as figures
+from isthmus.report._distrust import reasons
 from isthmus.report.findings import Findings
 from isthmus.variational.estimator import VariationalAutoencoder
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LIBRARIES = ("isthmus", "jax", "equinox", "optax", "numpy", "scipy", "scikit-learn", "umap-learn")
 
@@ -35,7 +38,7 @@ QUALITY_ROWS = (
     ("imbalance_to_map", "information imbalance, data → map", "0"),
     ("imbalance_to_data", "information imbalance, map → data", "0"),
 )
-"""Measures of ``Quality``, what they say, and what is best."""
+"""Measures of ``Quality``, their meaning, and their best value."""
 
 COMPARED = (
     ("test_trustworthiness", "trust, unseen"),
@@ -47,7 +50,7 @@ COMPARED = (
     ("fit_seconds", "seconds"),
     ("peak_mib", "MiB"),
 )
-"""Columns of the comparison: a number of ``ComparisonReport.table``, and its heading."""
+"""Columns of the comparison: a field of ``ComparisonReport.table``, and its heading."""
 
 
 def write(
@@ -59,8 +62,8 @@ def write(
 ) -> None:
     """Write the page to ``output``; complete or not at all.
 
-    ``image_shape`` (height, width) says that rows are images; ``command`` is what makes the page again.
-    All numbers of the page are in it once more as JSON, in an element with the id "records". Raises
+    ``image_shape`` (height, width) says that rows are images; ``command`` is the command that makes the
+    page. All numbers of the page are also in it as JSON, in an element with the id "records". Raises
     ModuleNotFoundError without Jinja, ValueError if the shape is not the number of columns, and OSError.
     """
     check_image_shape(image_shape, findings.rows.shape[1])
@@ -133,7 +136,7 @@ def check_image_shape(image_shape: tuple[int, int] | None, n_features: int) -> N
 
 
 def check_template() -> None:
-    """Raise ModuleNotFoundError without Jinja: before the minutes, not after them."""
+    """Raise ModuleNotFoundError without Jinja, before minutes of work are lost."""
     if find_spec("jinja2") is None:
         raise ModuleNotFoundError(
             "the report needs Jinja, which is not installed: pip install 'isthmus[report]'",
@@ -141,7 +144,7 @@ def check_template() -> None:
         )
 
 
-def _template() -> Any:
+def _template() -> Template:
     check_template()
     import jinja2
 
@@ -163,13 +166,13 @@ def _pictures(findings: Findings, image_shape: tuple[int, int] | None) -> dict[s
         "area": figures.area(findings),
         "anisotropy": figures.anisotropy(findings),
         "rebuilt": figures.rebuilt(findings),
-        "strange": figures.strange(findings),
+        "atypical": figures.atypical(findings),
         "loadings": figures.loadings(findings, image_shape),
     }
 
 
 def _facts(findings: Findings) -> dict[str, str]:
-    """What stands at the top."""
+    """The facts at the top of the page."""
     n, D = findings.rows.shape
     model = findings.model
     facts = {
@@ -188,7 +191,7 @@ def _facts(findings: Findings) -> dict[str, str]:
 
 
 def _quality(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
-    """Name, what it says, what is best, and a value for each k, or one for all."""
+    """Of each measure: name, meaning, best value, and a value for each k, or one for all."""
     found = findings.quality
     return [
         (name, what, best, [number(value) for value in np.atleast_1d(getattr(found, name))])
@@ -197,7 +200,7 @@ def _quality(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
 
 
 def _compared(findings: Findings) -> dict[str, Any]:
-    """Headings, and a line of texts for each method."""
+    """Headings, and the texts of a line for each method."""
     table = findings.comparison.table()
     columns = [(name, title) for name, title in COMPARED if any(row[name] is not None for row in table)]
     lines = []
@@ -217,7 +220,7 @@ def _compared(findings: Findings) -> dict[str, Any]:
     return {"titles": [title for _, title in columns], "lines": lines}
 
 
-def number(value: Any) -> str:
+def number(value: float | np.floating) -> str:
     """Three digits, as the page shows them."""
     value = float(value)
     if not math.isfinite(value):
@@ -240,7 +243,7 @@ def _versions() -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON holds it: arrays as lists, what is no finite number as null."""
+    """The value for JSON: arrays as lists, numbers that are not finite as null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
 from isthmus.laboratories.averaging.run import AveragingReport
-from isthmus.laboratories.axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 CAPTION = (
     "Networks of one kind learn from the same rows; only their initial weights and the order of rows "
     "are drawn anew for each. Predictions of M of them are averaged, in disjoint groups.\n"
-    "The floor is what all of them have in common; it is judged by other networks, which are in no "
-    "group. Bars: two standard errors."
+    "The floor is what all of them have in common; it is compared with other networks, which are in "
+    "no group. Bars: two standard errors."
 )
 
 
 def picture(report: AveragingReport) -> Figure:
     """Three panels: the error by M, the error by 1/M, and the spread by M."""
-    title = "Averaging M networks removes what they disagree on, not what they share"
+    title = "Averaging M networks removes their variance, not their common bias"
     figure = blank_figure(7.6, title)
     errors, line, spread = figure.subplots(1, 3, width_ratios=(1.15, 1.0, 1.0))
     draw_errors(errors, report)

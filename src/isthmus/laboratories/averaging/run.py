@@ -10,8 +10,8 @@ the spread of f̄ about its expectation, √(V/M). The squared error has a part 
 ‖b‖²: what all members have in common, such as the training rows with their noise, stays.
 
 All of it is measured from one matrix. Let r_k be the residuals of member k on the test rows. Their inner
-products C_jk = ⟨r_j, r_k⟩ know the error of every average, ‖mean of r_k over a group‖², the mean of a
-block of C; and the spread of averages, because ‖f̄_g − f̄‖² are differences of such means.
+products C_jk = ⟨r_j, r_k⟩ give the error of every average, ‖mean of r_k over a group‖², as the mean of
+a block of C; and the spread of averages, because ‖f̄_g − f̄‖² are differences of such means.
 """
 
 from __future__ import annotations
@@ -19,23 +19,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
 from isthmus.data.checks import check_dense, check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
-from isthmus.laboratories.responses import as_targets, training_rows, with_noise
+from isthmus.laboratories._responses import as_targets, training_rows, with_noise
 
 MEMBER = FeedForwardRegressor((32,), max_epochs=100, validation_fraction=0.0)
 """A perceptron with more weights than the default's 200 training rows. No rows are held out, so that
 members differ by their initial weights and the order of their batches, and by nothing else."""
 
 BLOCK_NUMBERS = 2**24
-"""Predictions held at a time, of all members together."""
+"""Largest number of predictions, of all members, that are held in memory at a time."""
+
+
+class _Predictor(Protocol):
+    """A fitted model of numbers."""
+
+    def predict(self, X: Float[np.ndarray, "m D"], /) -> Float[np.ndarray, "m K"]: ...
 
 
 class GroupSize(NamedTuple):
@@ -63,7 +70,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class AveragingReport:
-    """What the laboratory found.
+    """The result of the laboratory.
 
     ``exponent`` is the slope of log spread against log M: −½ by theory. ``intercept`` and ``slope`` are
     of the line error = intercept + slope/M through all M, by least squares, and ``r_squared`` is the
@@ -89,7 +96,7 @@ class AveragingReport:
 
     @property
     def deviation(self) -> float:
-        """Of the separate ensemble from the line, in standard errors of both together."""
+        """Deviation of the separate ensemble from the line, in standard errors of their difference."""
         apart = self.reference.value - self.predicted
         return float(apart / np.hypot(self.reference.error, self.intercept.error))
 
@@ -112,8 +119,8 @@ class AveragingReport:
 
 
 def averaging(
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
     member: FeedForwardRegressor | None = None,
     n_train: int | None = None,
@@ -131,9 +138,9 @@ def averaging(
     X : array (n, D)
         Rows, of which ``n_train`` are drawn to learn from; the others are the test.
     y : array (n,) or (n, K)
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more. Errors are squared in either case,
-        because of these alone the identity above is exact.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
+        Errors are squared in either case, because the identity above is exact for no other error.
     member : FeedForwardRegressor or None, default None
         What is trained; its own ``random_state`` is not used. None: ``MEMBER``, a perceptron of 32 nodes
         that has no rows held out, so that chance is in its weights and batches only.
@@ -215,8 +222,8 @@ def averaging(
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "digits",
     n_train: int | None = None,
@@ -232,14 +239,16 @@ def run(
     """
     if X is None:
         X, y = load_digits(return_X_y=True)
+    if y is None:
+        raise ValueError("X was given without y: pass the targets of its rows")
     if n_train is None:
-        n_train = min(200, len(X) // 2)
+        n_train = min(200, len(np.asarray(X)) // 2)
     settings: dict[str, Any] = {"noise": noise, "data": data, "random_state": random_state}
     return averaging(X, y, n_train=n_train, n_members=n_members, n_reference=n_reference, **settings)
 
 
 def residual_products(
-    members: Sequence[Any], x: Float[np.ndarray, "m D"], y: Float[np.ndarray, "m K"]
+    members: Sequence[_Predictor], x: Float[np.ndarray, "m D"], y: Float[np.ndarray, "m K"]
 ) -> Float[np.ndarray, "k k"]:
     """C_jk = ⟨f_j − y, f_k − y⟩, summed over outputs and averaged over rows, of fitted members.
 
@@ -261,7 +270,7 @@ def averaged(products: Float[np.ndarray, "k k"], M: int) -> Float[np.ndarray, "g
 
 
 def spread_of(products: Float[np.ndarray, "g g"]) -> float:
-    """√(Σ ‖f_g − f̄‖²/(G − 1)); and Σ ‖f_g − f̄‖² is the trace without what the mean has."""
+    """√(Σ ‖f_g − f̄‖²/(G − 1)), where Σ ‖f_g − f̄‖² is the trace minus the mean's share."""
     g = len(products)
     squares = np.trace(products) - products.sum() / g
     return float(np.sqrt(max(squares, 0.0) / (g - 1)))
@@ -279,13 +288,13 @@ def laws(products: Float[np.ndarray, "k k"], sizes: Int[np.ndarray, " s"]) -> Fl
 
 
 def jackknife(
-    statistic: Callable[[np.ndarray], Any], products: Float[np.ndarray, "k k"], size: int
-) -> tuple[Any, Any]:
+    statistic: Callable[[np.ndarray], np.ndarray | float], products: Float[np.ndarray, "k k"], size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A statistic of the members, and its standard error from leaving out ``size`` of them at a time."""
     k = len(products)
     without = (np.delete(np.arange(k), np.s_[at : at + size]) for at in range(0, k, size))
     values = np.array([statistic(products[np.ix_(rest, rest)]) for rest in without])
-    return statistic(products), np.sqrt((len(values) - 1) * np.var(values, axis=0))
+    return np.asarray(statistic(products)), np.sqrt((len(values) - 1) * np.var(values, axis=0))
 
 
 def _report(
@@ -296,7 +305,7 @@ def _report(
 ) -> AveragingReport:
     """Of groups up to the ``largest``, and of a separate ensemble; ``about`` are the first fields."""
     sizes = 2 ** np.arange(int(np.log2(largest)) + 1)
-    records = tuple(_judge(grouped, int(M), len(grouped) // largest) for M in sizes)
+    records = tuple(_group_size(grouped, int(M), len(grouped) // largest) for M in sizes)
     values, errors = jackknife(partial(laws, sizes=sizes), grouped, largest)
     exponent, intercept, slope = map(Estimate, values[:3].tolist(), errors[:3].tolist())
     mean, error = jackknife(np.mean, others, 1)
@@ -306,8 +315,8 @@ def _report(
     )
 
 
-def _judge(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> GroupSize:
-    """What averages of M have, from the products of single members."""
+def _group_size(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> GroupSize:
+    """Error and spread of averages of M members, from the products of single members."""
     of_groups = averaged(products, M)
     n_groups, errors = len(of_groups), np.diag(of_groups)
     spread, spread_error = jackknife(spread_of, of_groups, n_groups // n_blocks)
@@ -318,7 +327,7 @@ def _judge(products: Float[np.ndarray, "k k"], M: int, n_blocks: int) -> GroupSi
     )
 
 
-def _checked_member(member: Any) -> FeedForwardRegressor:
+def _checked_member(member: object) -> FeedForwardRegressor:
     member = MEMBER if member is None else member
     if not isinstance(member, FeedForwardRegressor):
         raise TypeError(
@@ -328,8 +337,8 @@ def _checked_member(member: Any) -> FeedForwardRegressor:
     return member
 
 
-def _largest_group(n_members: Any, n_groups: Any) -> int:
-    """The largest power of two of which there are ``n_groups`` groups."""
+def _largest_group(n_members: int, n_groups: int) -> int:
+    """The largest power of two M for which there are ``n_groups`` groups of M members."""
     check_integer("n_groups", n_groups, 4, "Error bars are scatter over groups")
     check_integer("n_members", n_members, 4 * n_groups, f"A line needs M = 1, 2, 4, {n_groups} of each")
     return int(2 ** np.floor(np.log2(n_members // n_groups)))

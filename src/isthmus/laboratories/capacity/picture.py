@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.laboratories.axes import (
+from isthmus.laboratories._axes import (
     FAINT,
     NOTE,
     OTHER,
@@ -17,7 +17,7 @@ from isthmus.laboratories.axes import (
     blank_figure,
     plain_axes,
 )
-from isthmus.laboratories.capacity.functions import FUNCTIONS, Function
+from isthmus.laboratories.capacity._functions import FUNCTIONS, Function
 from isthmus.laboratories.capacity.run import FOUND, CapacityReport
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = (WARM, OURS, "#223d57", "#66ccee", "#228833")
-"""By the number of hidden layers, from the perceptron on; the last for all that are deeper."""
+"""Colours by the number of hidden layers, from 1; the last is for all deeper nets."""
 
 CAPTION = (
     "Nets of equal numbers of parameters, within {mismatch:.0%}, learn from the same rows; each kind at "
@@ -36,7 +36,7 @@ CAPTION = (
 )
 
 THIRD = 0.5
-"""Where the cube is cut: at 0 the product is 0."""
+"""Third coordinate of the section through the cube: at 0 the product would be 0."""
 
 ABOVE = f"Upper row: the functions of three inputs that are to be found, where the third is {THIRD}.\n"
 

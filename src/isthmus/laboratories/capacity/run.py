@@ -21,30 +21,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_dense, check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
-from isthmus.laboratories.capacity.functions import FUNCTIONS
-from isthmus.laboratories.responses import as_targets, training_rows
-from isthmus.laboratories.widths import equal_widths, n_parameters
+from isthmus.laboratories._responses import as_targets, training_rows
+from isthmus.laboratories._widths import equal_widths, n_parameters
+from isthmus.laboratories.capacity._functions import FUNCTIONS
 from isthmus.training.problem import DivergenceError
 
 PERCEPTRONS = (16, 48, 144)
 """Hidden nodes of the perceptrons whose numbers of parameters are the default budgets."""
 
 BATCH = 128
-"""The regressor's own."""
+"""Batch size, that of the regressor's default."""
 
 FOUND = 1e-3
-"""A net that misses less of the variance has found the function."""
+"""Largest share of the variance that a net which has found the function misses."""
 
 N_TRAIN, N_TEST = 2000, 4000
-"""Rows of a generated function: enough that what is missed is not found, rather than not known."""
+"""Numbers of training and test rows: enough for errors to stem from training, not from few data."""
 
 
 class Net(NamedTuple):
-    """One network: what it was to find, what it is, and what it achieved.
+    """One network: its target, its size, and its errors.
 
     Errors are squared, summed over outputs, averaged over rows, as shares of the targets' variance: at 1
     the net is no better than their mean. A net with a large training error has not found the function;
@@ -76,29 +77,29 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class CapacityReport:
-    """What the laboratory found: ``records`` of every target, budget, depth, learning rate and seed."""
+    """The result: ``records`` of every target, budget, depth, learning rate and seed."""
 
     records: tuple[Net, ...]
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """In the order that they came in."""
+        """The targets, in the order of the records."""
         return tuple(dict.fromkeys(net.target for net in self.records))
 
     @property
     def budgets(self) -> dict[str, tuple[int, ...]]:
-        """Of each target, ascending."""
+        """The budgets of each target, ascending."""
         each = {(net.target, net.budget) for net in self.records}
         return {one: tuple(sorted(b for target, b in each if target == one)) for one in self.targets}
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Ascending: the perceptron is the first."""
+        """The depths, ascending; the first is the perceptron."""
         return tuple(sorted({net.depth for net in self.records}))
 
     @property
     def lowest_rate(self) -> float:
-        """The learning rate that is nearest to what is customary."""
+        """The lowest learning rate, which is nearest to customary ones."""
         return min(net.learning_rate for net in self.records)
 
     @property
@@ -155,7 +156,7 @@ class CapacityReport:
         return kinds
 
     def _missed(self, target: str) -> str:
-        """By each depth, at the largest budget."""
+        """The share missed by each depth, at the largest budget."""
         errors = [kind.test_error for kind in self.kinds(target, self.budgets[target][-1])]
         return f"{target} {' / '.join(f'{error:.2%}' for error in errors)}"
 
@@ -171,8 +172,8 @@ class CapacityReport:
 
 
 def capacity(
-    X: Any,
-    y: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
     target: str = "data",
     depths: Sequence[int] = (1, 2, 3),
@@ -186,15 +187,15 @@ def capacity(
 ) -> CapacityReport:
     """Train nets of several depths with equal numbers of parameters on the same rows.
 
-    Nothing is regularised and nothing stopped early: what is asked is whether training finds a function.
+    There is no regularisation and no early stopping: the question is whether training finds a function.
 
     Parameters
     ----------
     X : array (n, D)
         Rows, of which ``n_train`` are drawn to learn from; the others are the test.
     y : array (n,) or (n, K)
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
     target : str, default "data"
         Their name in the records.
     depths : sequence of int, default (1, 2, 3)
@@ -276,8 +277,8 @@ def capacity(
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "data",
     depths: Sequence[int] = (1, 2, 3),
@@ -300,6 +301,8 @@ def run(
         "random_state": random_state,
     }
     if X is not None:
+        if y is None:
+            raise ValueError("X was given without y: pass the targets of its rows")
         return capacity(X, y, target=data, n_train=n_train, **settings)
     n_train = N_TRAIN if n_train is None else check_integer("n_train", n_train, 2)
     cube = np.random.default_rng(random_state).uniform(-1.0, 1.0, (n_train + N_TEST, 3))
@@ -312,7 +315,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Task:
-    """What all nets share."""
+    """Settings that all nets share."""
 
     target: str
     x: Float[np.ndarray, "n D"]

@@ -1,1 +1,1 @@
-"""How small a network may become, in one step or in several."""
+"""Smaller networks by pruning and by distillation, compared with networks trained from scratch."""

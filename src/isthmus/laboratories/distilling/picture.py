@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.laboratories.axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
-from isthmus.laboratories.distilling.run import ALONE, LARGE, PRUNED, TAUGHT, DistillingReport
+from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
+from isthmus.laboratories.distilling.run import LARGE, PRUNED, SCRATCH, TAUGHT, DistillingReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {LARGE: "black", PRUNED: WARM, TAUGHT: OURS, ALONE: OTHER}
+COLOURS = {LARGE: "black", PRUNED: WARM, TAUGHT: OURS, SCRATCH: OTHER}
 
 CAPTION = (
     "Pruned: units of the large network are removed, the others take over by least squares, and "
-    "training goes on. Taught: a small network learns the outputs of the large one.\n"
-    "Trained alone: the same small network learns from the data. All errors are of rows that no "
+    "training goes on. Distilled: a small network learns the outputs of the large one.\n"
+    "Trained from scratch: the same small network learns from the data. All errors are of rows that no "
     "network has seen. Numbers at the points: units in the hidden layers of the encoder."
 )
 
@@ -40,7 +40,7 @@ def draw_errors(ax: Axes, report: DistillingReport) -> None:
         sizes = [point.n_parameters for point in points]
         errors = [point.error / large.error for point in points]
         ax.plot(sizes, errors, "o-", color=colour, label=how, markersize=7)
-        side = 1 if how in (ALONE, LARGE) else -1
+        side = 1 if how in (SCRATCH, LARGE) else -1
         for point, size, error in zip(points, sizes, errors, strict=True):
             ax.annotate(
                 point.widths,
@@ -71,4 +71,4 @@ def draw_times(ax: Axes, report: DistillingReport) -> None:
     ax.set_xscale("log")
     ax.set_ylim(bottom=0)
     ax.margins(0.1)
-    plain_axes(ax, "what a row costs", "parameters", "microseconds per row of transform")
+    plain_axes(ax, "time per row", "parameters", "microseconds per row of transform")

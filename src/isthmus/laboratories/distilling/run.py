@@ -1,8 +1,8 @@
-"""The laboratory of compression: what a large network still can when most of it is gone.
+"""Compression: how the error grows when most of the parameters of a large network are removed.
 
-A large map is trained, then made small in three ways: its own units removed (pruned), a small network
-taught by it (distilled), and, for comparison, a small network that never saw it. All are judged on rows
-that none of them saw.
+A large map is trained and compared with smaller ones: pruned, by removing units; distilled, a small
+network that learns its outputs; and a small network that is trained from scratch. All are evaluated on
+rows that none of them has seen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
 from isthmus.compression.distill import distill
@@ -25,11 +26,16 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import reconstruction_error
 from isthmus.estimators.fitting import NoImprovementWarning
 
-LARGE, PRUNED, TAUGHT, ALONE = "large", "pruned", "taught by the large one", "trained alone"
+LARGE, PRUNED, TAUGHT, SCRATCH = (
+    "large",
+    "pruned",
+    "distilled from the large one",
+    "trained from scratch",
+)
 
 
 class CompressedPoint(NamedTuple):
-    """One network: how it came about, its size, what it achieves, and what a row costs.
+    """One network: how it was made, its size, its error, and the time per row.
 
     ``error`` is the mean ‖x − x̂‖² over unseen rows, in the data's own units squared;
     ``seconds_per_row`` the time of ``transform``.
@@ -44,14 +50,14 @@ class CompressedPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class DistillingReport:
-    """What the laboratory found: ``records`` of networks, the large one first."""
+    """The result of the laboratory: ``records`` of networks, the large one first."""
 
     data: str
     n_components: int
     records: tuple[CompressedPoint, ...]
 
     def of(self, how: str) -> tuple[CompressedPoint, ...]:
-        """The networks that came about in this way, the largest first."""
+        """The networks that were made in this way, the largest first."""
         found = [record for record in self.records if record.how == how]
         return tuple(sorted(found, key=lambda record: -record.n_parameters))
 
@@ -59,7 +65,7 @@ class DistillingReport:
     def verdict(self) -> str:
         """Two lines in words."""
         (large,), pruned = self.of(LARGE), self.of(PRUNED)
-        small, alone = self.of(TAUGHT)[-1], self.of(ALONE)[-1]
+        small, scratch = self.of(TAUGHT)[-1], self.of(SCRATCH)[-1]
         first = f"{self.data}, {self.n_components} coordinates: no unit can be removed"
         if pruned:
             least = min(pruned, key=lambda record: record.n_parameters)
@@ -69,16 +75,17 @@ class DistillingReport:
                 f"the map has {least.error / large.error:.2f} × the error of the large one on unseen "
                 f"rows, at {least.seconds_per_row / large.seconds_per_row:.0%} of the time per row"
             )
-        better = "less" if small.error < alone.error else "no less"
+        better = "lower" if small.error < scratch.error else "no lower"
         return (
             f"{first}.\nA network with {small.n_parameters / large.n_parameters:.0%} of the parameters "
-            f"ends at {small.error / large.error:.2f} × that error if the large one teaches it, and at "
-            f"{alone.error / large.error:.2f} × alone: taught, its error is {better}."
+            f"has {small.error / large.error:.2f} × that error if it learns from the large one, and "
+            f"{scratch.error / large.error:.2f} × if trained from scratch: distillation gives {better} "
+            "errors."
         )
 
 
 def run(
-    X: Any = None,
+    X: ArrayLike | None = None,
     *,
     data: str = "digits",
     n_components: int = 5,
@@ -87,42 +94,42 @@ def run(
     tolerances: Sequence[float] = (0.02, 0.2),
     random_state: int = 0,
 ) -> DistillingReport:
-    """A large map of X (n, D), or of scikit-learn's digits, and small ones made of it.
+    """A large map of X (n, D), or of scikit-learn's digits, and smaller ones.
 
-    ``data`` names the rows, of which a fifth is kept from all networks to judge them. ``tolerances`` are
-    those of ``prune``, ``small_widths`` the hidden layers of the networks that are taught, or trained
-    alone. 5 coordinates and a large network of (256, 128), because that is more than digits need and is
-    trained in seconds.
+    ``data`` names the rows, of which a fifth is held out to evaluate the networks. ``tolerances`` are
+    those of ``prune``, ``small_widths`` the hidden layers of the networks that are distilled, or
+    trained from scratch. 5 coordinates and a large network of (256, 128), because that is more than
+    digits need and is trained in seconds.
 
     Raises ValueError for rows that ``Autoencoder.fit`` refuses, and for fewer than 50 of them.
     """
     rows = check_dense(load_digits().data if X is None else X)
     if len(rows) < 50:
         raise ValueError(
-            f"there are {len(rows)} rows, and a fifth of them judges the others: pass 50 at least"
+            f"there are {len(rows)} rows, and a fifth of them evaluates the networks: pass at least 50"
         )
     order = np.random.default_rng(random_state).permutation(len(rows))
     unseen, train = rows[order[: len(rows) // 5]], rows[order[len(rows) // 5 :]]
     n_components = min(n_components, rows.shape[1])
 
-    def alone(own: Sequence[int]) -> Any:
+    def trained(own: Sequence[int]) -> Any:
         return Autoencoder(n_components, widths=tuple(own), random_state=random_state).fit(train)
 
     with warnings.catch_warnings():
-        # That a small network wins nothing over PCA is one of the findings.
+        # A small network may be no better than PCA: that is one of the results.
         warnings.simplefilter("ignore", NoImprovementWarning)
-        large = alone(widths)
+        large = trained(widths)
         models = [(LARGE, large)]
         models += [(PRUNED, _pruned(large, train, tolerance)) for tolerance in tolerances]
         for own in small_widths:
             taught = distill(large, train, own, random_state=random_state)
-            models += [(TAUGHT, taught), (ALONE, alone(own))]
+            models += [(TAUGHT, taught), (SCRATCH, trained(own))]
     records = [_record(how, model, unseen) for how, model in models if model is not None]
     return DistillingReport(data, n_components, tuple(records))
 
 
 def _pruned(model: Any, rows: Float[np.ndarray, "n D"], tolerance: float) -> Any:
-    """The smaller model, or None where nothing can go."""
+    """The smaller model, or None if no unit can be removed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no hidden unit could be removed")
         smaller = prune(model, rows, tolerance=tolerance, trials=3)

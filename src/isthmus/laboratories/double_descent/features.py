@@ -19,7 +19,7 @@ from sklearn.metrics import pairwise_distances
 from isthmus.data.checks import check_real
 
 ROWS_LOOKED_AT = 1000
-"""Rows whose distances set the scale of random features."""
+"""Number of rows whose distances set the scale of random features."""
 
 
 class Rows(NamedTuple):
@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """One model of one size: what it makes of training and test rows, and how large it is."""
+    """One model of one size: its outputs for training and test rows, and its size."""
 
     fitted: Float[np.ndarray, "n K"]
     predicted: Float[np.ndarray, "m K"]

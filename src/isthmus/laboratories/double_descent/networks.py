@@ -1,24 +1,24 @@
-"""Trained networks of every size, for the experiments that closed forms take part in too.
+"""Trained networks of every size, for the same experiments as the fits in closed form.
 
-All sizes are trained in one compiled pass: a smaller network has the arrays of the largest, with nodes
-that are held at zero. What is held at zero has no gradient, so that the rest is trained as it would be
-alone.
+All sizes are trained in one compiled call: a smaller network has the arrays of the largest, with nodes
+that are held at zero. These have no gradient, so that the others are trained as in a smaller network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.plan import hidden_activations
+from isthmus.laboratories._widths import n_parameters
 from isthmus.laboratories.double_descent.features import (
     Fit,
     LinearFeatures,
@@ -27,7 +27,6 @@ from isthmus.laboratories.double_descent.features import (
     Rows,
     SizedModel,
 )
-from isthmus.laboratories.widths import n_parameters
 from isthmus.networks.layers import Activation, Constant, FeedForward, Layer, gaussian_chain, single
 from isthmus.objectives.losses import Squared
 from isthmus.objectives.prediction import Prediction
@@ -36,7 +35,7 @@ from isthmus.training.problem import Training
 from isthmus.training.solvers import adam
 
 GROWTH = 8
-"""Sizes within this factor of one another are trained with arrays of one shape."""
+"""Largest ratio of sizes that are trained with arrays of one shape."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class TrainedNetworks:
     warm_start : bool, default False
         Whether a size starts from the weights of the size before it, with the new nodes not yet
         connected to the next layer. Sizes are then trained one after the other, and there is no second
-        descent: from the threshold on nothing is left to learn, and the bad solution stays.
+        descent: from the threshold on the training error is 0, and the solution hardly changes.
     n_members : int, default 1
         Networks from different weights whose predictions are averaged. ``n_parameters`` and
         ``weight_norm`` are those of one of them.
@@ -139,10 +138,10 @@ class TrainedNetworks:
         seeds: Sequence[np.random.Generator],
     ) -> Iterator[list[Padded]]:
         """Networks of each size, the members in turn."""
-        rooms = [_room(size, max(sizes)) for size in sizes]
+        padded_sizes = [_padded_size(size, max(sizes)) for size in sizes]
         networks = [
-            self._draw(size, room, x, y, seed)
-            for size, room in zip(sizes, rooms, strict=True)
+            self._draw(size, padded_size, x, y, seed)
+            for size, padded_size in zip(sizes, padded_sizes, strict=True)
             for seed in seeds
         ]
         trained = self._train(networks, x, y, seeds[0])
@@ -168,17 +167,17 @@ class TrainedNetworks:
     def _draw(
         self,
         size: int,
-        room: int,
+        padded_size: int,
         x: Float[np.ndarray, "n D"],
         y: Float[np.ndarray, "n K"],
         rng: np.random.Generator,
     ) -> Padded:
-        """Gaussian weights of a network of one size, in the arrays of a network of size ``room``."""
+        """Gaussian weights of a network of one size, in the arrays of a network of ``padded_size``."""
         D, K = x.shape[1], y.shape[1]
         hidden = hidden_activations(self.activation, len(self.layers))
-        widths, rooms = self._widths(size), self._widths(room)
+        widths, padded = self._widths(size), self._widths(padded_size)
         chain = gaussian_chain(rng, (D, *widths, K), hidden)
-        return Padded.of(chain, (D, *rooms, K))
+        return Padded.of(chain, (D, *padded, K))
 
     def _widths(self, size: int) -> tuple[int, ...]:
         return tuple(size if layer is None else layer for layer in self.layers)
@@ -226,7 +225,7 @@ MODELS: dict[str, SizedModel] = {
 
 
 class Padded(eqx.Module):
-    """A chain of layers with room for more nodes, which are held at zero where ``used`` is 0."""
+    """A chain of layers in larger arrays: nodes whose ``used`` is 0 are held at zero."""
 
     chain: FeedForward
     used: tuple[Constant, ...]
@@ -263,16 +262,16 @@ def _one_spread(columns: Float[np.ndarray, "n D"]) -> Scaling:
     return Scaling(center, np.full(len(center), spread))
 
 
-def _room(size: int, largest: int) -> int:
-    """The size whose arrays it is trained in: ``largest`` divided by the growth as often as it fits."""
-    room = largest
-    while -(-room // GROWTH) >= size and room > 1:
-        room = -(-room // GROWTH)
-    return room
+def _padded_size(size: int, largest: int) -> int:
+    """The size of the arrays of a network: ``largest`` divided by ``GROWTH`` as often as possible."""
+    padded = largest
+    while -(-padded // GROWTH) >= size and padded > 1:
+        padded = -(-padded // GROWTH)
+    return padded
 
 
-def _in_corner(array: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """``array`` where the indices are lowest, and zeros."""
+def _in_corner(array: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """``array`` at the lowest indices of a larger one, whose other entries are zero."""
     padded = np.zeros(shape, np.float32)
     padded[tuple(map(slice, np.shape(array)))] = array
     return padded
@@ -294,7 +293,7 @@ def _grown(old: Padded, new: Padded) -> Padded:
 
 
 def _norm(network: Padded) -> float:
-    """Of all weights but the shifts."""
+    """Euclidean norm of all weights, shifts not included."""
     return float(np.sqrt(sum(np.sum(np.square(layer.weight)) for layer in network.chain.layers)))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.laboratories.axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
+from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
 from isthmus.laboratories.double_descent.risk import RiskPoint, exact_risk
 from isthmus.laboratories.double_descent.run import Curve
 from isthmus.laboratories.double_descent.verdict import N_AVERAGED, DoubleDescentReport
@@ -25,7 +25,7 @@ CAPTION = (
 )
 
 SMALLEST = 3e-3
-"""Training errors are drawn down to this; beyond the threshold they are rounding."""
+"""Smallest training error that is drawn: beyond the threshold errors are rounding."""
 
 
 def picture(report: DoubleDescentReport) -> Figure:
@@ -34,7 +34,7 @@ def picture(report: DoubleDescentReport) -> Figure:
     (errors, norms), (trained, theory) = figure.subplots(2, 2, width_ratios=(1.25, 1.0))
     draw_errors(errors, report.curve, report.data)
     draw_norms(norms, report.curve)
-    draw_trained(trained, report.alone, report.averaged, report.data)
+    draw_trained(trained, report.single, report.averaged, report.data)
     draw_risks(theory, report.risks)
     figure.supxlabel(CAPTION, fontsize=NOTE, color=OTHER)
     return figure
@@ -65,17 +65,17 @@ def draw_errors(ax: Axes, curve: Curve, data: str = "data") -> None:
     ax.legend(frameon=False, fontsize=NOTE, loc="upper left")
 
 
-def draw_trained(ax: Axes, alone: Curve, averaged: Curve, data: str = "data") -> None:
+def draw_trained(ax: Axes, single: Curve, averaged: Curve, data: str = "data") -> None:
     """Test error of trained networks by size, one by one and averaged."""
-    _draw_median(ax, alone, alone.values("test_error"), WARM, "one network, on unseen rows")
-    together = f"the mean of {N_AVERAGED} networks, on unseen rows"
-    _draw_median(ax, averaged, averaged.values("test_error"), OURS, together)
+    _draw_median(ax, single, single.values("test_error"), WARM, "one network, on unseen rows")
+    label = f"the mean of {N_AVERAGED} networks, on unseen rows"
+    _draw_median(ax, averaged, averaged.values("test_error"), OURS, label)
     ax.set_xscale("log")
     ax.set_ylim(bottom=0)
-    _mark_threshold(ax, alone, "about as many weights\nas numbers to fit")
+    _mark_threshold(ax, single, "about as many weights\nas numbers to fit")
     plain_axes(
         ax,
-        f"{data}: trained perceptrons, {alone.n_train} noisy training rows;\n"
+        f"{data}: trained perceptrons, {single.n_train} noisy training rows;\n"
         "an average of networks flattens the peak",
         "hidden nodes M",
         "squared error (median of the repeats; band: all of them)",

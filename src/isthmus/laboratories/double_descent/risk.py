@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from isthmus.laboratories.double_descent.features import LinearFeatures
 from isthmus.laboratories.double_descent.run import double_descent
 
 N_SETS, ROWS_OF_A_SET = 20, 2000
-"""Independent sets of rows that the exact risk is measured on, and rows in each."""
+"""Number of independent sets of rows for the measured risk, and of rows in each."""
 
 
 def exact_risk(
-    sizes: Any, *, n: int = 40, D: int = 100, signal: float = 1.0, noise: float = 0.2
+    sizes: ArrayLike, *, n: int = 40, D: int = 100, signal: float = 1.0, noise: float = 0.2
 ) -> Float[np.ndarray, " s"]:
     """Expected test error of the least-norm fit with p of D features, for each p of ``sizes``.
 
@@ -73,7 +74,7 @@ def measured_risk(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> tuple[RiskPoint, ...]:
-    """``double_descent`` on the data of ``exact_risk`` at its defaults: the theory, put to the test.
+    """``double_descent`` on the data of ``exact_risk`` at its defaults, to test the theory.
 
     ``n_repeats`` is rounded up to a multiple of 20 sets of rows. 1000, because errors near the threshold
     scatter by up to 64 % from one draw of 40 rows to the next: the mean is then known to 2 % there.

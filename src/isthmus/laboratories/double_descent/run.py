@@ -2,28 +2,29 @@
 
 With few parameters the error is high; it falls to the classical optimum m*, climbs to a peak where the
 model can just fit its N training rows, M ≈ N, and falls again beyond (lecture notes, "Double-descent
-curve"; Belkin et al. 2019, PNAS 116:15849). What over-fits is not "more parameters than data" but the
-threshold: there one solution is left, and its weights are huge.
+curve"; Belkin et al. 2019, PNAS 116:15849). The peak is not due to "more parameters than
+data" but lies at the threshold, where only one solution fits, with very large weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.utils.parallel import Parallel, delayed
 
 from isthmus.data.checks import check_choice, check_dense, check_integer, check_real
+from isthmus.laboratories._responses import as_targets, classes_of, with_noise
 from isthmus.laboratories.double_descent.features import Fit, Rows, SizedModel
 from isthmus.laboratories.double_descent.networks import MODELS
-from isthmus.laboratories.responses import as_targets, classes_of, with_noise
 
 
 class CurvePoint(NamedTuple):
-    """One model: its size, which repeat, and what it achieved.
+    """One model: its size, its repeat, and its errors.
 
     Errors are squared, summed over outputs, averaged over rows. ``test_mistakes`` is the share of test
     rows that are given another class; NaN where the targets are numbers.
@@ -39,7 +40,7 @@ class CurvePoint(NamedTuple):
 
 
 class Landmarks(NamedTuple):
-    """Where a curve turns, by the median of the repeats' test errors at each size.
+    """Minima and peak of a curve, by the median of the repeats' test errors at each size.
 
     ``classical_optimum`` is m*, the best size below the threshold; ``peak`` the worst of all from there
     on; ``end`` the largest size. The second descent pays where ``end_error < classical_error``.
@@ -75,7 +76,7 @@ class Curve:
         return "\n".join(lines)
 
     def _medians(self) -> tuple[np.ndarray, np.ndarray]:
-        """Over the repeats."""
+        """Medians over the repeats of training and test error, by size."""
         train, test = (np.median(self.values(name), axis=0) for name in ("train_error", "test_error"))
         return train, test
 
@@ -97,8 +98,8 @@ class Curve:
 
 
 def double_descent(
-    X: Any,
-    y: Any = None,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
     sizes: Sequence[int] | None = None,
     *,
     model: str | SizedModel = "random_features",
@@ -110,16 +111,16 @@ def double_descent(
 ) -> Curve:
     """Training and test error of models of all sizes, for several draws of training rows and models.
 
-    Nothing is regularised and nothing stopped early: the curve is the point.
+    There is no regularisation and no early stopping, which would hide the peak.
 
     Parameters
     ----------
     X : array (n, D)
         Rows, of which ``n_train`` are drawn anew for each repeat; the others are the test.
     y : array (n,) or (n, K), or None, default None
-        Targets. Floating-point numbers are predicted as they are. Integers, booleans and strings are
-        classes: ±1 for two, one output of ±1 for each of more. None: the rows themselves, so that every
-        model is an auto-encoder.
+        Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
+        classes, one output of ±1 for each class of more. Numbers are predicted as they are.
+        None: the rows themselves, so that every model is an auto-encoder.
     sizes : sequence of int or None, default None
         Sizes M to fit. None: ``sizes_around`` the threshold.
     model : str or SizedModel, default "random_features"
@@ -204,7 +205,7 @@ def sizes_around(threshold: float, *, lowest: float = 1 / 30, highest: float = 1
 
 @dataclass(frozen=True)
 class _Task:
-    """What all repeats share."""
+    """Settings that all repeats share."""
 
     rows: Float[np.ndarray, "n D"]
     targets: Float[np.ndarray, "n K"]
@@ -224,11 +225,11 @@ class _Task:
         rows = Rows(y if self.reconstructs else self.rows[train], y, self.rows[test])
         fits = self.family.fits(self.sizes, rows, rng)
         return [
-            self._judge(fit, size, number, y, self.targets[test])
+            self._point(fit, size, number, y, self.targets[test])
             for size, fit in zip(self.sizes, fits, strict=True)
         ]
 
-    def _judge(
+    def _point(
         self,
         fit: Fit,
         size: int,
@@ -259,5 +260,5 @@ def _as_model(model: str | SizedModel) -> SizedModel:
     return MODELS[model]
 
 
-def _as_size(size: Any) -> int:
+def _as_size(size: object) -> int:
     return check_integer("sizes", size, 1, "Each is how many features a model has")

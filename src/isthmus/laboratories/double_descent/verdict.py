@@ -1,4 +1,4 @@
-"""The laboratory of double descent: fixed features, trained networks, and theory, side by side."""
+"""The laboratory of double descent: random features, trained networks, and the exact risk."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
+from isthmus.data.targets import are_classes
 from isthmus.laboratories.double_descent.networks import TrainedNetworks
 from isthmus.laboratories.double_descent.risk import RiskPoint, measured_risk
 from isthmus.laboratories.double_descent.run import Curve, double_descent
 
 N_TRAINED_ROWS, TRAINED_NOISE = 100, 0.2
-"""Rows that trained networks learn from, and the share of labels that are wrong; both keep it short."""
+"""Number of training rows of trained networks, and the share of their labels that are wrong."""
 
 N_AVERAGED = 4
-"""Networks whose predictions are averaged."""
+"""Number of networks whose predictions are averaged."""
 
 
 class LabelledPoint(NamedTuple):
@@ -35,15 +37,15 @@ class LabelledPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class DoubleDescentReport:
-    """What the laboratory found.
+    """The result of the laboratory.
 
-    ``curve`` is that of random features, ``alone`` and ``averaged`` those of trained perceptrons, one by
-    one and four together; ``risks`` compare the method with the exact risk.
+    ``curve`` is that of random features, ``single`` and ``averaged`` those of trained perceptrons and
+    of averages of four; ``risks`` compare the method with the exact risk.
     """
 
     data: str
     curve: Curve
-    alone: Curve
+    single: Curve
     averaged: Curve
     risks: tuple[RiskPoint, ...]
 
@@ -52,7 +54,7 @@ class DoubleDescentReport:
         """One row per model, for a table."""
         curves = {
             "random features": self.curve,
-            "trained perceptron": self.alone,
+            "trained perceptron": self.single,
             f"mean of {N_AVERAGED} perceptrons": self.averaged,
         }
         return tuple(
@@ -62,7 +64,7 @@ class DoubleDescentReport:
     @property
     def verdict(self) -> str:
         """Two lines in words."""
-        marks, alone, averaged = (c.landmarks() for c in (self.curve, self.alone, self.averaged))
+        marks, single, averaged = (c.landmarks() for c in (self.curve, self.single, self.averaged))
         pays = marks.end_error < marks.classical_error
         worst = max(self.risks, key=lambda risk: abs(risk.measured / risk.exact - 1))
         return (
@@ -70,18 +72,18 @@ class DoubleDescentReport:
             f"falls to {marks.classical_error:.3g} at m* = {marks.classical_optimum}, peaks at "
             f"{marks.peak_error:.3g} at M = {marks.peak}, and ends at {marks.end_error:.3g} at "
             f"M = {marks.end}: the second descent ends {'below' if pays else 'above'} the first. "
-            f"Theory, where it knows the error, is met within "
+            f"Where the exact error is known, measurements agree within "
             f"{abs(worst.measured / worst.exact - 1):.1%}.\n"
-            f"Trained perceptrons, {self.alone.n_train} rows: the worst error is {alone.peak_error:.3g} "
-            f"at M = {alone.peak} (threshold about {alone.threshold:g}), the largest network's "
-            f"{alone.end_error:.3g}; the mean of {N_AVERAGED} networks is {averaged.peak_error:.3g} at "
-            f"worst and ends at {averaged.end_error:.3g}."
+            f"Trained perceptrons, {self.single.n_train} rows: the worst error is "
+            f"{single.peak_error:.3g} at M = {single.peak} (threshold about {single.threshold:g}), the "
+            f"largest network's {single.end_error:.3g}; the mean of {N_AVERAGED} networks is "
+            f"{averaged.peak_error:.3g} at worst and ends at {averaged.end_error:.3g}."
         )
 
 
 def run(
-    X: Any = None,
-    y: Any = None,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     data: str = "digits",
     sizes: Sequence[int] | None = None,
@@ -90,7 +92,7 @@ def run(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> DoubleDescentReport:
-    """Double descent on X, y, or on scikit-learn's digits; and the check against theory.
+    """Double descent on X, y, or on scikit-learn's digits; and a check against the exact risk.
 
     ``data`` names the rows. Random features of all ``sizes`` learn from ``n_train`` rows; None takes
     200, or half where there are fewer than 400: the curve has its shape at any N, its cost grows as N³.
@@ -101,14 +103,15 @@ def run(
     if X is None:
         X, y = load_digits(return_X_y=True)
     if n_train is None:
-        n_train = min(200, len(X) // 2)
+        n_train = min(200, len(np.asarray(X)) // 2)
     settings: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs}
     curve = double_descent(X, y, sizes, n_train=n_train, n_repeats=n_repeats, **settings)
     n_trained = min(N_TRAINED_ROWS, n_train)
-    numbers = y is None or np.asarray(y).dtype.kind == "f"
-    noise = 0.5 * float(np.std(np.asarray(X if y is None else y))) if numbers else TRAINED_NOISE
+    noise = TRAINED_NOISE
+    if y is None or not are_classes(y):
+        noise = 0.5 * float(np.std(np.asarray(X if y is None else y, np.float64)))
     settings |= {"n_train": n_trained, "noise": noise}
-    alone, averaged = (
+    single, averaged = (
         double_descent(
             *(X, y),
             model=TrainedNetworks(n_members=n_members),
@@ -118,4 +121,4 @@ def run(
         for n_members, repeats in ((1, n_repeats), (N_AVERAGED, min(2, n_repeats)))
     )
     theory = measured_risk(random_state=random_state, n_jobs=n_jobs)
-    return DoubleDescentReport(data, curve, alone, averaged, theory)
+    return DoubleDescentReport(data, curve, single, averaged, theory)

@@ -18,16 +18,16 @@ from isthmus.data.checks import check_integer
 Point = tuple[float, float]
 
 GROUND, MIDDLE = 0.93, 0.5
-"""Where feet stand and animals are centred, as shares of the height and the width of an image."""
+"""Height of the feet and centre of the animals, as shares of the height and width of an image."""
 
 LIMITS = (0.04, 0.96)
-"""Shares of the width that animals keep within."""
+"""Bounds of the animals, as shares of the width."""
 
 INDIVIDUAL = 0.1
 """Standard deviation, on a log scale, of each length of an animal about its species'."""
 
 SHADE_BEHIND = 0.6
-"""How dark the legs of the far side are, of those of the near side."""
+"""Darkness of the legs of the far side, as a share of that of the near side."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ DONKEY = Species("donkey", 0.38, 0.1, 0.33, 0.024, 0.21, 0.95, 0.17, 0.045, 0.14
 GIRAFFE = Species("giraffe", 0.26, 0.08, 0.36, 0.02, 0.36, 1.2, 0.1, 0.03, 0.05, 0.16, -1.3, 0.8)
 
 ANIMALS = (CAT, DONKEY, GIRAFFE)
+"""The species that are drawn by default."""
 
 
 class Stroke(NamedTuple):

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import gcd, prod
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Int
+from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_integer
 
 WORD = 2**62
-"""Digits are gathered into words below this, so that Python's long integers take few steps."""
+"""Upper bound of the words that digits are gathered into, so that long integers take few steps."""
 
 
 class Order(Protocol):
@@ -195,7 +196,7 @@ class ImageCoder:
         """Bits that the largest code takes."""
         return (self.n_codes - 1).bit_length()
 
-    def encode(self, images: Any) -> list[int]:
+    def encode(self, images: ArrayLike) -> list[int]:
         """Images (n, ...) of integers 0 … L − 1, each of ``shape`` or flat → n integers.
 
         Raises ValueError if the shape does not fit, or a pixel is none of the levels.
@@ -227,7 +228,7 @@ class ImageCoder:
         digits = (words[:, :, None] // powers % self.base).reshape(len(codes), -1)
         return self._images(digits[:, digits.shape[1] - len(self.places) :])
 
-    def digits(self, images: Any) -> Int[np.ndarray, "n m"]:
+    def digits(self, images: ArrayLike) -> Int[np.ndarray, "n m"]:
         """The digits of each image's code, the most significant first. Raises what ``encode`` raises."""
         pixels = _pixels(images, self.shape, self.levels)
         if self.order.of_bits:
@@ -244,7 +245,7 @@ class ImageCoder:
         kept = [int(Fraction(code / self.n_codes) * self.n_codes) for code in codes]
         return [min(code, self.n_codes - 1) for code in kept]
 
-    def kept_by_double(self, images: Any) -> Int[np.ndarray, " n"]:
+    def kept_by_double(self, images: ArrayLike) -> Int[np.ndarray, " n"]:
         """How many leading digits of each image's code come back from one double unchanged.
 
         Digits are pixels, or bits where the order is one of bits. Zeros at the front count, although
@@ -293,7 +294,7 @@ class Scrambled:
             if gcd(drawn, self.coder.base) == 1:
                 return drawn
 
-    def encode(self, images: Any) -> list[int]:
+    def encode(self, images: ArrayLike) -> list[int]:
         """As ``ImageCoder.encode``."""
         return [code * self.factor % self.coder.n_codes for code in self.coder.encode(images)]
 
@@ -308,7 +309,7 @@ def n_leading(right: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
     return np.asarray(np.where(right.all(axis=1), right.shape[1], right.argmin(axis=1)))
 
 
-def _pixels(images: Any, shape: tuple[int, ...], levels: int) -> Int[np.ndarray, "n P"]:
+def _pixels(images: ArrayLike, shape: tuple[int, ...], levels: int) -> Int[np.ndarray, "n P"]:
     array = np.asarray(images)
     if array.shape[1:] not in (tuple(shape), (prod(shape),)):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The picture of the one-number paradox: what a double keeps, and who is next to whom on the line."""
+"""The picture of the one-number paradox: what a double keeps, and the neighbours on the line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
-from isthmus.laboratories.axes import NOTE, OTHER, OURS, TEXT, TITLE, WARM, blank_figure, plain_axes
-from isthmus.laboratories.one_number.neighbours import shared
+from isthmus.laboratories._axes import NOTE, OTHER, OURS, TEXT, TITLE, WARM, blank_figure, plain_axes
+from isthmus.laboratories.one_number._neighbours import shared
 from isthmus.laboratories.one_number.run import (
     ARBITRARY,
     DENOISING,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_DOUBLED, N_NEIGHBOURS = 5, 7
-"""Images shown through a double, and neighbours shown of one image."""
+"""Numbers of images shown through a double, and of neighbours shown of one image."""
 
 SHOWN = (RASTER, ARBITRARY, PRINCIPAL, DENOISING, VARIATIONAL)
 """Lines whose neighbours are shown."""
@@ -34,11 +34,11 @@ CAPTION = (
     "A code is the image itself: its pixels, or their bits, in some order are the digits of "
     "one integer; an arbitrary code is that integer times a drawn number.\n"
     "A node is the bottleneck of an auto-encoder that was trained with noise. Bars: two "
-    "standard errors. Chance: what a line that knows nothing keeps."
+    "standard errors. Chance: the share that a random order keeps."
 )
 
 GAP = 0.12
-"""Between images, of their side."""
+"""Gap between images, as a share of their side."""
 
 
 def picture(report: OneNumberReport) -> Figure:

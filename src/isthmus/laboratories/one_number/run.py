@@ -18,13 +18,15 @@ from math import isqrt
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
-from sklearn.base import clone
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from isthmus.data.checks import check_integer
 from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
 from isthmus.laboratories.one_number.animals import animals
 from isthmus.laboratories.one_number.coding import (
     BitPlanes,
@@ -39,7 +41,6 @@ from isthmus.laboratories.one_number.coding import (
     Scrambled,
     n_leading,
 )
-from isthmus.laboratories.one_number.neighbours import nearest_images, nearest_on_line, shared
 from isthmus.variational.estimator import VariationalAutoencoder
 
 RASTER, RANDOM_BITS, ARBITRARY = "raster code", "random order of bits", "arbitrary code"
@@ -47,13 +48,13 @@ PRINCIPAL, DENOISING, VARIATIONAL = "first principal component", "denoising node
 
 
 N_ANIMALS = 500
-"""Drawn for the default run: enough for an error bar, few enough for seconds."""
+"""Number of animals in the default run: enough for an error bar, few enough for seconds."""
 
 
 class Code(Protocol):
     """Images to integers and back, exactly."""
 
-    def encode(self, images: Any) -> list[int]: ...
+    def encode(self, images: ArrayLike) -> list[int]: ...
 
     def decode(self, codes: list[int]) -> Int[np.ndarray, "n ..."]: ...
 
@@ -61,7 +62,7 @@ class Code(Protocol):
 class Overlap(NamedTuple):
     """The share of the k nearest images that one line keeps as the k nearest numbers.
 
-    ``seed`` tells draws of the same kind of code apart. ``chance`` is k/(n − 1). ``standard_error`` is
+    ``seed`` distinguishes draws of the same kind of code. ``chance`` is k/(n − 1). ``standard_error`` is
     that of the mean over images, √2 of what independent ones would have: a pair is counted from either
     end.
     """
@@ -85,7 +86,7 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class OneNumber:
-    """What one set of images told: the code, what a double keeps of it, and every line as a map.
+    """The result for one set of images: the code, what a double keeps of it, and every line as a map.
 
     ``neighbours`` holds the k nearest of each image by each line, by a drawn code those of its first
     draw; ``nearest`` those by Euclidean distance. ``n_exact`` counts images that every code gave back.
@@ -113,7 +114,7 @@ class OneNumber:
 
     @property
     def chance(self) -> float:
-        """Overlap of a line that knows nothing, k/(n − 1)."""
+        """Expected overlap of a random order, k/(n − 1)."""
         return self.overlaps[0].chance
 
     def gain(self, line: str = DENOISING) -> float:
@@ -122,13 +123,13 @@ class OneNumber:
 
 
 def one_number(
-    images: Any,
+    images: ArrayLike,
     *,
     levels: int = 16,
     data: str = "images",
     k: int = 10,
     n_draws: int = 5,
-    models: Mapping[str, Any] | None = None,
+    models: Mapping[str, TransformerMixin] | None = None,
     random_state: int = 0,
 ) -> OneNumber:
     """Code images by one integer each, force it into a double, and measure it as a map of the images.
@@ -204,7 +205,7 @@ def one_number(
     )
 
 
-def default_models() -> dict[str, Any]:
+def default_models() -> dict[str, TransformerMixin]:
     """The maps to one coordinate that codes are compared with."""
     return {
         PRINCIPAL: PCA(1, svd_solver="full"),
@@ -215,7 +216,7 @@ def default_models() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class OneNumberReport:
-    """What the laboratory found on each set of images."""
+    """The result of the laboratory for each set of images."""
 
     found: tuple[OneNumber, ...]
 
@@ -231,7 +232,7 @@ class OneNumberReport:
 
 
 def run(
-    images: Any = None,
+    images: ArrayLike | None = None,
     *,
     levels: int = 16,
     data: str = "images",
@@ -265,7 +266,7 @@ def _codes(coder: ImageCoder, n_draws: int, random_state: int) -> Iterator[tuple
         yield ARBITRARY, seed, Scrambled(coder, seed)
 
 
-def _fitted(model: Any, rows: Float[np.ndarray, "n D"], random_state: int) -> list[float]:
+def _fitted(model: TransformerMixin, rows: Float[np.ndarray, "n D"], random_state: int) -> list[float]:
     """The coordinate of each row by a fitted copy of the model."""
     copy = clone(model)
     if "random_state" in copy.get_params():
@@ -291,12 +292,12 @@ def _mean_of_draws(overlaps: tuple[Overlap, ...], line: str) -> Mean:
     return Mean(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))))
 
 
-def _same(ours: Int[np.ndarray, "n ..."], theirs: Int[np.ndarray, "n ..."]) -> Any:
+def _same(ours: Int[np.ndarray, "n ..."], theirs: Int[np.ndarray, "n ..."]) -> Bool[np.ndarray, " n"]:
     """Which images agree in every pixel."""
-    return np.all((ours == theirs).reshape(len(ours), -1), axis=1)
+    return np.asarray((ours == theirs).reshape(len(ours), -1).all(axis=1))
 
 
-def _squares(images: Any) -> Any:
+def _squares(images: ArrayLike) -> np.ndarray:
     rows = np.asarray(images)
     if rows.ndim != 2 or (side := isqrt(rows.shape[1])) ** 2 != rows.shape[1]:
         return rows

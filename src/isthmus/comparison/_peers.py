@@ -1,4 +1,4 @@
-"""Methods of scikit-learn and umap-learn, each with what it needs to do its best."""
+"""Methods of scikit-learn and umap-learn, with the settings that suit them best."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.manifold import MDS, TSNE, Isomap
 
 MOST_DISTANCES_OF = 1000
-"""Rows whose distances the median rule takes: half a million are plenty for a median."""
+"""Number of rows whose distances the median rule uses: half a million distances are enough."""
 
 PRE_IMAGE_WIDTH, PRE_IMAGE_RIDGE = 0.5, 0.1
 """Width of the kernel in the map, in median distances, and ridge. Of widths ¼, ½, 1 and ridges 1 to 10⁻³
 they restore held-out digits best, at 2 and at 10 coordinates."""
 
 MOST_NEIGHBOURS = 10
-"""Neighbours of Isomap: enough for the graph of small data to hold together."""
+"""Number of neighbours of Isomap: enough for the graph of small data to be connected."""
 
 PERPLEXITY = 30.0
 
 MOST_EXACT_ROWS = 5000
-"""Rows of exact t-SNE: it holds several n × n arrays."""
+"""Largest number of rows for exact t-SNE, which holds several n × n arrays."""
 
 
 @dataclass
@@ -41,8 +41,8 @@ class GaussianKernelPCA:
     """
 
     n_components: int
-    inner: Any = field(default=None, init=False)
-    pre_image: Any = field(default=None, init=False)
+    inner: KernelPCA = field(init=False)
+    pre_image: KernelRidge = field(init=False)
     center: Float[np.ndarray, " D"] = field(init=False)
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
@@ -77,7 +77,7 @@ class MetricMDS:
     n_components: int
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
-        """Coordinates of these rows, and no function."""
+        """Coordinates of these rows; there is no function for others."""
         start = PCA(self.n_components, svd_solver="full").fit_transform(X)
         scaling = MDS(self.n_components, n_init=1, max_iter=300, eps=1e-6, random_state=0)
         with warnings.catch_warnings():
@@ -91,7 +91,7 @@ class NeighbourhoodIsomap:
     """Isomap with ten neighbours (Tenenbaum, de Silva & Langford 2000, Science 290:2319)."""
 
     n_components: int
-    inner: Any = field(default=None, init=False)
+    inner: Isomap = field(init=False)
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
         """Coordinates of the rows that the graph is made of."""
@@ -120,7 +120,7 @@ class PictureTSNE:
     seed: int
 
     def fit_transform(self, X: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
-        """Coordinates of these rows, and no function."""
+        """Coordinates of these rows; there is no function for others."""
         exact = self.n_components > 3
         if exact and len(X) > MOST_EXACT_ROWS:
             raise ValueError(

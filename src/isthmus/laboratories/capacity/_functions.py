@@ -46,7 +46,7 @@ Function = Callable[[Float[np.ndarray, "n 3"]], Float[np.ndarray, " n"]]
 FUNCTIONS: Mapping[str, Function] = {
     function.__name__: function for function in (waves, ridges, product, tent, rings)
 }
-"""What nets are to find in a cube."""
+"""The functions that nets are to find, by name."""
 
 
 def _directions(n: int) -> Float[np.ndarray, "n 3"]:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isthmus.data.targets import are_classes
 from isthmus.plots import class_map, decoded_features, decoded_grid, dimension_scales, value_map
 from isthmus.report.findings import Findings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
-"""The map, PCA, what to look at, and what is behind."""
+"""Colours of the map, of PCA, of highlights, and of the background."""
 
 MOST_FEATURES = 6
-"""Features that are drawn over the plane."""
-
-MOST_CLASSES = 20
-"""Whole numbers with more values are a scale, not classes."""
+"""Largest number of features that are drawn over the plane."""
 
 
-def _figure(width: float, height: float, n_across: int = 1, n_down: int = 1) -> tuple[Figure, Any]:
+def _figure(
+    width: float, height: float, n_across: int = 1, n_down: int = 1
+) -> tuple[Figure, np.ndarray]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -48,18 +49,11 @@ def the_map(findings: Findings) -> str:
     if labels is not None and are_classes(labels):
         class_map(ax, Z, labels)
     elif labels is not None:
-        value_map(ax, Z, labels.astype(float), findings.label_name or "label")
+        value_map(ax, Z, labels, findings.label_name or "label")
     else:
         train = findings.train
         value_map(ax, Z[train], findings.reliability.reconstruction_error, "squared error of the row")
     return _embedded(figure, "png")
-
-
-def are_classes(labels: np.ndarray) -> bool:
-    """Whether labels are to be told apart, not measured."""
-    if labels.dtype.kind == "f":
-        return False
-    return labels.dtype.kind not in "iu" or len(np.unique(labels)) <= MOST_CLASSES
 
 
 def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -> str | None:
@@ -77,12 +71,12 @@ def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -
     chosen = np.argsort(-share, kind="stable")[: min(MOST_FEATURES, len(share))]
     n_down = -(-len(chosen) // 3)
     figure, axes = _figure(10, 3.4 * n_down, min(3, len(chosen)), n_down)
-    decoded_features(axes.ravel(), findings.model, Z, chosen.tolist(), findings.feature_names)
+    decoded_features(list(axes.ravel()), findings.model, Z, chosen.tolist(), findings.feature_names)
     return _embedded(figure, "png")
 
 
 def error_by_dimension(findings: Findings) -> str:
-    """Error of restoring unseen rows against the number of coordinates."""
+    """Error of denoising unseen rows against the number of coordinates."""
     figure, ((ax,),) = _figure(7.5, 4.2)
     found = findings.dimension
     d = [error.n_components for error in found.errors]
@@ -143,15 +137,15 @@ def anisotropy(findings: Findings) -> str:
 
 
 def rebuilt(findings: Findings) -> str:
-    """How badly rows come back from their coordinates."""
+    """Reconstruction error of the rows."""
     values = findings.reliability.reconstruction_error
     return _over_the_map(findings, values, "squared error of the row")
 
 
-def strange(findings: Findings) -> str:
-    """How strange rows look; those that are flagged have a circle."""
+def atypical(findings: Findings) -> str:
+    """p-values of the rows by reliability; those that are flagged have a circle."""
     found = findings.reliability
-    label = "share of unseen rows that look as strange"
+    label = "p-value: share of unseen rows as atypical"
     return _over_the_map(findings, found.p_value, label, found.flagged)
 
 
@@ -169,7 +163,7 @@ def _over_the_map(
 
 
 def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
-    """What each of the first coordinates moves: as an image, or the strongest features as bars."""
+    """Loadings of the first coordinates: as images, or of the strongest features as bars."""
     n_shown = min(4, findings.coordinates.shape[1])
     if image_shape is not None:
         figure, axes = _figure(3.2 * n_shown, 3.6, n_shown)
@@ -195,7 +189,7 @@ def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
     return _embedded(figure, "svg")
 
 
-def _label(ax: Any, across: str, up: str) -> None:
+def _label(ax: Axes, across: str, up: str) -> None:
     ax.set_xlabel(across)
     ax.set_ylabel(up)
     for side in ("top", "right"):

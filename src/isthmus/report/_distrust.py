@@ -1,9 +1,8 @@
-"""What speaks against a map, in sentences: the part of the page that is read last and matters most."""
+"""Reasons to distrust a map, as sentences for the page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -13,17 +12,24 @@ LOW_TRUST = 0.9
 """Trustworthiness below which neighbours in the picture are often none in the data."""
 
 UNEVEN = 4.0
-"""Ratio of areas, the 95th percentile to the 5th, above which sizes in the picture mislead."""
+"""Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
 
 STRETCHED = 3.0
-"""Median anisotropy above which directions in the picture do."""
+"""Median anisotropy above which directions in the picture mislead."""
 
 
 def reasons(findings: Findings) -> tuple[str, ...]:
     """Sentences, the gravest first."""
     return tuple(
         sentence
-        for about in (_of_notes, _of_dimension, _of_neighbours, _of_geometry, _of_rows, _of_rivals)
+        for about in (
+            _of_notes,
+            _of_dimension,
+            _of_neighbours,
+            _of_geometry,
+            _of_rows,
+            _of_other_methods,
+        )
         for sentence in about(findings)
     )
 
@@ -102,15 +108,17 @@ def _of_rows(findings: Findings) -> Iterator[str]:
         yield "The map has coordinates that move nothing: fewer would do."
 
 
-def _of_rivals(findings: Findings) -> Iterator[str]:
-    records: list[Any] = [one for one in findings.comparison.records if one.train is not None]
-    if not records:
+def _of_other_methods(findings: Findings) -> Iterator[str]:
+    trust = {
+        one: one.train.trustworthiness for one in findings.comparison.records if one.train is not None
+    }
+    if not trust:
         return
-    best = max(records, key=lambda one: one.train.trustworthiness)
-    ours = [one for one in records if one.method == type(findings.model).__name__]
-    if ours and best.train.trustworthiness > ours[0].train.trustworthiness + 0.01:
+    best = max(trust, key=trust.__getitem__)
+    ours = [one for one in trust if one.method == type(findings.model).__name__]
+    if ours and trust[best] > trust[ours[0]] + 0.01:
         function = "" if best.explicit == "yes" else ", but has no function for new rows"
         yield (
             f"{best.method} keeps the neighbours of its own rows better "
-            f"({best.train.trustworthiness:.3f} against {ours[0].train.trustworthiness:.3f}){function}."
+            f"({trust[best]:.3f} against {trust[ours[0]]:.3f}){function}."
         )

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 
 def verdict(conditions: Conditions, table: Sequence[Row]) -> str:
-    """Who is best on new rows, who on the rows of the fit, and who is missing: a line each."""
+    """Which methods are best on new rows, best on the rows of the fit, and missing: a line each."""
     lines = (_of_new_rows(conditions, table), _of_training_rows(conditions, table), _of_missing(table))
     return "\n".join(filter(None, lines))
 
@@ -59,8 +59,7 @@ def _with(table: Sequence[Row], column: str) -> list[Row]:
 def _best(
     table: Sequence[Row], column: str, unit: str, *, share: bool = False, least: bool = False
 ) -> str:
-    """The best method and its number, next to PCA's; where it does without a function, also the best
-    that has one."""
+    """The best method and its number, and PCA's; if the best has no function, also the best that has."""
 
     def number(row: Row) -> str:
         return f"{row[column]:.1%}" if share else f"{row[column]:.3f}"
@@ -70,11 +69,11 @@ def _best(
 
     rows = _with(table, column)
     best = best_of(rows)
-    beside = [f"{number(best)} {unit}" if share else f"{unit} {number(best)}"]
+    details = [f"{number(best)} {unit}" if share else f"{unit} {number(best)}"]
     explicit = [row for row in rows if row["explicit"] == "yes"]
     if best["explicit"] not in ("yes", NO_FUNCTION) and explicit:
         function = best_of(explicit)
-        beside[0] += f", {best['explicit']}"
-        beside.append(f"of functions, {function['method']} {number(function)}")
-    beside += [f"PCA {number(row)}" for row in rows if row["method"] == "PCA" and row is not best]
-    return f"{best['method']} ({'; '.join(beside)})"
+        details[0] += f", {best['explicit']}"
+        details.append(f"of functions, {function['method']} {number(function)}")
+    details += [f"PCA {number(row)}" for row in rows if row["method"] == "PCA" and row is not best]
+    return f"{best['method']} ({'; '.join(details)})"

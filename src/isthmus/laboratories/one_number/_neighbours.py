@@ -1,16 +1,15 @@
-"""Whose neighbours a line keeps: the nearest on it against the nearest among the images."""
+"""Nearest neighbours on a line and among images, and the share that is common to both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.neighbors import NearestNeighbors
 
 
-def nearest_on_line(values: Sequence[Any], k: int) -> Int[np.ndarray, "n k"]:
+def nearest_on_line(values: Sequence[int] | Sequence[float], k: int) -> Int[np.ndarray, "n k"]:
     """The k nearest others of each of n numbers, k < n: integers of any size, compared exactly.
 
     The nearest on a line are next to each other once the numbers are sorted, so that two steps of

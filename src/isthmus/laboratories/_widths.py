@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 MOST_APART = 0.1
-"""Numbers of parameters that are farther from a budget than this share of it are not equal."""
+"""Largest relative difference between a number of parameters and its budget."""
 
 
 def n_parameters(widths: Sequence[int], D: int, K: int) -> int:
@@ -18,13 +18,13 @@ def n_parameters(widths: Sequence[int], D: int, K: int) -> int:
 
 
 def equal_widths(budget: int, depth: int, D: int, K: int) -> tuple[int, ...]:
-    """Hidden widths, alike to one node, whose number of parameters is nearest to ``budget``.
+    """Hidden widths, equal up to one node, whose number of parameters is nearest to ``budget``.
 
     Raises ValueError if that is not within a tenth of it.
 
     Examples
     --------
-    >>> from isthmus.laboratories.widths import equal_widths
+    >>> from isthmus.laboratories._widths import equal_widths
     >>> [equal_widths(721, depth, 3, 1) for depth in (1, 2, 3, 4)]
     [(144,), (24, 24), (18, 17, 17), (15, 14, 14, 14)]
     """

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Self
 
 SAMPLE_SECONDS = 0.005
+"""Seconds between two readings of the memory."""
 
 STATUS = Path("/proc/self/status")
 
 
 class PeakMemory:
-    """By how much the process's own memory grows at most inside ``with``: ``mib``.
+    """The largest growth of the process's own memory inside ``with``, in MiB: ``mib``.
 
     Sampled every five milliseconds from RssAnon, which Linux keeps: memory of mapped files and of an
     accelerator is not in it, nor what the process holds from before and uses again. None elsewhere.
@@ -46,7 +47,7 @@ class PeakMemory:
 
 
 def _return_freed() -> None:
-    """Give memory that is free back to the system where the C library can, that it may grow anew."""
+    """Return freed memory to the system if the C library can, so that its reuse counts as growth."""
     gc.collect()
     # Windows has no library of the process itself.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if STATUS.exists() else None

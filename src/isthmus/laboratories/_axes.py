@@ -1,4 +1,4 @@
-"""What the pictures of all laboratories share: a figure, its colours and font sizes."""
+"""A figure, colours and font sizes that the pictures of all laboratories share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE, TEXT, NOTE = 15, 13, 12
-"""Font sizes."""
+"""Font sizes of titles, of text and labels, and of small text."""
 
 OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
-"""Networks, what they are compared with, what to look at, and what is behind."""
+"""Colours of networks, of what they are compared with, of highlights, and of the background."""
 
 
 def blank_figure(height: float, title: str) -> Figure:
-    """A white figure 19.2 inches wide with a title, drawn without a screen."""
+    """A white figure 19.2 inches wide with a title, which needs no screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -29,7 +29,7 @@ def blank_figure(height: float, title: str) -> Figure:
 
 
 def plain_axes(ax: Axes, title: str, across: str, up: str) -> None:
-    """Title, labels, and no more lines than the two that carry numbers."""
+    """Set title and labels, and hide the frame but for the two axes with numbers."""
     ax.set_title(title, fontsize=TITLE, pad=12)
     ax.set_xlabel(across, fontsize=TEXT)
     ax.set_ylabel(up, fontsize=TEXT)

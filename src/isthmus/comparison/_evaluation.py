@@ -1,4 +1,4 @@
-"""One method on one split: fitted, judged, timed, and excused where it fails."""
+"""One method on one split: fitted, evaluated and timed; a failure becomes part of the record."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
+from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus.comparison.memory import PeakMemory
+from isthmus.comparison._memory import PeakMemory
 from isthmus.comparison.methods import Method
-from isthmus.comparison.records import ComparisonRecord, Judgement
+from isthmus.comparison.records import ComparisonRecord, Evaluation
+from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
 
 FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
-"""Warnings for who writes a method, not for who uses it."""
+"""Warnings that address the authors of a method, not its users: they do not become notes."""
 
 INTERRUPTED = "training was interrupted"
-"""How the warning begins with which our training answers Ctrl-C."""
+"""Start of the warning that training gives when Ctrl-C interrupts it."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: numbers, or the numbers of classes."""
+    """What is predicted: numbers, or the index of each row's class."""
 
     values: Shaped[np.ndarray, " n"]
     n_classes: int
@@ -37,7 +39,13 @@ class Target:
     def score_name(self) -> str:
         return "accuracy" if self.n_classes else "R²"
 
-    def of(self, rows: Int[np.ndarray, " m"]) -> Target:
+    @classmethod
+    def of(cls, y: ArrayLike, n: int) -> Target:
+        """Checked targets of n rows. Raises ValueError as ``check_targets`` does."""
+        checked = check_targets(y, n)
+        return cls(checked.values, checked.n_classes)
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> Target:
         """The targets of some rows."""
         return replace(self, values=self.values[rows])
 
@@ -54,10 +62,10 @@ class Split:
     train: Float[np.ndarray, "n D"]
     test: Float[np.ndarray, "m D"]
     targets: tuple[Target, Target] | None
-    """Of the training rows and of the held-out rows."""
+    """Targets of the training rows and of the held-out rows."""
 
     def train_score(self, Z: Float[np.ndarray, "n d"], k: int) -> float | None:
-        """What neighbours in the map Z of the first training rows predict of one another."""
+        """Score of predicting each of the first training rows from its neighbours in their map Z."""
         if self.targets is None:
             return None
         return neighbour_score(Z, self.targets[0].first(len(Z)), k)
@@ -65,7 +73,7 @@ class Split:
     def test_score(
         self, Z: Float[np.ndarray, "n d"], Z_test: Float[np.ndarray, "m d"], k: int
     ) -> float | None:
-        """What they predict of the first held-out rows, with the map Z_test."""
+        """Score of predicting the first held-out rows, with coordinates Z_test, from training rows."""
         if self.targets is None:
             return None
         target, truth = self.targets[0].first(len(Z)), self.targets[1].first(len(Z_test))
@@ -74,7 +82,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all methods and splits."""
+    """Settings that are the same for all methods and splits."""
 
     n_components: int
     k: int
@@ -82,7 +90,7 @@ class Settings:
 
 
 def run(method: Method, split: Split, settings: Settings) -> ComparisonRecord:
-    """The record of one method; that of a failure where it raises an exception."""
+    """The record of one method; it says why there are no numbers if the method raises an exception."""
     rows = split.train[: settings.max_rows] if method.pairwise else split.train
     notes: list[str] = []
     if len(rows) < len(split.train):
@@ -105,7 +113,7 @@ def run(method: Method, split: Split, settings: Settings) -> ComparisonRecord:
 
 @dataclass
 class _Trial:
-    """The stages of one method; each gives fields of the record, none where it has no function."""
+    """The stages of one method; each returns fields of the record, or none if a function is missing."""
 
     method: Method
     split: Split
@@ -117,16 +125,16 @@ class _Trial:
     is_fitted: bool = False
 
     def fit(self) -> dict[str, Any]:
-        """Make it, fit it, and judge the map of training rows that all methods are judged on."""
-        split, settings, judged = self.split, self.settings, self.settings.max_rows
+        """Make and fit the model, and evaluate its map on the training rows shared by all methods."""
+        split, settings, most = self.split, self.settings, self.settings.max_rows
         self.model = self.method.make(settings.n_components, split.seed)
         with PeakMemory() as memory:
             began = time.perf_counter()
             Z = self.model.fit_transform(self.rows)
             seconds = time.perf_counter() - began
-        self.Z = _coordinates(Z, len(self.rows), settings.n_components)[:judged]
+        self.Z = _coordinates(Z, len(self.rows), settings.n_components)[:most]
         score = split.train_score(self.Z, settings.k)
-        train = _judgement(split.train[:judged], self.Z, settings.k, score)
+        train = _evaluation(split.train[:most], self.Z, settings.k, score)
         self.is_fitted = True
         explicit, invertible, differentiable = self.method.functions(self.model)
         return {
@@ -142,14 +150,14 @@ class _Trial:
         """Map the held-out rows, twice, because the first call of a function may compile it."""
         if not hasattr(self.model, "transform"):
             return {}
-        split, k, judged = self.split, self.settings.k, self.settings.max_rows
+        split, k, most = self.split, self.settings.k, self.settings.max_rows
         Z = self.model.transform(split.test)
         self.Z_test = _coordinates(Z, len(split.test), self.settings.n_components)
         began = time.perf_counter()
         self.model.transform(split.test)
         seconds = (time.perf_counter() - began) / len(split.test)
-        score = split.test_score(self.Z, self.Z_test[:judged], k)
-        test = _judgement(split.test[:judged], self.Z_test[:judged], k, score)
+        score = split.test_score(self.Z, self.Z_test[:most], k)
+        test = _evaluation(split.test[:most], self.Z_test[:most], k, score)
         return {"test": test, "transform_seconds": seconds}
 
     def invert(self) -> dict[str, Any]:
@@ -186,12 +194,12 @@ def neighbour_score(
     return float(accuracy_score(wanted, np.argmax(votes, axis=1)))
 
 
-def _judgement(
+def _evaluation(
     rows: Float[np.ndarray, "n D"], Z: Float[np.ndarray, "n d"], k: int, score: float | None
-) -> Judgement:
-    # Only distances' ranks are reported: one width of the densities is the least that quality takes.
+) -> Evaluation:
+    # Densities are not reported: a single kernel width keeps their cost low.
     found = quality(rows, Z, k=k, sigmas=(1.0,))
-    return Judgement(
+    return Evaluation(
         trustworthiness=float(found.trustworthiness),
         continuity=float(found.continuity),
         overlap=float(found.overlap),
@@ -203,7 +211,7 @@ def _judgement(
 
 
 def _coordinates(Z: Any, n: int, n_components: int) -> Float[np.ndarray, "n d"]:
-    """What a method gave, as (n, d) numbers; ``quality`` looks for NaN."""
+    """The coordinates of a method as numbers (n, d); ``quality`` checks them for NaN."""
     coordinates = np.asarray(Z, dtype=np.float64)
     if coordinates.shape != (n, n_components):
         raise ValueError(
@@ -217,10 +225,10 @@ def _mean_square(gap: Float[np.ndarray, "n D"]) -> float:
 
 
 def _attempt(work: Callable[[], dict[str, Any]], notes: list[str]) -> tuple[dict[str, Any], str | None]:
-    """What ``work`` found, or why it failed; its warnings become notes.
+    """The result of ``work``, or the reason of its failure; its warnings become notes.
 
-    Ctrl-C ends all: our own training would keep its best weights with a warning, and the next method
-    would follow.
+    Ctrl-C ends the comparison: training would otherwise turn it into a warning and keep the best
+    weights, and the next method would start.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -238,7 +246,7 @@ def _attempt(work: Callable[[], dict[str, Any]], notes: list[str]) -> tuple[dict
 
 
 def _reason(error: Exception) -> str:
-    """Why a method failed; an ImportError says it itself."""
+    """Why a method failed: the type of the error and its message; of an ImportError the message only."""
     text = _one_line(error)
     if isinstance(error, ImportError) and text:
         return text

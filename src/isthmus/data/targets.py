@@ -1,0 +1,132 @@
+"""Whether targets are classes or numbers: one rule for everything that is given targets to predict.
+
+- Floating-point targets are numbers.
+- Text and booleans are classes.
+- Integers are classes if they have at most ``MOST_CLASSES`` different values, and numbers otherwise:
+  digits are classes, prices and years are numbers. Convert integers with ``y.astype(float)`` to have
+  few values taken as numbers, or with ``y.astype(str)`` to have many taken as classes.
+- Objects count as what they hold: integers as integers, other real numbers as floating point, anything
+  else that can be sorted as classes.
+
+``compare``, the report, the laboratories and the command line follow it. ``FeedForwardClassifier`` and
+``FeedForwardRegressor`` do not: there the user decides by the choice of the estimator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Number
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy.typing import ArrayLike
+
+from isthmus.data.checks import target_array
+
+MOST_CLASSES = 20
+"""Largest number of different values with which integers are taken as classes."""
+
+
+@dataclass(frozen=True)
+class CheckedTargets:
+    """Targets of n rows, checked: finite numbers as float64, or the index of each row's class."""
+
+    values: Shaped[np.ndarray, n * K]
+    classes: Shaped[np.ndarray, " c"] | None
+    """The sorted classes that ``values`` are indices of; None for numbers."""
+
+    @property
+    def n_classes(self) -> int:
+        """0 for numbers."""
+        return 0 if self.classes is None else len(self.classes)
+
+    @property
+    def labels(self) -> Shaped[np.ndarray, n * K]:
+        """The targets themselves: numbers, or the class of each row."""
+        return self.values if self.classes is None else self.classes[self.values]
+
+
+def are_classes(y: ArrayLike) -> bool:
+    """Whether targets are classes by the rule above."""
+    targets = _plain(target_array(y))
+    if targets.dtype.kind in "iu":
+        return len(np.unique(targets)) <= MOST_CLASSES
+    return targets.dtype.kind != "f"
+
+
+def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
+    """Targets (n,) of n rows, or (n, K) where ``n_dims`` is 2: classes or numbers by the rule above.
+
+    Raises ValueError for another shape, entries that are missing or not finite, fewer than two classes,
+    classes in several columns, and what is neither a number nor a class.
+    """
+    targets = target_array(y)
+    if targets.ndim not in range(1, n_dims + 1) or len(targets) != n:
+        expected = f"({n},)" + f" or ({n}, K)" * (n_dims > 1)
+        raise ValueError(
+            f"y has shape {targets.shape} for {n} rows: expected one target for each row of X, "
+            f"{expected}"
+        )
+    if targets.dtype.kind == "O":
+        missing = [row for row, value in enumerate(targets.tolist()) if _is_missing(value)]
+        if missing:
+            raise ValueError(
+                f"y has no value in row {missing[0]}, and in {len(missing)} rows in all: leave these "
+                "rows out"
+            )
+    targets = _plain(targets)
+    if targets.dtype.kind not in "biufUSO":
+        raise ValueError(
+            f"y is of type {targets.dtype}: expected numbers, or classes as integers or text"
+        )
+    return _classes(targets) if are_classes(targets) else _numbers(targets)
+
+
+def _plain(targets: np.ndarray) -> np.ndarray:
+    """An array of objects that are all numbers as an array of numbers; others as they are."""
+    if targets.dtype.kind != "O" or not all(
+        isinstance(value, Number | np.bool_) for value in targets.ravel().tolist()
+    ):
+        return targets
+    plain = np.asarray(targets.tolist())
+    # Decimals, and integers of more than 64 bits, stay objects.
+    return targets.astype(np.float64) if plain.dtype.kind == "O" else plain
+
+
+def _is_missing(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:
+        # The NA of pandas gives NA in every comparison, which is neither true nor false.
+        return True
+
+
+def _numbers(targets: np.ndarray) -> CheckedTargets:
+    numbers = targets.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        place = tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())
+        raise ValueError(
+            f"y is {numbers[place]:g} in row {place[0]}: expected finite numbers, or classes as "
+            "integers or text. Leave out the rows that have no target"
+        )
+    return CheckedTargets(numbers, None)
+
+
+def _classes(targets: np.ndarray) -> CheckedTargets:
+    if targets.ndim != 1:
+        raise ValueError(
+            f"y of type {targets.dtype} and shape {targets.shape} holds classes: expected one for each "
+            f"row, ({len(targets)},). Convert y to floating point if it holds numbers"
+        )
+    try:
+        classes, index = np.unique(targets, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"y holds values that cannot be put in order ({error}): expected classes that are all "
+            "integers or all text"
+        ) from error
+    if len(classes) < 2:
+        raise ValueError(f"y is {classes[0]} in every row: expected two classes or more")
+    return CheckedTargets(index, classes)
