@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -14,14 +13,10 @@ import scipy.sparse
 from jaxtyping import Float
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.validation import (
-    _get_feature_names,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from isthmus.data.rows import row_blocks
+from isthmus.data.frames import column_labels, to_values
+from isthmus.data.rows import Rows, row_blocks
 
 NUMERIC = [
     np.float64, np.float32, np.float16, np.bool_,
@@ -45,10 +40,8 @@ ADVICE = {
 }
 """What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
-DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
 
-
-def check_map(model: Any, *needs: str) -> None:
+def check_map(model: object, *needs: str) -> None:
     """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
     check_is_fitted(model)
     for need in needs or ("encode", "decode"):
@@ -59,41 +52,63 @@ def check_map(model: Any, *needs: str) -> None:
             )
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any:
+def check_rows(estimator: BaseEstimator, X: object, *, reset: bool, min_rows: int = 1) -> Any:
     """Rows (n, D) as a numeric array or CSR matrix, finite, with the width the model was fitted on.
 
     NaN stay where the estimator's tags allow them.
 
     Integers, booleans and float16 stay as they are: they are cast block by block when used. Sets
-    ``n_features_in_`` and ``feature_names_in_`` when ``reset``.
+    ``n_features_in_`` and ``feature_names_in_`` when ``reset``, once the rows are known to be good.
     """
-    rows = _explained(
+    rows = as_rows(X, estimator=estimator, min_rows=min_rows)
+    if not reset:
+        # Names and width first: rows of other columns are not to be blamed for the numbers in them.
+        _check_features(estimator, X, rows, reset=False)
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
+    if reset:
+        _check_features(estimator, X, rows, reset=True)
+    return rows
+
+
+def as_rows(
+    X: object, what: str = "X", *, estimator: BaseEstimator | None = None, min_rows: int = 1
+) -> Any:
+    """Rows (n, D) of any kind as a numeric array or CSR matrix, with NaN for what is missing.
+
+    Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
+    sparse matrices, lists. Values may be NaN or infinite; ``check_rows`` looks at these.
+    """
+    return _explained(
         X,
-        "X",
-        lambda: validate_data(
-            estimator,
-            X,
-            reset=reset,
+        what,
+        lambda values: check_array(
+            values,
+            estimator=estimator,
+            input_name=what,
             accept_sparse="csr",
             dtype=NUMERIC,
             ensure_all_finite=False,
             ensure_min_samples=min_rows,
         ),
     )
-    allow_nan = get_tags(estimator).input_tags.allow_nan
-    check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
-    return rows
 
 
-def check_table(X: Any) -> Any:
+def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
+    """Names and number of the columns, as scikit-learn sets and checks them."""
+    named = X if column_labels(X) is not None else rows
+    _with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
+
+
+def check_table(X: object) -> Any:
     """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
     return check_rows(BaseEstimator(), X, reset=True)
 
 
-def check_coordinates(Z: Any, n_components: int) -> Float[np.ndarray, "n d"]:
+def check_coordinates(Z: object, n_components: int) -> Float[np.ndarray, "n d"]:
     """Coordinates (n, d), numeric and finite."""
     coordinates: np.ndarray = _explained(
-        Z, "Z", lambda: check_array(Z, dtype=NUMERIC, ensure_all_finite=False)
+        Z, "Z", lambda values: check_array(values, dtype=NUMERIC, ensure_all_finite=False)
     )
     if coordinates.shape[1] != n_components:
         raise ValueError(
@@ -133,13 +148,14 @@ def check_finite(rows: Any, names: list[str], what: str = "X", *, allow_nan: boo
         )
 
 
-def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
+def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
     """Standard deviations of the entries of rows (n, D), for each that is known.
 
     One for all, or one per column, is spread out.
     """
     try:
-        spread = np.broadcast_to(np.asarray(errors, dtype=np.float64), rows.shape)
+        values = to_values(errors, "x_error")
+        spread = np.broadcast_to(np.asarray(values, dtype=np.float64), rows.shape)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"x_error: expected standard deviations of the shape of X, {rows.shape}, of a row, or one "
@@ -158,23 +174,26 @@ def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
     return np.asarray(spread)
 
 
-def check_integer(name: str, value: Any, least: int, advice: str = "") -> int:
+def check_integer(name: str, value: object, least: int, advice: str = "") -> int:
     """An integer ≥ ``least``, or an error that names the parameter."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r}: expected an integer of at least {least}. {advice}".strip())
     return int(value)
 
 
-def check_real(name: str, value: Any, low: float, high: float = np.inf, closed: bool = False) -> float:
+def check_real(
+    name: str, value: object, low: float, high: float = np.inf, closed: bool = False
+) -> float:
     """A number in (low, high), or [low, high) when ``closed``."""
-    inside = isinstance(value, Real) and not isinstance(value, bool)
-    if not inside or not (low <= value if closed else low < value) or not value < high:
-        opening = "[" if closed else "("
-        raise ValueError(f"{name}={value!r}: expected a number in {opening}{low:g}, {high:g})")
-    return float(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if (low <= number if closed else low < number) and number < high:
+            return number
+    opening = "[" if closed else "("
+    raise ValueError(f"{name}={value!r}: expected a number in {opening}{low:g}, {high:g})")
 
 
-def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """One of the named choices, or an error that lists them."""
     options = list(choices)
     if not any(value is option or value == option for option in options):
@@ -192,16 +211,23 @@ def _all_in_range(values: np.ndarray) -> bool:
     return True
 
 
-def _explained(X: Any, what: str, convert: Callable[[], Any]) -> Any:
-    """What ``convert`` makes of X, or its error with the value at fault and what to do about it."""
+def _explained(X: object, what: str, convert: Callable[[Any], Any]) -> Any:
+    """What ``convert`` makes of the values of X, or its error with the value at fault and what to do."""
     if (text := _not_rows(X, what)) is not None:
         raise TypeError(text)
-    if np.ma.is_masked(X):
-        raise ValueError(
-            f"{what} has {np.count_nonzero(np.ma.getmask(X))} masked entries, and NumPy would take the "
-            "numbers below the mask. Drop these rows, or fill them: X.filled(numpy.nan) for "
-            "sklearn.impute.SimpleImputer"
-        )
+
+    def converted() -> Any:
+        values = to_values(X, what)
+        if getattr(values.dtype, "names", None):
+            raise TypeError(
+                f"{what} holds records ({values.dtype}): stack their fields as columns of a plain array"
+            )
+        return convert(values)
+
+    return _with_reason(X, what, converted)
+
+
+def _with_reason(X: object, what: str, convert: Callable[[], Any]) -> Any:
     try:
         return convert()
     except (ValueError, TypeError, OverflowError) as error:
@@ -211,49 +237,44 @@ def _explained(X: Any, what: str, convert: Callable[[], Any]) -> Any:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error
 
 
-def _not_rows(X: Any, what: str) -> str | None:
-    """What is wrong with an object that cannot be rows, or holds dates, which NumPy would count."""
-    if scipy.sparse.issparse(X):
-        return None
+def _not_rows(X: object, what: str) -> str | None:
+    """What is wrong with an object that cannot be rows."""
     if X is None or isinstance(X, str | bytes | os.PathLike | Mapping | Set | Iterator):
         came = "None" if X is None else f"a {type(X).__name__}"
         return (
             f"{what} is {came}: pass rows of numbers, shape (n, D), as an array, a data frame or lists; "
             "read a file first, for example with numpy.load or pandas.read_csv"
         )
-    sample = X[:1] if hasattr(X, "columns") else X if hasattr(X, "dtype") else ()
-    dtype = getattr(sample, "dtype", None) or np.asarray(sample).dtype
-    if getattr(dtype, "names", None):
-        return f"{what} holds records ({dtype}): stack their fields as the columns of a plain array"
-    if getattr(dtype, "kind", "") in ("m", "M"):
-        return f"{what} holds dates or durations ({dtype}), not numbers. {DATES_ADVICE}"
     return None
 
 
-def _with_advice(X: Any, what: str, error: str) -> str | None:
+def _with_advice(X: object, what: str, error: str) -> str | None:
     for start, advice in ADVICE.items():
         if start in error:
             # scikit-learn prints the array below its first line.
             reason = error.splitlines()[0].rstrip(": .")
-            shape = () if "inhomogeneous" in error else np.shape(X)
+            shape = () if "inhomogeneous" in error else _shape(X)
             return f"{reason}. {advice.format(what=what, shape=shape)}"
     return None
 
 
-def _names(X: Any, n_features: int) -> list[str]:
-    names = _get_feature_names(X)
-    if names is None:
-        return [f"column {index}" for index in range(n_features)]
-    return [f"column {name!r}" for name in names]
+def _shape(X: Any) -> tuple[int, ...]:
+    # The shape of a frame is its type's: a column may be called so.
+    return tuple(X.shape) if hasattr(type(X), "shape") else np.shape(X)
 
 
-def _first_not_a_number(X: Any, what: str, error: Exception) -> str | None:
+def _names(X: object, n_features: int) -> list[str]:
+    labels = column_labels(X)
+    return [f"column {label!r}" for label in (range(n_features) if labels is None else labels)]
+
+
+def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
     """Says which value is text, a date or another object, if that is what is wrong with X."""
     if scipy.sparse.issparse(X):
         return None
     try:
-        table = np.asarray(X, dtype=object)
-    except ValueError:
+        table = np.asarray(to_values(X, what), dtype=object)
+    except (ValueError, TypeError):
         return None
     if table.ndim != 2:
         return None
@@ -265,10 +286,8 @@ def _first_not_a_number(X: Any, what: str, error: Exception) -> str | None:
     return None
 
 
-def _fault(value: Any, error: Exception) -> tuple[str, str] | None:
+def _fault(value: object, error: Exception) -> tuple[str, str] | None:
     """What one value is instead of a number and what to do about it, or None."""
-    if isinstance(value, datetime.date | datetime.timedelta | np.datetime64 | np.timedelta64):
-        return "dates or durations, not numbers", DATES_ADVICE
     if isinstance(value, str | bytes) and not _is_number(value):
         return (
             "text",

@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from isthmus.data.checks import LARGEST
+from isthmus.data.frames import refuse_masked, to_values
 from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
 
@@ -98,6 +99,7 @@ class Numbers:
 def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
     _refuse_none(y)
+    refuse_masked(y, "y")
     labels = column_or_1d(y, warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
@@ -123,7 +125,8 @@ def number_targets(
 ) -> Numbers:
     """Numbers (n,) or (n, k), to be scaled to mean 0 and variance 1, or as in an earlier fit."""
     _refuse_none(y)
-    numbers = np.asarray(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+    values = to_values(y, "y")
+    numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name="y"))
     check_consistent_length(rows, numbers)
     if np.abs(numbers).max() > LARGEST:
         raise ValueError(
