@@ -23,7 +23,7 @@ from isthmus.data.checks import check_integer, check_rows
 from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
+from isthmus.estimators.fitting import adopt, generator, is_trained, prepare, unchanged_on_error
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
 from isthmus.networks.applying import apply, widest_layer
@@ -133,20 +133,21 @@ class Ensemble(BaseMap):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
-        self._check_estimator()
-        n_members = check_integer("n_members", self.n_members, 1)
-        rows = check_rows(self, X, reset=True, min_rows=2)
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
-        members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
-        fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
-        members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
-        if len(members) < n_members:
-            warnings.warn(
-                f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
-                "members",
-                stacklevel=2,
-            )
-        self._adopt(members, rows)
+        with unchanged_on_error(self):
+            self._check_estimator()
+            n_members = check_integer("n_members", self.n_members, 1)
+            rows = check_rows(self, X, reset=True, min_rows=2)
+            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
+            members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
+            fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
+            members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
+            if len(members) < n_members:
+                warnings.warn(
+                    f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
+                    "members",
+                    stacklevel=2,
+                )
+            self._adopt(members, rows)
         if diverged:
             raise DivergenceError(
                 f"the loss of {len(diverged)} of {n_members} members became NaN or infinite. The likely "

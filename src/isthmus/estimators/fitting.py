@@ -1,7 +1,8 @@
 """The life of a fit, for every estimator that is trained: prepare, train, adopt.
 
-    prepared = prepare(model, X, y)
-    (result,) = train([prepared.training])
+    with unchanged_on_error(model):
+        prepared = prepare(model, X, y)
+        (result,) = train([prepared.training])
     adopt(model, prepared, result)
 
 An estimator says how it is trained (``Schedule``) and what its task is on given rows (``Task``).
@@ -11,8 +12,9 @@ in the place of the estimator's own.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -157,6 +159,18 @@ class Trainable(Protocol):
         """What is minimised, from where, and what a trained network makes of the model."""
 
 
+@contextlib.contextmanager
+def unchanged_on_error(model: object) -> Iterator[None]:
+    """Whatever is raised inside leaves the model as it was: its last fit stays whole and usable."""
+    before = dict(vars(model))
+    try:
+        yield
+    except BaseException:
+        vars(model).clear()
+        vars(model).update(before)
+        raise
+
+
 def prepare(
     model: Any,
     X: Any,
@@ -168,7 +182,8 @@ def prepare(
     """All that a fit does before it trains: check, hold out rows, and set up the training.
 
     ``errors`` are known errors of the entries of X (n, D). ``bootstrap`` draws as many training rows as
-    there are from them, with replacement. Raises ValueError or TypeError.
+    there are from them, with replacement. Sets the names and number of the model's features. Raises
+    ValueError or TypeError.
     """
     continues = model.warm_start and hasattr(model, "network_")
     rows = check_rows(model, X, reset=not continues, min_rows=2)

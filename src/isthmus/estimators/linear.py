@@ -26,6 +26,7 @@ from isthmus.data.rows import ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.fitting import unchanged_on_error
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single, zeros
@@ -133,13 +134,14 @@ class LinearAutoencoder(BaseMap):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn W from rows (n, D); ``y`` is ignored."""
-        rows = check_rows(self, X, reset=True, min_rows=2)
-        check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
-        check_integer("max_epochs", self.max_epochs, 1)
-        if self.solver == "exact":
-            self._adopt_axes(self._exact_axes(rows), rows.shape)
-        else:
-            self._train(rows)
+        with unchanged_on_error(self):
+            rows = check_rows(self, X, reset=True, min_rows=2)
+            check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
+            check_integer("max_epochs", self.max_epochs, 1)
+            if self.solver == "exact":
+                self._adopt_axes(self._exact_axes(rows), rows.shape)
+            else:
+                self._train(rows)
         return self
 
     def transform(self, X: Any) -> Float[np.ndarray, "n d"]:

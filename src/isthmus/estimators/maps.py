@@ -15,7 +15,15 @@ from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statist
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
-from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.fitting import (
+    Baseline,
+    Given,
+    Task,
+    adopt,
+    prepare,
+    prepare_one_pass,
+    unchanged_on_error,
+)
 from isthmus.estimators.plan import Plan, shapes_of
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, canonical_frame, pca_frame
@@ -104,8 +112,9 @@ class TrainedMap(BaseMap):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the map from rows (n, D); ``y`` is ignored."""
-        prepared = prepare(self, X)
-        (result,) = train([prepared.training])
+        with unchanged_on_error(self):
+            prepared = prepare(self, X)
+            (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
@@ -120,8 +129,9 @@ class TrainedMap(BaseMap):
         NaN: watch the error on rows of your own. Calls with equal numbers of rows share one compiled
         program. Raises what ``fit`` raises.
         """
-        prepared = prepare_one_pass(self, X)
-        (result,) = train([prepared.training])
+        with unchanged_on_error(self):
+            prepared = prepare_one_pass(self, X)
+            (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

@@ -19,7 +19,15 @@ from isthmus.data.checks import check_choice, check_real, check_rows
 from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
-from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.fitting import (
+    Baseline,
+    Given,
+    Task,
+    adopt,
+    prepare,
+    prepare_one_pass,
+    unchanged_on_error,
+)
 from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
 from isthmus.estimators.targets import TargetColumns, Targets
 from isthmus.networks.applying import apply
@@ -85,15 +93,17 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         Raises ValueError or TypeError for rows, targets and parameters that do not fit one another,
         DivergenceError if the loss becomes NaN or infinite; the model then holds its last good weights.
         """
-        prepared = prepare(self, X, y)
-        (result,) = train([prepared.training])
+        with unchanged_on_error(self):
+            prepared = prepare(self, X, y)
+            (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
     def _fit_one_pass(self, X: Any, y: Any, **known: Any) -> Self:
-        prepared = prepare_one_pass(self, X, y, **known)
-        (result,) = train([prepared.training])
+        with unchanged_on_error(self):
+            prepared = prepare_one_pass(self, X, y, **known)
+            (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

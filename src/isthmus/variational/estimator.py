@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import check_errors, check_real, check_rows
 from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View, row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
+from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare, unchanged_on_error
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
@@ -229,8 +229,9 @@ feature_names_in_
         """
         if x_error is not None:
             _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
-        prepared = prepare(self, X, errors=x_error)
-        (result,) = train([prepared.training])
+        with unchanged_on_error(self):
+            prepared = prepare(self, X, errors=x_error)
+            (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
