@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,18 @@ def data_file(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return Path(value)
 
 
-def output(*endings: str) -> Callable[..., Path | None]:
+@dataclass(frozen=True)
+class OutputFile:
     """A path that can be written, found out before the work; without endings, of a data file."""
 
-    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-        path = Path(value) if endings and value else data_file(ctx, param, value)
+    endings: tuple[str, ...]
+
+    def __call__(self, ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+        path = Path(value) if self.endings and value else data_file(ctx, param, value)
         if path is None:
             return None
-        if endings and not path.name.endswith(endings):
-            raise click.BadParameter(f"{path}: the ending is none of {', '.join(endings)}.")
+        if self.endings and not path.name.endswith(self.endings):
+            raise click.BadParameter(f"{path}: the ending is none of {', '.join(self.endings)}.")
         if path.is_dir():
             raise click.BadParameter(f"{path} is a folder; give the name of a file.")
         if not path.parent.is_dir():
@@ -47,7 +51,50 @@ def output(*endings: str) -> Callable[..., Path | None]:
             raise click.BadParameter(f"the folder {path.parent} cannot be written to.")
         return path
 
-    return check
+
+def output(*endings: str) -> OutputFile:
+    """What checks an option that names a file to write."""
+    return OutputFile(endings)
+
+
+def check_outputs(ctx: click.Context, *others: Path) -> None:
+    """Raise a usage error if a command would write over a file that it reads, or over its own output.
+
+    ``others`` are files that the command writes without an option that names them.
+    """
+    read, outputs = _files(ctx)
+    written = [*others, *outputs]
+    for number, path in enumerate(written):
+        if any(_is_same(path, other) for other in read):
+            raise click.UsageError(
+                f"the output {path} is a file that isthmus {ctx.info_name} reads, and would be written "
+                "over: give the output another name"
+            )
+        if any(_is_same(path, other) for other in written[:number]):
+            raise click.UsageError(f"two outputs are {path}: give them different names")
+
+
+def is_read(ctx: click.Context, path: Path) -> bool:
+    """Whether a path leads to a file that the command reads."""
+    return any(_is_same(path, other) for other in _files(ctx)[0])
+
+
+def _files(ctx: click.Context) -> tuple[list[Path], list[Path]]:
+    """The files that the arguments and options of a command have it read, and those it writes."""
+    read: list[Path] = []
+    written: list[Path] = []
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        if isinstance(value, Path):
+            (written if isinstance(parameter.callback, OutputFile) else read).append(value)
+    return read, written
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links too, whether it is there or not."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def count(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

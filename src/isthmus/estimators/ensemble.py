@@ -143,8 +143,8 @@ class Ensemble(BaseMap):
             members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
             if len(members) < n_members:
                 warnings.warn(
-                    f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
-                    "members",
+                    f"training was interrupted: the ensemble has the first {len(members)} of "
+                    f"{n_members} members",
                     stacklevel=2,
                 )
             self._adopt(members, rows)

@@ -29,6 +29,7 @@ from isthmus.data.sources import ArraySource
 from isthmus.estimators.plan import Schedule, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
+from isthmus.networks.processes import check_process
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
 
 NOISE_OF_GAP = 1.25
@@ -185,6 +186,7 @@ def prepare(
     there are from them, with replacement. Sets the names and number of the model's features. Raises
     ValueError or TypeError.
     """
+    check_process()
     continues = model.warm_start and hasattr(model, "network_")
     rows = check_rows(model, X, reset=not continues, min_rows=2)
     schedule = model._schedule(*rows.shape, continues=False)
@@ -208,6 +210,7 @@ def prepare_one_pass(model: Any, X: Any, y: Any = None, **known: Any) -> Prepare
 
     ``known`` is what the model must know of its targets beforehand, such as all classes.
     """
+    check_process()
     continues = hasattr(model, "network_")
     rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
     schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()

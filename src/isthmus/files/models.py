@@ -37,6 +37,7 @@ from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.atomic import replacing
 from isthmus.networks import alignment, fitted, frames, layers, links, pairs
+from isthmus.networks.processes import check_process
 from isthmus.objectives import losses, noise, prediction
 from isthmus.variational import elbo, likelihoods, ppca, priors
 from isthmus.variational.estimator import VariationalAutoencoder
@@ -152,6 +153,8 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:
+        # Where JAX cannot compute, nothing is known of the file.
+        check_process()
         raise ModelFileError(
             f"{path}: the header does not describe a model ({type(error).__name__}: {error}). It was "
             "not written by isthmus.save, or was changed since; save the model again"
