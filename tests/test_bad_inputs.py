@@ -469,7 +469,9 @@ GENERATIVE = [
           TypeError, r"needs a DenoisingAutoencoder with Gaussian noise, got a .* with Masking\(",
           None, None, ""),
     usage("one file for two outputs", lambda d: ["-o", d.folder / "o.csv", "--std", d.folder / "o.csv"],
-          "-o and --std are both .*o.csv: give them different names"),
+          "two outputs are .*o.csv: give them different names"),
+    usage("an output that is an input", lambda d: ["-o", d.folder / "data.csv"],
+          "data.csv is a file that isthmus impute reads"),
     usage("a kept column that is written anyway", lambda d: ["--keep", "c"],
           "--keep c: a column of this name is written anyway"),
 ]
