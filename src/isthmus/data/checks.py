@@ -239,6 +239,8 @@ def _with_reason(X: object, what: str, convert: Callable[[], Any]) -> Any:
 
 def _not_rows(X: object, what: str) -> str | None:
     """What is wrong with an object that cannot be rows."""
+    if scipy.sparse.issparse(X):
+        return None  # one kind of which is a mapping
     if X is None or isinstance(X, str | bytes | os.PathLike | Mapping | Set | Iterator):
         came = "None" if X is None else f"a {type(X).__name__}"
         return (

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.datasets import load_digits
-from sklearn.utils import check_array
 
-from isthmus.data.checks import check_integer, check_real
+from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.rows import dense
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.laboratories.responses import as_targets, training_rows, with_noise
@@ -191,7 +191,7 @@ def averaging(
     >>> bool(abs(report.exponent.value + 0.5) < 0.1)
     True
     """
-    rows = check_array(X, dtype=np.float64)
+    rows = np.asarray(dense(check_table(X)), np.float64)
     targets, n_classes = as_targets(y, len(rows))
     n_train = training_rows(n_train, len(rows))
     check_real("noise", noise, 0.0, 1.0 if n_classes else np.inf, closed=True)

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.utils import check_array
 
-from isthmus.data.checks import check_integer, check_real
+from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.rows import dense
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.laboratories.capacity.functions import FUNCTIONS
@@ -246,7 +246,7 @@ def capacity(
     >>> max(net.test_error for net in report.records) < 0.05
     True
     """
-    rows = check_array(X, dtype=np.float64)
+    rows = np.asarray(dense(check_table(X)), np.float64)
     targets, _ = as_targets(y, len(rows))
     n_train = training_rows(n_train, len(rows))
     variance = float(targets.var(axis=0).sum())

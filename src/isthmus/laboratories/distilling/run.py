@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 from sklearn.datasets import load_digits
-from sklearn.utils import check_array
 
 from isthmus.compression.distill import distill
 from isthmus.compression.kinds import measured
 from isthmus.compression.prune import prune
 from isthmus.compression.units import n_parameters
+from isthmus.data.checks import check_table
+from isthmus.data.rows import dense
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitting import NoImprovementWarning
 from isthmus.networks.applying import reconstruction_error
@@ -96,7 +97,7 @@ def run(
 
     Raises ValueError for rows that ``Autoencoder.fit`` refuses, and for fewer than 50 of them.
     """
-    rows = check_array(load_digits().data if X is None else X, dtype=np.float64)
+    rows = np.asarray(dense(check_table(load_digits().data if X is None else X)), np.float64)
     if len(rows) < 50:
         raise ValueError(
             f"there are {len(rows)} rows, and a fifth of them judges the others: pass 50 at least"

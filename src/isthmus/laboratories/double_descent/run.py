@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
 
-from isthmus.data.checks import check_choice, check_integer, check_real
+from isthmus.data.checks import check_choice, check_integer, check_real, check_table
+from isthmus.data.rows import dense
 from isthmus.laboratories.double_descent.features import Fit, Rows, SizedModel
 from isthmus.laboratories.double_descent.networks import MODELS
 from isthmus.laboratories.responses import as_targets, classes_of, with_noise
@@ -161,7 +161,7 @@ def double_descent(
     >>> curve.landmarks().peak, curve.threshold
     (100, 100)
     """
-    rows = check_array(X, dtype=np.float64)
+    rows = np.asarray(dense(check_table(X)), np.float64)
     targets, n_classes = (rows, 0) if y is None else as_targets(y, len(rows))
     n_train = len(rows) // 2 if n_train is None else check_integer("n_train", n_train, 1)
     if not 0 < n_train < len(rows):
