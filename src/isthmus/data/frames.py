@@ -57,6 +57,14 @@ def to_values(X: Any, what: str) -> Any:
     return _of_objects(values, what) if values.dtype == object else values
 
 
+def to_numbers(X: Any, what: str) -> Any:
+    """Rows (n, D) of any kind, that a map has taken, as a numeric array or CSR matrix."""
+    values = to_values(X, what)
+    if scipy.sparse.issparse(values):
+        return values.tocsr()
+    return values if values.dtype.kind in "biuf" else values.astype(np.float64)
+
+
 def is_pandas(X: object) -> TypeGuard[pd.DataFrame]:
     """Whether X is a pandas data frame. pandas is not loaded to find out."""
     pandas = sys.modules.get("pandas")

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from isthmus.data.checks import as_rows
+from isthmus.data.frames import to_numbers
 from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.networks.processes import check_process
 
@@ -123,7 +123,7 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
 
 def squared_gaps(model: Any, X: Any, Z: Any) -> Float[np.ndarray, " n"]:
     """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
-    rows = as_rows(X)
+    rows = to_numbers(X, "X")
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
         gap = block.astype(np.float64) - model.inverse_transform(Z[where])
