@@ -60,7 +60,7 @@ def to_values(X: Any, what: str) -> Any:
 def to_numbers(X: Any, what: str) -> Any:
     """Rows (n, D) of any kind, that a map has taken, as a numeric array or CSR matrix."""
     values = to_values(X, what)
-    if scipy.sparse.issparse(values):
+    if hasattr(values, "tocsr"):
         return values.tocsr()
     return values if values.dtype.kind in "biuf" else values.astype(np.float64)
 
