@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -276,7 +277,7 @@ VALUES = [
          "text: column 'a', row 0 is '1,5'", lambda d: d.file("data.csv", "a;b\n1,5;2\n2,5;3\n"),
          "row 0 is '1,5'.*need a decimal point, not a comma"),
     data("dates", pd.DataFrame({"a": [1.0, 2.0], "day": pd.date_range("2020", periods=2)}), TypeError,
-         "dates or durations, not numbers: column 'day'.*days since a start",
+         r"dates or durations, not numbers: column 'day' \(datetime64.*days since a start",
          lambda d: d.parquet(a=[1, 2], day=[DAY, DAY]), "column 'day' holds dates .*--drop day"),
     array("durations", np.zeros((4, 2), "timedelta64[s]"), TypeError,
           "dates or durations.*turn them into numbers", "durations.*divide by a unit"),
@@ -306,10 +307,12 @@ SHAPES = [
     array("no columns", ROWS[:, :0], ValueError, r"0 feature\(s\).*one column", "has no columns"),
     data("nothing", None, TypeError, r"X is None: pass rows of numbers, shape \(n, D\)",
          lambda d: d.file("data.csv", ""), "is an empty file"),
+    Input("a frame that is not computed yet", lambda d: fit(pl.DataFrame(ROWS).lazy()), TypeError,
+          r"LazyFrame, which holds no rows yet: pass X\.collect\(\)", None, None, ""),
     data("a path or a folder for rows", Path("data.csv"), TypeError, "X is a .*Path.*read a file first",
          folder_for_data, "data.csv: (Is a directory|Permission denied)"),
     data("repeated column names", pd.DataFrame(ROWS, columns=list("aabc")), ValueError,
-         "unique column names.*'a' 2 times", lambda d: d.csv(names=list("aabc")),
+         "expected unique column names, got 'a' 2 times", lambda d: d.csv(names=list("aabc")),
          "column names repeat: 'a'"),
     data("constant columns", CONSTANT, None, "", lambda d: d.csv(CONSTANT), "saved", code=0),
     data("repeated rows", REPEATED, None, "", lambda d: d.csv(REPEATED), "saved", code=0),
@@ -466,7 +469,9 @@ GENERATIVE = [
           TypeError, r"needs a DenoisingAutoencoder with Gaussian noise, got a .* with Masking\(",
           None, None, ""),
     usage("one file for two outputs", lambda d: ["-o", d.folder / "o.csv", "--std", d.folder / "o.csv"],
-          "-o and --std are both .*o.csv: give them different names"),
+          "two outputs are .*o.csv: give them different names"),
+    usage("an output that is an input", lambda d: ["-o", d.folder / "data.csv"],
+          "data.csv is a file that isthmus impute reads"),
     usage("a kept column that is written anyway", lambda d: ["--keep", "c"],
           "--keep c: a column of this name is written anyway"),
 ]

@@ -262,10 +262,69 @@ def test_sparse_indices_out_of_range_are_found(tmp_path):
         tables.read(tmp_path / "data.npz")
 
 
-def test_a_data_frames_row_index_is_no_data(tmp_path):
-    frame = pd.DataFrame({"a": [1.0, 2.0]}, index=["x", "y"])
-    frame.to_parquet(tmp_path / "data.parquet")
-    assert tables.read(tmp_path / "data.parquet").names == ("a",)
+@pytest.mark.parametrize("end", [".parquet", ".feather"])
+@pytest.mark.parametrize("names", [[None], ["id"], ["site", "id"]])
+def test_a_data_frames_row_index_is_no_feature_unless_it_is_named(tmp_path, end, names):
+    path = tmp_path / f"frame{end}"
+    levels = [np.arange(30) + 100 * level for level in range(len(names))]
+    index = pd.Index(levels[0]) if len(names) == 1 else pd.MultiIndex.from_arrays(levels)
+    frame = pd.DataFrame(ROWS, columns=NAMES, index=index.set_names(names))
+    written = pa.Table.from_pandas(frame)
+    writers = {".parquet": pyarrow.parquet.write_table, ".feather": pyarrow.feather.write_feather}
+    writers[end](written, path)
+    table = tables.read(path)
+    stored = [name or "__index_level_0__" for name in names]
+    assert np.array_equal(np.asarray(table.numbers(table.choose((), ()))), ROWS)
+    assert f"{', '.join(map(repr, stored))} is the index of a data frame" in table.note
+    assert np.array_equal(np.asarray(table.column(table.positions(stored[:1])[0])), levels[0])
+    assert table.choose([stored[-1], "a"], ()) == [len(NAMES) + len(names) - 1, 0]
+
+
+def test_numbers_without_an_index_are_all_features(tmp_path):
+    path = tmp_path / "frame.parquet"
+    pd.DataFrame(ROWS, columns=NAMES).to_parquet(path)  # an index that counts rows is not stored
+    table = tables.read(path)
+    assert table.choose((), ()) == [0, 1, 2]
+    assert table.note is None
+    broken = pa.table({"id": [1.0, 2.0], "a": [3.0, 4.0]}).replace_schema_metadata({"pandas": "{"})
+    pyarrow.parquet.write_table(broken, path)
+    assert tables.read(path).choose((), ()) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a\n1\n\n3\n\n", [1, np.nan, 3, np.nan]),
+        ("a\r\n1\r\n\r\n3\r\n", [1, np.nan, 3]),
+        ("\n\na\n1\n\n3\n", [1, np.nan, 3]),
+        ("1\n\n3\n", [1, np.nan, 3]),
+        ('a\n1\n""\nNA\n', [1, np.nan, np.nan]),
+    ],
+)
+def test_an_empty_line_of_one_column_is_a_missing_value(tmp_path, text, rows):
+    path = tmp_path / "one.csv"
+    path.write_text(text, newline="")
+    table = tables.read(path)
+    np.testing.assert_array_equal(np.asarray(table.numbers([0]))[:, 0], rows)
+    assert f"{np.isnan(rows).sum()} cell" in table.note
+    assert "missing values" in table.note
+
+
+@pytest.mark.parametrize("blank", ["", " ", '"  "', "NA", " null "])
+def test_blank_cells_are_missing_values(tmp_path, blank):
+    path = tmp_path / "gaps.csv"
+    path.write_text(f"a,b\n1,{blank}\n\n{blank},4\n")
+    table = tables.read(path)
+    rows = np.asarray(table.numbers([0, 1]))
+    np.testing.assert_array_equal(rows, [[1, np.nan], [np.nan, 4]])
+
+
+def test_blank_cells_do_not_hide_text(tmp_path):
+    path = tmp_path / "text.csv"
+    path.write_text("a,b\n1, \n2,high\n")
+    table = tables.read(path)
+    with pytest.raises(TableError, match="column 'b' holds text: row 1 is 'high'"):
+        table.numbers([0, 1])
 
 
 def test_columns_by_name_and_position(tmp_path):

@@ -107,7 +107,7 @@ def compare(
 
 
 @click.command()
-@click.argument("map", metavar="MAP", callback=options.input_file)
+@click.argument("map", metavar="MAP", type=click.Path(path_type=Path))
 @options.DATA
 @click.option(
     "-k",
@@ -169,7 +169,7 @@ def quality(
     found = isthmus.quality(rows, Z, k=k, model=fitted, random_state=seed)
     if as_json:
         facts = {"n_rows": found.n_rows, "n_queries": found.n_queries, "n_pairs": found.n_pairs}
-        click.echo(json.dumps({**facts, "measures": found.table()}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**facts, "measures": found.table()}, indent=2))
         return
     click.echo(found)
 

@@ -82,8 +82,6 @@ def impute(
       isthmus impute map.isthmus gaps.csv --keep id -o complete.csv --std uncertainty.csv
     """
     check_keep(keep, output, std)
-    if output and std and output.resolve() == std.resolve():
-        raise click.UsageError(f"-o and --std are both {output}: give them different names")
     fitted = load_variational(model, "impute")
     rows = rows_for(fitted, read_table(data, header), columns, drop, keep)
     given: dict[str, Any] = {} if n_samples is None else {"n_samples": n_samples}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from io import TextIOWrapper
 from typing import Any, TextIO
 
 import click
+
+from isthmus.cli._options import check_outputs
 
 
 class ErrorsInOneLine(click.Group):
@@ -24,11 +27,22 @@ class ErrorsInOneLine(click.Group):
         """In the order in which people need them."""
         return list(self.commands)
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        _print_in_any_encoding(sys.stdout)
+        return super().main(*arguments, **settings)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """A command that is to be run once its outputs are known to be none of its inputs."""
+        run = cmd.invoke
+
+        def invoke(ctx: click.Context) -> Any:
+            check_outputs(ctx)
+            return run(ctx)
+
+        cmd.invoke = invoke  # type: ignore[method-assign]
+        super().add_command(cmd, name)
+
     def invoke(self, ctx: click.Context) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            # A terminal or pipe that has not every character shows a question mark for the others.
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="replace")
         with _warnings_on_stderr():
             try:
                 super().invoke(ctx)
@@ -44,6 +58,65 @@ class ErrorsInOneLine(click.Group):
                     raise
                 click.echo(f"isthmus: error: {_one_line(error)}", err=True)
                 ctx.exit(1)
+
+
+PLAIN = {
+    "→": "->",
+    "←": "<-",
+    "↔": "<->",
+    "×": "x",
+    "·": "*",
+    "±": "+-",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "≠": "!=",
+    "∞": "inf",
+    "…": "...",
+    "√": "sqrt",
+    "∈": "in",
+    "‖": "||",
+    "\u0302": "^",
+    "²": "^2",
+    "³": "^3",
+    "½": "1/2",
+    "✓": "yes",
+    "•": "*",
+    "α": "alpha",
+    "β": "beta",
+    "λ": "lambda",
+    "μ": "mu",
+    "σ": "sigma",
+    "ρ": "rho",
+    "τ": "tau",
+    "’": "'",
+    "‘": "'",
+    "“": '"',
+    "”": '"',
+    "ᵀ": "^T",
+}
+"""What is printed for a character that the output's encoding lacks."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of encodings: what is lacking is spelt out, a name's letters by their numbers."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    spelt = (PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking)
+    return "".join(spelt), error.end
+
+
+codecs.register_error("isthmus.plainly", _plainly)
+
+
+def _print_in_any_encoding(stream: TextIO) -> None:
+    """Let a stream that is not UTF-8, as on Windows or in a Latin-1 locale, take all that is printed."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="isthmus.plainly")
 
 
 def _faults_of_the_input() -> tuple[type[Exception], ...]:

@@ -41,7 +41,8 @@ LABORATORIES = {
     "--output",
     metavar="FILE",
     callback=options.output(".png", ".pdf", ".svg"),
-    help="Where to write the picture: isthmus-NAME.png unless given. The records go beside it, as CSV.",
+    help="Where to write the picture: isthmus-NAME.png unless given. The records go beside it, as CSV, "
+    "named NAME-records.csv if NAME.csv is DATA.",
 )
 @click.option(
     "--label",
@@ -85,13 +86,14 @@ def lab(
         )
     if data is not None and laboratory.targets and label is None:
         raise click.UsageError(f"lab {name} DATA needs --label, the column that is to be predicted")
+    output = output or Path(f"isthmus-{name}.png")
+    context, records = click.get_current_context(), output.with_suffix(".csv")
+    if options.is_read(context, records):
+        records = output.with_name(f"{output.stem}-records.csv")
+    options.check_outputs(context, records)
     found = () if data is None else labelled_rows(data, header, columns, drop, label)
     rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
-    output = output or Path(f"isthmus-{name}.png")
-    records = output.with_suffix(".csv")
-    if options.is_input(click.get_current_context(), records):
-        records = output.with_name(f"{output.stem}-records.csv")
     where = f"isthmus.laboratories.{laboratory.folder}"
     report = import_module(f"{where}.{laboratory.module}").run(*rows, **named, random_state=seed)
     picture = import_module(f"{where}.picture").picture(report)

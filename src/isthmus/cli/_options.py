@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,86 +13,88 @@ import click
 
 Command = Callable[..., Any]
 
-INPUTS, OUTPUTS = "isthmus.inputs", "isthmus.outputs"
-"""Where a command notes the paths that it reads, and those that it writes."""
-
 DATA_HELP = "CSV, TSV (also .gz), Parquet, Feather, NPY or NPZ, by the ending of the name."
 COLUMNS_HELP = (
     "Take these columns alone: names, or positions from 0, with commas between them. May be repeated."
 )
 
 
-def input_file(ctx: click.Context, param: click.Parameter, value: str | Path | None) -> Path | None:
-    """A path that is read, and that no output of the command may replace."""
-    if value is None:
-        return None
-    ctx.meta.setdefault(INPUTS, []).append(Path(value))
-    _check_apart(ctx)
-    return Path(value)
-
-
 def data_file(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """A path with the ending of a data file, which is read."""
-    _check_ending(value)
-    return input_file(ctx, param, value)
-
-
-def is_input(ctx: click.Context, path: Path) -> bool:
-    """Whether the command reads this file."""
-    return any(_same_file(path, read) for read in ctx.meta.get(INPUTS, []))
-
-
-def check_output(ctx: click.Context, path: Path) -> None:
-    """Raise if a file that the command writes is one that it reads."""
-    ctx.meta.setdefault(OUTPUTS, []).append(path)
-    _check_apart(ctx)
-
-
-def _check_apart(ctx: click.Context) -> None:
-    """Each parameter is looked at when it comes, in whatever order."""
-    for output in ctx.meta.get(OUTPUTS, []):
-        if is_input(ctx, output):
-            raise click.UsageError(
-                f"{output} is read by this command, and would be replaced: write to another file."
-            )
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    """Also by another name, such as a link."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()
-
-
-def _check_ending(value: str | None) -> None:
+    """A path with the ending of a data file."""
     from isthmus.files.formats import FORMATS
     from isthmus.files.tables import ending
 
-    if value is not None and ending(Path(value)) is None:
+    if value is None:
+        return None
+    if ending(Path(value)) is None:
         raise click.BadParameter(f"{value}: the ending is none of {', '.join(FORMATS)}.")
+    return Path(value)
 
 
-def output(*endings: str) -> Callable[..., Path | None]:
+@dataclass(frozen=True)
+class OutputFile:
     """A path that can be written, found out before the work; without endings, of a data file."""
 
-    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-        if value is None:
+    endings: tuple[str, ...]
+
+    def __call__(self, ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+        path = Path(value) if self.endings and value else data_file(ctx, param, value)
+        if path is None:
             return None
-        if not endings:
-            _check_ending(value)
-        path = Path(value)
-        if endings and not path.name.endswith(endings):
-            raise click.BadParameter(f"{path}: the ending is none of {', '.join(endings)}.")
+        if self.endings and not path.name.endswith(self.endings):
+            raise click.BadParameter(f"{path}: the ending is none of {', '.join(self.endings)}.")
         if path.is_dir():
             raise click.BadParameter(f"{path} is a folder; give the name of a file.")
         if not path.parent.is_dir():
             raise click.BadParameter(f"there is no folder {path.parent}; create it first.")
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise click.BadParameter(f"the folder {path.parent} cannot be written to.")
-        check_output(ctx, path)
         return path
 
-    return check
+
+def output(*endings: str) -> OutputFile:
+    """What checks an option that names a file to write."""
+    return OutputFile(endings)
+
+
+def check_outputs(ctx: click.Context, *others: Path) -> None:
+    """Raise a usage error if a command would write over a file that it reads, or over its own output.
+
+    ``others`` are files that the command writes without an option that names them.
+    """
+    read, outputs = _files(ctx)
+    written = [*others, *outputs]
+    for number, path in enumerate(written):
+        if any(_is_same(path, other) for other in read):
+            raise click.UsageError(
+                f"the output {path} is a file that isthmus {ctx.info_name} reads, and would be written "
+                "over: give the output another name"
+            )
+        if any(_is_same(path, other) for other in written[:number]):
+            raise click.UsageError(f"two outputs are {path}: give them different names")
+
+
+def is_read(ctx: click.Context, path: Path) -> bool:
+    """Whether a path leads to a file that the command reads."""
+    return any(_is_same(path, other) for other in _files(ctx)[0])
+
+
+def _files(ctx: click.Context) -> tuple[list[Path], list[Path]]:
+    """The files that the arguments and options of a command have it read, and those it writes."""
+    read: list[Path] = []
+    written: list[Path] = []
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        if isinstance(value, Path):
+            (written if isinstance(parameter.callback, OutputFile) else read).append(value)
+    return read, written
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links too, whether it is there or not."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def count(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -163,7 +166,7 @@ def columns_options(command: Command) -> Command:
 
 
 DATA = click.argument("data", callback=data_file)
-MODEL = click.argument("model", callback=input_file)
+MODEL = click.argument("model", type=click.Path(path_type=Path))
 DATA_OUTPUT = click.option(
     "-o",
     "--output",

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import reprlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from numbers import Integral, Number, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import narwhals
 import numpy as np
-import pyarrow as pa
 import scipy.sparse
 from jaxtyping import Float, Shaped
-from narwhals.exceptions import DuplicateError
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.validation import (
-    _get_feature_names,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from isthmus.data.rows import dense, row_blocks
-
-if TYPE_CHECKING:
-    from isthmus.data.rows import Block
+from isthmus.data.frames import column_labels, refuse_masked, to_values
+from isthmus.data.rows import Rows, dense, row_blocks
 
 NUMERIC = [
     np.float64, np.float32, np.float16, np.bool_,
@@ -53,14 +41,8 @@ ADVICE = {
 }
 """What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
-CONVERSION = {"accept_sparse": "csr", "dtype": NUMERIC, "ensure_all_finite": False}
-"""How scikit-learn makes rows of a table."""
 
-DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
-
-
-def check_map(model: Any, *needs: str) -> None:
+def check_map(model: object, *needs: str) -> None:
     """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
     check_is_fitted(model)
     for need in needs or ("encode", "decode"):
@@ -71,60 +53,78 @@ def check_map(model: Any, *needs: str) -> None:
             )
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Any:
+def check_rows(estimator: BaseEstimator, X: object, *, reset: bool, min_rows: int = 1) -> Any:
     """Rows (n, D) as a numeric array or CSR matrix, finite, with the width the model was fitted on.
 
     NaN stay where the estimator's tags allow them.
 
     Integers, booleans and float16 stay as they are: they are cast block by block when used. Sets
-    ``n_features_in_`` and ``feature_names_in_`` when ``reset``.
+    ``n_features_in_`` and ``feature_names_in_`` when ``reset``, once the rows are known to be good.
     """
-    rows = _explained(
-        X,
-        "X",
-        lambda table: validate_data(
-            estimator, table, reset=reset, ensure_min_samples=min_rows, **CONVERSION
-        ),
-    )
+    rows = as_rows(X, estimator=estimator, min_rows=min_rows)
+    if not reset:
+        # Names and width first: rows of other columns are not to be blamed for the numbers in them.
+        _check_features(estimator, X, rows, reset=False)
     allow_nan = get_tags(estimator).input_tags.allow_nan
     check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
+    if reset:
+        _check_features(estimator, X, rows, reset=True)
     return rows
 
 
-def check_table(X: Any) -> Any:
+def as_rows(
+    X: object, what: str = "X", *, estimator: BaseEstimator | None = None, min_rows: int = 1
+) -> Any:
+    """Rows (n, D) of any kind as a numeric array or CSR matrix, with NaN for what is missing.
+
+    Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
+    sparse matrices, lists. Values may be NaN or infinite; ``check_rows`` looks at these.
+    """
+    return _explained(
+        X,
+        what,
+        lambda values: check_array(
+            values,
+            estimator=estimator,
+            input_name=what,
+            accept_sparse="csr",
+            dtype=NUMERIC,
+            ensure_all_finite=False,
+            ensure_min_samples=min_rows,
+        ),
+    )
+
+
+def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
+    """Names and number of the columns, as scikit-learn sets and checks them."""
+    named = X if column_labels(X) is not None else rows
+    _with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
+
+
+def check_table(X: object) -> Any:
     """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
     return check_rows(BaseEstimator(), X, reset=True)
 
 
-def check_dense(X: Any) -> Float[np.ndarray, "n D"]:
+def check_dense(X: object) -> Float[np.ndarray, "n D"]:
     """The same as an ordinary array in float64, for what looks at small data as a whole."""
     return dense(check_table(X)).astype(np.float64)
 
 
-def as_numbers(X: Any, what: str = "X") -> Block:
-    """Rows (n, D) of any kind as a numeric array or CSR matrix; missing and infinite ones are kept."""
-    numbers: Block = _explained(X, what, lambda table: check_array(table, **CONVERSION))
-    return numbers
-
-
 def target_array(y: Any) -> Shaped[np.ndarray, "n ..."]:
-    """Targets as an array of labels or numbers, none of them masked; NaN where pandas has NA."""
+    """Targets as an array of labels or numbers, none of them masked."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
-    if (masked := _masked_in(y)) is not None:
-        raise ValueError(
-            f"y has {masked}, and NumPy would take what is below the mask. Drop these rows, because "
-            "there is nothing to predict in them"
-        )
-    return np.asarray(_without_missing_objects(y))
+    refuse_masked(y, "y")
+    return np.asarray(y)
 
 
 def check_target_numbers(y: Any) -> Float[np.ndarray, "n ..."]:
     """Targets (n,) or (n, k) that are numbers, finite and within single precision."""
-    targets = target_array(y)
-    if (dates := _date_in(targets)) is not None:
-        raise TypeError(f"y holds {dates}. {DATES_ADVICE}")
-    numbers = np.asarray(check_array(targets, ensure_2d=False, dtype=np.float64, input_name="y"))
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
+    values = to_values(y, "y")
+    numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name="y"))
     if np.abs(numbers).max(initial=0.0) > LARGEST:
         raise ValueError(
             f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
@@ -155,10 +155,10 @@ def unchanged_on_error(model: object) -> Iterator[None]:
         raise
 
 
-def check_coordinates(Z: Any, n_components: int) -> Float[np.ndarray, "n d"]:
+def check_coordinates(Z: object, n_components: int) -> Float[np.ndarray, "n d"]:
     """Coordinates (n, d), numeric and finite."""
     coordinates: np.ndarray = _explained(
-        Z, "Z", lambda table: check_array(table, dtype=NUMERIC, ensure_all_finite=False)
+        Z, "Z", lambda values: check_array(values, dtype=NUMERIC, ensure_all_finite=False)
     )
     if coordinates.shape[1] != n_components:
         raise ValueError(
@@ -198,14 +198,14 @@ def check_finite(rows: Any, names: list[str], what: str = "X", *, allow_nan: boo
         )
 
 
-def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
+def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
     """Standard deviations of the entries of rows (n, D), for each that is known.
 
     One for all, or one per column, is spread out.
     """
     try:
-        given = _explained(errors, "x_error", lambda table: np.asarray(table, dtype=np.float64))
-        spread = np.broadcast_to(given, rows.shape)
+        values = to_values(errors, "x_error")
+        spread = np.broadcast_to(np.asarray(values, dtype=np.float64), rows.shape)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"x_error: expected standard deviations of the shape of X, {rows.shape}, of a row, or one "
@@ -224,23 +224,26 @@ def check_errors(errors: Any, rows: Any) -> Float[np.ndarray, "n D"]:
     return np.asarray(spread)
 
 
-def check_integer(name: str, value: Any, least: int, advice: str = "") -> int:
+def check_integer(name: str, value: object, least: int, advice: str = "") -> int:
     """An integer ≥ ``least``, or an error that names the parameter."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r}: expected an integer of at least {least}. {advice}".strip())
     return int(value)
 
 
-def check_real(name: str, value: Any, low: float, high: float = np.inf, closed: bool = False) -> float:
+def check_real(
+    name: str, value: object, low: float, high: float = np.inf, closed: bool = False
+) -> float:
     """A number in (low, high), or [low, high) when ``closed``."""
-    inside = isinstance(value, Real) and not isinstance(value, bool)
-    if not inside or not (low <= value if closed else low < value) or not value < high:
-        opening = "[" if closed else "("
-        raise ValueError(f"{name}={value!r}: expected a number in {opening}{low:g}, {high:g})")
-    return float(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if (low <= number if closed else low < number) and number < high:
+            return number
+    opening = "[" if closed else "("
+    raise ValueError(f"{name}={value!r}: expected a number in {opening}{low:g}, {high:g})")
 
 
-def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """One of the named choices, or an error that lists them."""
     options = list(choices)
     if not any(value is option or value == option for option in options):
@@ -258,17 +261,25 @@ def _all_in_range(values: np.ndarray) -> bool:
     return True
 
 
-def _explained(X: Any, what: str, convert: Callable[[Any], Any]) -> Any:
-    """What ``convert`` makes of X, or its error with the value at fault and what to do about it."""
+def _explained(X: object, what: str, convert: Callable[[Any], Any]) -> Any:
+    """What ``convert`` makes of the values of X, or its error with the value at fault and what to do."""
     if (text := _not_rows(X, what)) is not None:
         raise TypeError(text)
-    if (masked := _masked_in(X)) is not None:
-        raise ValueError(
-            f"{what} has {masked}, and NumPy would take the numbers below the mask. Drop these rows, or "
-            "fill them: numpy.ma.filled(rows, numpy.nan) for sklearn.impute.SimpleImputer"
-        )
+
+    def converted() -> Any:
+        values = to_values(X, what)
+        if getattr(values.dtype, "names", None):
+            raise TypeError(
+                f"{what} holds records ({values.dtype}): stack their fields as columns of a plain array"
+            )
+        return convert(values)
+
+    return _with_reason(X, what, converted)
+
+
+def _with_reason(X: object, what: str, convert: Callable[[], Any]) -> Any:
     try:
-        return convert(_without_missing_objects(X))
+        return convert()
     except (ValueError, TypeError, OverflowError) as error:
         text = _with_advice(X, what, str(error)) or _first_not_a_number(X, what, error)
         if text is None:
@@ -276,151 +287,46 @@ def _explained(X: Any, what: str, convert: Callable[[Any], Any]) -> Any:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error
 
 
-def _not_rows(X: Any, what: str) -> str | None:
-    """What is wrong with an object that cannot be rows, or holds dates, which NumPy would count."""
+def _not_rows(X: object, what: str) -> str | None:
+    """What is wrong with an object that cannot be rows."""
     if scipy.sparse.issparse(X):
-        return None
+        return None  # one kind of which is a mapping
     if X is None or isinstance(X, str | bytes | os.PathLike | Mapping | Set | Iterator):
         came = "None" if X is None else f"a {type(X).__name__}"
         return (
             f"{what} is {came}: pass rows of numbers, shape (n, D), as an array, a data frame or lists; "
             "read a file first, for example with numpy.load or pandas.read_csv"
         )
-    frame = _frame(X)
-    if isinstance(frame, narwhals.LazyFrame):
-        return (
-            f"{what} is a query that was not run ({type(X).__name__}): pass its result, "
-            f"{what}.collect() or {what}.compute()"
-        )
-    if isinstance(frame, narwhals.DataFrame):
-        dates = _dates_in_frame(frame, what)
-        return None if dates is None else f"{dates}. {DATES_ADVICE}"
-    dtype = getattr(X, "dtype", None)
-    if getattr(dtype, "names", None):
-        return f"{what} holds records ({dtype}): stack their fields as the columns of a plain array"
-    dates = _date_in(X)
-    return None if dates is None else f"{what} holds {dates}. {DATES_ADVICE}"
-
-
-def _frame(X: Any) -> Any:
-    """X as a frame of narwhals, if it is a frame of any library."""
-    if not isinstance(X, pa.Table) and hasattr(X, "__arrow_c_stream__") and not hasattr(X, "columns"):
-        return X
-    return narwhals.from_native(X, pass_through=True)
-
-
-def _dates_in_frame(frame: narwhals.DataFrame[Any], what: str) -> str | None:
-    try:
-        schema = frame.collect_schema()
-    except DuplicateError:  # said where names are checked
-        return None
-    for name, dtype in schema.items():
-        if dtype.is_temporal():
-            return f"{what} holds dates or durations, not numbers: column {name!r} has the type {dtype}"
-        dates = _date_in(frame[name].to_numpy()) if dtype == narwhals.Object else None
-        if dates is not None:
-            return f"{what} holds {dates}: column {name!r}"
     return None
 
 
-def _date_in(X: Any) -> str | None:
-    """What dates or durations an array or a list has, which NumPy would count from 1970 on."""
-    dtype = getattr(X, "dtype", None)
-    if getattr(dtype, "kind", "") in ("m", "M"):
-        return f"dates or durations ({dtype}), not numbers"
-    listed = isinstance(X, list | tuple)
-    if not listed and not (isinstance(X, np.ndarray) and X.dtype == object):
-        return None
-    found = _first_of_kind(X if listed else X.flat, DATES)
-    return None if found is None else f"dates or durations, not numbers: {_place_of(found, X)}"
-
-
-def _place_of(found: object, X: Any) -> str:
-    """Where a value stands in rows, as far as these have columns."""
-    try:
-        table = np.asarray(X, dtype=object)
-    except ValueError:
-        table = np.empty(0)
-    if table.ndim == 2:
-        for row, values in enumerate(table):
-            for column, value in enumerate(values):
-                if value is found:
-                    return f"column {column}, row {row} is {reprlib.repr(found)}"
-    return f"one is {reprlib.repr(found)}"
-
-
-def _masked_in(X: Any) -> str | None:
-    """How many entries of an array, or of arrays in a list, are masked."""
-    if isinstance(X, np.ma.MaskedArray):
-        count = int(np.count_nonzero(np.ma.getmask(X)))
-        return f"{count} masked entries" if count else None
-    if isinstance(X, list | tuple):
-        if any(part is np.ma.masked for part in X):
-            return "masked entries"
-        return next((masked for part in X if (masked := _masked_in(part)) is not None), None)
-    if isinstance(X, np.ndarray) and X.dtype == object and any(v is np.ma.masked for v in X.flat):
-        return "masked entries"
-    return None
-
-
-def _first_of_kind(values: Iterable[Any], kind: Any) -> Any:
-    """The first value of a type in nested lists or arrays, or None."""
-    for value in values:
-        if isinstance(value, kind):
-            return value
-        found = None
-        if isinstance(value, list | tuple):
-            found = _first_of_kind(value, kind)
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "OmM":
-            found = _first_of_kind(value.flat, kind)
-        if found is not None:
-            return found
-    return None
-
-
-def _without_missing_objects(X: Any) -> Any:
-    """X with NaN for what pandas calls missing among objects, which has no number of its own."""
-    if isinstance(X, pa.RecordBatch):
-        X = pa.Table.from_batches([X])
-    pandas = sys.modules.get("pandas")
-    if pandas is None:
-        return X
-    if isinstance(X, pandas.DataFrame):
-        objects = any(pandas.api.types.is_object_dtype(dtype) for dtype in X.dtypes)
-        return X.where(X.notna(), np.nan) if objects else X
-    if isinstance(X, pandas.Series | pandas.api.extensions.ExtensionArray):
-        return X.to_numpy(dtype=float, na_value=np.nan) if pandas.api.types.is_numeric_dtype(X) else X
-    if isinstance(X, list | tuple) and _first_of_kind(X, type(pandas.NA)) is not None:
-        X = np.asarray(X, dtype=object)
-    if isinstance(X, np.ndarray) and X.dtype == object:
-        return np.where(pandas.isna(X), np.nan, X)
-    return X
-
-
-def _with_advice(X: Any, what: str, error: str) -> str | None:
+def _with_advice(X: object, what: str, error: str) -> str | None:
     for start, advice in ADVICE.items():
         if start in error:
             # scikit-learn prints the array below its first line.
             reason = error.splitlines()[0].rstrip(": .")
-            shape = () if "inhomogeneous" in error else np.shape(X)
+            shape = () if "inhomogeneous" in error else _shape(X)
             return f"{reason}. {advice.format(what=what, shape=shape)}"
     return None
 
 
-def _names(X: Any, n_features: int) -> list[str]:
-    names = _get_feature_names(X)
-    if names is None:
-        return [f"column {index}" for index in range(n_features)]
-    return [f"column {name!r}" for name in names]
+def _shape(X: Any) -> tuple[int, ...]:
+    # The shape of a frame is its type's: a column may be called so.
+    return tuple(X.shape) if hasattr(type(X), "shape") else np.shape(X)
 
 
-def _first_not_a_number(X: Any, what: str, error: Exception) -> str | None:
+def _names(X: object, n_features: int) -> list[str]:
+    labels = column_labels(X)
+    return [f"column {label!r}" for label in (range(n_features) if labels is None else labels)]
+
+
+def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
     """Says which value is text, a date or another object, if that is what is wrong with X."""
     if scipy.sparse.issparse(X):
         return None
     try:
-        table = np.asarray(X, dtype=object)
-    except ValueError:
+        table = np.asarray(to_values(X, what), dtype=object)
+    except (ValueError, TypeError):
         return None
     if table.ndim != 2:
         return None
@@ -432,10 +338,8 @@ def _first_not_a_number(X: Any, what: str, error: Exception) -> str | None:
     return None
 
 
-def _fault(value: Any, error: Exception) -> tuple[str, str] | None:
+def _fault(value: object, error: Exception) -> tuple[str, str] | None:
     """What one value is instead of a number and what to do about it, or None."""
-    if isinstance(value, DATES):
-        return "dates or durations, not numbers", DATES_ADVICE
     if isinstance(value, str | bytes) and not _is_number(value):
         return (
             "text",

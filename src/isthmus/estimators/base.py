@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import as_numbers, check_coordinates, check_rows
+from isthmus.data.checks import as_rows, check_coordinates, check_rows
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.networks.applying import apply, widest_layer
@@ -132,7 +132,7 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
 
 def squared_gaps(model: Any, X: Any, Z: Any) -> Float[np.ndarray, " n"]:
     """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
-    rows = as_numbers(X)
+    rows = as_rows(X)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
         gap = block.astype(np.float64) - model.inverse_transform(Z[where])

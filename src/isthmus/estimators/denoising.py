@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import as_numbers, check_integer
+from isthmus.data.checks import as_rows, check_integer
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
@@ -226,7 +226,7 @@ def score_function(model: DenoisingAutoencoder, X: Any) -> Float[np.ndarray, "n 
         )
     restored = denoise(model, X)
     variance = np.square(spread)
-    rows = as_numbers(X)
+    rows = as_rows(X)
     for where, block in row_blocks(rows):
         restored[where] -= block
     score: np.ndarray = np.divide(restored, variance, out=np.zeros_like(restored), where=variance > 0)

@@ -36,7 +36,7 @@ class Content:
     """What a file holds: an Arrow table, or an array or CSR matrix (n, D).
 
     ``names`` is None where columns only have positions. ``note`` is what the user should know about
-    how the file was read. ``index`` are columns that a data frame had as the names of its rows.
+    how the file was read. ``index`` are the columns that number or name the rows of a data frame.
     """
 
     rows: Any
@@ -62,14 +62,18 @@ def _open(path: Path) -> Any:
 
 def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Content:
     with _open(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-        lines = iter(text)
-        n_blank, line = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
-        if not line:
+        before, line = 0, ""
+        for line in text:
+            if line.strip():
+                break
+            before += 1
+        if not line.strip():
             raise TableError(f"{path} is an empty file: it has blank lines only")
         delimiter = delimiter or _delimiter(line)
-        records = csv.reader(itertools.chain([line], lines), delimiter=delimiter)
+        records = csv.reader(itertools.chain([line], text), delimiter=delimiter)
         first, second = next(records), next(records, [])
     named = _looks_like_names(first) if header is None else header
+    alone = len(first) == len(second or first) == 1
     row_bytes = max(sum(len(cell.encode()) + 4 for cell in row) for row in (first, second))
     try:
         rows = pyarrow.csv.read_csv(
@@ -77,13 +81,11 @@ def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Conten
             read_options=pyarrow.csv.ReadOptions(
                 block_size=max(LEAST_BLOCK, 8 * row_bytes),
                 autogenerate_column_names=not named,
-                skip_rows=n_blank,
+                skip_rows=before if alone and named else 0,
             ),
+            # A blank line of one column is an empty cell; of several it is no row.
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=True,
-                # The empty cell of a single column is an empty line.
-                ignore_empty_lines=len(first) > 1,
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=not alone
             ),
         )
     except pa.ArrowInvalid as error:
@@ -91,7 +93,8 @@ def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Conten
             raise
         raise TableError(_ragged(path, delimiter)) from error
     names = tuple(name.strip() for name in rows.column_names) if named else None
-    return Content(rows, names, _note_on(names, header))
+    notes = [_note_on(names, header), _note_on_blank_cells(rows) if alone else None]
+    return Content(rows, names, "; ".join(filter(None, notes)) or None)
 
 
 def _delimiter(line: str) -> str:
@@ -125,6 +128,14 @@ def _note_on(names: tuple[str, ...] | None, header: bool | None) -> str | None:
     return None
 
 
+def _note_on_blank_cells(rows: pa.Table) -> str | None:
+    blank = sum(column.null_count for column in rows.columns)
+    if not blank:
+        return None
+    which = "cell of the only column is blank" if blank == 1 else "cells of the only column are blank"
+    return f"{blank} {which}, as an empty line is: missing values"
+
+
 def _ragged(path: Path, delimiter: str) -> str:
     """Which line of a text file is the first with another number of cells."""
     with _open(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
@@ -150,20 +161,36 @@ def _read_feather(path: Path, header: bool | None) -> Content:
     return _from_arrow(path, pyarrow.feather.read_table(path, memory_map=True))
 
 
-def _from_arrow(path: Path, rows: Any) -> Content:
-    # A data frame's unnamed row index is stored under such a name, and is no data.
-    unnamed = [name for name in rows.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    rows = rows.drop_columns(unnamed)
-    metadata = rows.schema.pandas_metadata or {}
-    stored = [name for name in metadata.get("index_columns", []) if isinstance(name, str)]
-    index = tuple(name for name in rows.column_names if name in stored)
-    note = None
-    if index:
-        named = ", ".join(map(repr, index))
-        note = (
-            f"the index of the data frame, {named}, is no feature; --columns or --keep takes it by name"
-        )
-    return Content(rows, tuple(rows.column_names), note, index)
+def _from_arrow(path: Path, rows: pa.Table) -> Content:
+    """A data frame's index is a column of its file, and says which row it is: no number of the row.
+
+    One without a name is stored under such a one, also by what drops the frame's own description.
+    """
+    described = _index_columns(rows.schema)
+    index = tuple(
+        name
+        for name in rows.column_names
+        if name in described or re.fullmatch(r"__index_level_\d+__", name)
+    )
+    names = tuple(rows.column_names)
+    if not index:
+        return Content(rows, names)
+    shown = ", ".join(map(repr, index))
+    note = (
+        f"{shown} is the index of a data frame, and no feature unless --columns names it; --keep "
+        "carries it over"
+    )
+    return Content(rows, names, note, index)
+
+
+def _index_columns(schema: pa.Schema) -> set[str]:
+    """The columns that were the index of a pandas data frame, by what it says of itself."""
+    try:
+        described = schema.pandas_metadata or {}
+        columns = described.get("index_columns", [])
+    except (ValueError, AttributeError):
+        return set()
+    return {column for column in columns if isinstance(column, str)}
 
 
 def _read_npy(path: Path, header: bool | None) -> Content:

@@ -144,7 +144,6 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
     they gave when it was saved.
     """
     header, tensors = _read(Path(path))
-    check_process()
     try:
         reader = _Reader(tensors, custom or {})
         model = reader.model(header)
@@ -154,6 +153,8 @@ def load(path: str | os.PathLike[str], *, custom: Mapping[str, Callable[..., Any
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except Exception as error:
+        # Where JAX cannot compute, nothing is known of the file.
+        check_process()
         raise ModelFileError(
             f"{path}: the header does not describe a model ({type(error).__name__}: {error}). It was "
             "not written by isthmus.save, or was changed since; save the model again"

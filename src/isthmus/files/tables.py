@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from jaxtyping import Shaped
 
 from isthmus.data.rows import dense
@@ -31,13 +32,17 @@ DAMAGE = (
 )
 """What libraries raise for files that are not whole."""
 
+BLANK = ("NA", "N/A", "n/a", "null", "NULL")
+"""What stands in a cell that is missing, beside nothing at all, as Arrow reads numbers."""
+
 
 @dataclass(frozen=True)
 class Table:
     """The columns of a file: an Arrow table, or an array or CSR matrix (n, D).
 
     ``names`` is None where columns only have positions. ``note`` is what the user should know about
-    how the file was read. ``index`` are columns that name the rows, and are features only if asked for.
+    how the file was read. ``index`` are the columns that were a data frame's index: they can be chosen
+    by name, and are not among those that are taken where none are.
     """
 
     path: Path
@@ -82,13 +87,17 @@ class Table:
         return [known[name] for name in names]
 
     def choose(self, only: Sequence[str], without: Sequence[str]) -> list[int]:
-        """Positions of the columns ``only``, or of all, less those ``without``."""
-        chosen = self.positions(only) if only else list(range(self.n_columns))
-        left_out = set(self.positions([*without, *(() if only else self.index)]))
+        """Positions of the columns ``only``, or of all but the index, less those ``without``."""
+        chosen = self.positions(only) if only else self._features()
+        left_out = set(self.positions(without))
         positions = [position for position in chosen if position not in left_out]
         if not positions:
             raise TableError(f"{self.path}: no column is left, of {self._columns()}")
         return positions
+
+    def _features(self) -> list[int]:
+        names = self.names or ()
+        return [p for p in range(self.n_columns) if not self.index or names[p] not in self.index]
 
     def name(self, position: int) -> str:
         """A column's name, or x0, x1, …, as scikit-learn calls features without names."""
@@ -247,9 +256,18 @@ def _as_numbers(column: Any) -> Any:
     if not (types.is_decimal(kind) or types.is_null(kind) or _is_text(kind)):
         return None
     try:
-        return column.cast(pa.float64())
+        return (_without_blanks(column) if _is_text(kind) else column).cast(pa.float64())
     except pa.ArrowInvalid:
         return None
+
+
+def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text without spaces around it, null where nothing or NA is left."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    trimmed = pyarrow.compute.utf8_trim_whitespace(column)
+    blank = pyarrow.compute.is_in(trimmed, pa.array(["", *BLANK], trimmed.type))
+    return pyarrow.compute.if_else(blank, pa.scalar(None, trimmed.type), trimmed)
 
 
 def _content_of(column: Any) -> str:
@@ -259,7 +277,7 @@ def _content_of(column: Any) -> str:
     if not _is_text(column.type):
         return f"values of type {column.type}, not numbers"
     for row, value in enumerate(column.to_pylist()):
-        if value is None or _is_number(value):
+        if value is None or _is_number(value) or value.strip() in ("", *BLANK):
             continue
         comma = isinstance(value, str) and re.fullmatch(r"[-+]?\d+,\d+", value)
         hint = " (numbers need a decimal point, not a comma)" if comma else ""

@@ -1,4 +1,4 @@
-"""JAX and processes: whether it can compute in this one."""
+"""JAX and processes: its threads do not live on in a process that was forked."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ _computing: set[int] = set()
 
 
 class BackendError(RuntimeError):
-    """JAX cannot start: the device that it is to use is not there, or its driver does not answer."""
+    """JAX cannot start on this machine: the fault is neither the data's nor the model's."""
 
 
 def check_process() -> None:
-    """Raise where JAX cannot compute: BackendError if it does not start, RuntimeError after a fork.
+    """Raise an error where JAX cannot compute.
 
-    A process that was forked from one that has computed would hang, for want of JAX's threads.
+    RuntimeError in a process forked from one that has computed, where JAX would hang, and BackendError
+    where JAX has no device.
     """
     if not _computing:
         try:
             jax.devices()
-        except Exception as error:  # of a missing device, an assertion without a word
+        except Exception as error:  # JAX has several, of which AssertionError says nothing
             asked = os.environ.get("JAX_PLATFORMS")
+            reason = (str(error).splitlines() or ["no device was found"])[0]
+            place = f" with JAX_PLATFORMS={asked!r}" if asked else ""
             raise BackendError(
-                f"JAX, which isthmus computes with, does not start{f' on {asked!r}' if asked else ''}"
-                f"{f': {error}' if str(error) else ''}. Set the environment variable "
-                "JAX_PLATFORMS=cpu, or mend the driver of the device"
+                f"JAX cannot start{place}: {reason}. JAX_PLATFORMS, of the environment, says what it "
+                "computes on: unset it to have JAX choose, or set it to 'cpu'"
             ) from error
         _computing.add(os.getpid())
     elif os.getpid() not in _computing:

@@ -1,0 +1,229 @@
+"""Tables of any library → arrays: the one place that knows how pandas, Polars and Arrow keep numbers.
+
+Missing values become NaN, also those of nullable types. Dates, durations and masked entries are refused,
+because NumPy would make numbers of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import reprlib
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+import scipy.sparse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
+
+DATES = datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64
+"""What stands for a point or a stretch of time."""
+
+
+def column_labels(X: Any) -> list[object] | None:
+    """The labels of the columns of a data frame or an Arrow table, or None for what names no columns."""
+    if is_pandas(X):
+        return list(X.columns)
+    if _is_arrow_like(X):
+        return list(X.column_names if hasattr(type(X), "column_names") else X.columns)
+    return None
+
+
+def to_values(X: Any, what: str) -> Any:
+    """The values (n, D) of an array, a data frame, an Arrow table, a sparse matrix or lists.
+
+    What is an array stays as it is. Numbers keep their types where all columns have one. Columns of
+    text come as objects, for the caller to say what is wrong with them. Raises TypeError for dates and
+    for frames that hold no rows yet, and ValueError for masked entries.
+    """
+    if scipy.sparse.issparse(X):
+        return X
+    if (advice := _not_computed(X)) is not None:
+        raise TypeError(f"{what} is a {type(X).__name__}, which holds no rows yet: pass {what}{advice}")
+    refuse_masked(X, what)
+    if is_pandas(X):
+        return _of_pandas(X, what)
+    if _is_arrow_like(X):
+        return _of_arrow(X, what)
+    values = X if isinstance(X, np.ndarray) else np.asarray(X)
+    if values.dtype.kind in "mM":
+        raise TypeError(_dates(what, f"all of it ({values.dtype})"))
+    return _of_objects(values, what) if values.dtype == object else values
+
+
+def is_pandas(X: object) -> TypeGuard[pd.DataFrame]:
+    """Whether X is a pandas data frame. pandas is not loaded to find out."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def _is_arrow_like(X: object) -> bool:
+    """Whether X is a table with the Arrow interface: Arrow's own, Polars, DuckDB."""
+    kind = type(X)
+    return hasattr(kind, "__arrow_c_stream__") and hasattr(kind, "columns") and not is_pandas(X)
+
+
+def _not_computed(X: object) -> str | None:
+    """How to compute a lazy frame, which is a plan of a table and no table yet."""
+    kind = type(X)
+    if hasattr(kind, "__array__") and not hasattr(kind, "npartitions"):
+        return None
+    for method in ("collect", "compute"):
+        if hasattr(kind, "columns") and hasattr(kind, method):
+            return f".{method}()"
+    return None
+
+
+def refuse_masked(X: object, what: str) -> None:
+    """Masked entries, of an array or of rows in a list: NumPy takes the numbers below the mask."""
+    masked = _count_masked(X, depth=3)
+    if masked:
+        raise ValueError(
+            f"{what} has {masked} masked entries, and NumPy would take the numbers below the mask. Drop "
+            f"these rows, or fill them: {what}.filled(numpy.nan) for sklearn.impute.SimpleImputer"
+        )
+
+
+def _count_masked(part: object, depth: int) -> int:
+    if isinstance(part, np.ma.MaskedArray):
+        return int(np.count_nonzero(np.ma.getmaskarray(part)))
+    if depth and isinstance(part, list | tuple):
+        return sum(_count_masked(one, depth - 1) for one in part if not isinstance(one, float | int))
+    if depth and isinstance(part, np.ndarray) and part.dtype == object:
+        return sum(_count_masked(one, depth - 1) for one in part.flat)
+    return 0
+
+
+def _of_pandas(frame: pd.DataFrame, what: str) -> Any:
+    _refuse_repeated(list(frame.columns), what)
+    kinds = [getattr(dtype, "kind", "O") for dtype in frame.dtypes]
+    plain = all(isinstance(dtype, np.dtype) for dtype in frame.dtypes)
+    if plain and all(kind in "biufc" for kind in kinds):
+        return frame.to_numpy()
+    import pandas as pd
+
+    if len(kinds) and all(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
+        zeros = all(dtype.fill_value == 0 for dtype in frame.dtypes)
+        if zeros and all(kind in "biuf" for kind in (dtype.subtype.kind for dtype in frame.dtypes)):
+            sparse: Any = frame.sparse
+            return sparse.to_coo().tocsr()
+    columns = [
+        _pandas_column(frame.iloc[:, position], label, what)
+        for position, label in enumerate(frame.columns)
+    ]
+    return _side_by_side(columns, len(frame))
+
+
+def _pandas_column(column: pd.Series[Any], label: object, what: str) -> np.ndarray:
+    """One column as an array, with NaN where it has no value."""
+    import pandas as pd
+
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        # Not in the type of the categories, which may have no place for a missing value.
+        return _pandas_column(pd.Series(np.asarray(column)), label, what)
+    if isinstance(dtype, pd.SparseDtype):
+        return _pandas_column(column.astype(dtype.subtype), label, what)
+    if isinstance(dtype, pd.PeriodDtype) or getattr(dtype, "kind", "") in "mM":
+        raise TypeError(_dates(what, f"column {label!r} ({dtype})"))
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow_column(_arrow_array(column), label, what)
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return column.to_numpy()
+    if getattr(dtype, "kind", "O") in "biuf":
+        missing = column.isna().to_numpy()
+        if not missing.any():
+            return column.to_numpy(dtype=dtype.numpy_dtype)
+        floating = dtype.numpy_dtype if dtype.kind == "f" else np.dtype(np.float64)
+        return column.to_numpy(dtype=floating, na_value=np.nan)
+    return _of_objects(column.to_numpy(dtype=object), what, label)
+
+
+def _arrow_array(column: pd.Series[Any]) -> pa.ChunkedArray[Any]:
+    import pyarrow as pa
+
+    return pa.chunked_array([pa.array(column)])
+
+
+def _of_arrow(table: Any, what: str) -> np.ndarray:
+    import pyarrow as pa
+
+    arrow = table if isinstance(table, pa.Table) else pa.table(table)
+    _refuse_repeated(arrow.column_names, what)
+    columns = [
+        _arrow_column(arrow.column(position), name, what)
+        for position, name in enumerate(arrow.column_names)
+    ]
+    return _side_by_side(columns, arrow.num_rows)
+
+
+def _arrow_column(column: pa.ChunkedArray[Any], label: object, what: str) -> np.ndarray:
+    """One column as an array, with NaN where it has no value."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(column.type):
+        column = pa.chunked_array([pa.array(column.to_pylist())])
+    kind = column.type
+    if types.is_temporal(kind):
+        raise TypeError(_dates(what, f"column {label!r} ({kind})"))
+    if types.is_boolean(kind) and column.null_count:
+        column = column.cast(pa.int8())
+    if types.is_decimal(kind) or types.is_null(kind):
+        column = column.cast(pa.float64())
+    kind = column.type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return np.asarray(column.to_numpy())
+    values = np.empty(len(column), dtype=object)
+    values[:] = column.to_pylist()
+    return _of_objects(values, what, label)
+
+
+def _of_objects(values: np.ndarray, what: str, label: object = None) -> np.ndarray:
+    """Objects with NaN for what pandas calls NA. Dates among them are refused.
+
+    ``label`` is that of the column that the values are, None if they are all rows.
+    """
+    pandas = sys.modules.get("pandas")
+    missing = object() if pandas is None else pandas.NA
+    cleaned = values
+    for index, value in np.ndenumerate(values):
+        if value is missing:
+            cleaned = values.copy() if cleaned is values else cleaned
+            cleaned[index] = np.nan
+        elif isinstance(value, DATES):
+            column = label if len(index) < 2 else index[1]
+            raise TypeError(_dates(what, f"column {column!r}, row {index[0]} is {reprlib.repr(value)}"))
+    return cleaned
+
+
+def _side_by_side(columns: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
+    """Columns as one array (n, D) of the smallest type that holds them all."""
+    if not columns:
+        return np.empty((n_rows, 0))
+    kinds = {column.dtype for column in columns}
+    texts = any(kind.kind not in "biufc" for kind in kinds)
+    joined = np.empty((n_rows, len(columns)), object if texts else np.result_type(*kinds))
+    for position, column in enumerate(columns):
+        joined[:, position] = column
+    return joined
+
+
+def _refuse_repeated(labels: Sequence[object], what: str) -> None:
+    repeated = [(label, count) for label, count in Counter(labels).items() if count > 1]
+    if repeated:
+        shown = ", ".join(f"{label!r} {count} times" for label, count in repeated[:10])
+        raise ValueError(
+            f"{what}: expected unique column names, got {shown}. Rename these columns, or keep one "
+            "of each"
+        )
+
+
+def _dates(what: str, place: str) -> str:
+    return f"{what} holds dates or durations, not numbers: {place}. {DATES_ADVICE}"
