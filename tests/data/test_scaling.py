@@ -81,3 +81,27 @@ def test_spread_is_that_of_a_scaled_feature(kind):
     scaling = Scaling.fit(kind, column_statistics(uniform))
     spread = np.sqrt(scaling(uniform).var(axis=0).mean())
     assert scaling.spread == pytest.approx(spread, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", [None, "standard", "range"])
+@pytest.mark.parametrize("unit", [1e-27, 1e-12, 1e20])
+def test_the_unit_of_the_data_does_not_matter(kind, unit):
+    once, again = (Scaling.fit(kind, column_statistics(rows)) for rows in (X, unit * X))
+    np.testing.assert_allclose(again(unit * X), once(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["standard", "range"])
+def test_a_clock_of_many_digits_is_no_constant(kind):
+    """Nanoseconds since 1970 within a millisecond: float64 keeps them to 256 ns."""
+    clock = (1_700_000_000_000_000_000 + RNG.integers(0, 1_000_000, 200)).astype(float)[:, None]
+    scaled = Scaling.fit(kind, column_statistics(clock))(clock)
+    if kind == "standard":
+        assert scaled.std(ddof=1) == pytest.approx(1, rel=1e-3)
+    else:
+        assert np.ptp(scaled) == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [None, "standard", "range"])
+def test_data_too_small_for_single_precision_are_refused(kind):
+    with pytest.raises(ValueError, match=r"varies by .* needs 1e-32: multiply the data"):
+        Scaling.fit(kind, column_statistics(1e-36 * X))

@@ -2,6 +2,7 @@
 
 import _thread
 import threading
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,12 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 import isthmus
 from isthmus import Autoencoder, NoImprovementWarning
+from isthmus.estimators.fitting import prepare
 from isthmus.training.problem import DivergenceError
 
 RNG = np.random.default_rng(0)
@@ -276,6 +279,23 @@ def test_where_training_goes_on_pca_is_that_of_the_new_rows(first):
     assert pca_loss_in_data_units(model) == pytest.approx(pca_loss_in_data_units(fresh), rel=1e-4)
 
 
+def test_scaling_and_pca_are_those_of_the_training_rows():
+    """Where features are more than rows, PCA that had seen the held-out rows would flatter itself."""
+    X = np.random.default_rng(3).standard_normal((60, 200)) * np.linspace(3, 0.5, 200)
+    options = {"widths": (4,), "max_epochs": 1, "scaling": "standard", "random_state": 0}
+    model = Autoencoder(2, **options)
+    chosen = prepare(model, X).training.source.indices
+    held_out = np.setdiff1d(np.arange(60), chosen)
+    assert len(held_out) == 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoImprovementWarning)
+        model.fit(X)
+    scaler = StandardScaler().fit(X[chosen])
+    spread = X[chosen].std(axis=0, ddof=1)
+    u, u_held_out = ((X[part] - scaler.mean_) / spread for part in (chosen, held_out))
+    assert model.pca_validation_loss_ == pytest.approx(0.5 * pca_error(u, 2, u_held_out), rel=1e-4)
+
+
 def test_warm_start_of_another_network_is_refused():
     model = Autoencoder(2, **SMALL, warm_start=True).fit(SADDLE)
     before = model.transform(SADDLE)
@@ -409,12 +429,12 @@ def test_noise_in_training_is_in_proportion_to_the_distance_to_the_nearest_row()
             unit = 1.0
         gap = 1.25 * np.median(every.min(axis=1)) / np.sqrt(SADDLE.shape[1]) / unit
         assert model.input_noise_ == pytest.approx(gap, rel=0.05)  # two digits
+    # Copies of rows are no neighbours.
+    once = Autoencoder(2, **options).fit(SADDLE)
+    assert Autoencoder(2, **options).fit(np.repeat(SADDLE, 3, axis=0)).input_noise_ == once.input_noise_
     # Rows that are all alike, or as far from one another as from anything, are the ends.
     with pytest.warns(NoImprovementWarning):
-        assert (
-            Autoencoder(1, **SMALL).fit(np.repeat(SADDLE[:4], 20, axis=0) * [1, 0, 0, 0]).input_noise_
-            == 0
-        )
+        assert Autoencoder(1, **SMALL).fit(np.repeat(SADDLE[:1], 60, axis=0)).input_noise_ == 0
     wide = RNG.standard_normal((50, 400))
     assert Autoencoder(1, **options).fit(wide).input_noise_ == 1
     assert Autoencoder(1, input_noise=0.7, **options).fit(SADDLE).input_noise_ == 0.7

@@ -1,0 +1,79 @@
+"""Rows far from zero: what is centred in double precision by ``fit`` is so wherever rows come in."""
+
+import numpy as np
+import pytest
+
+import isthmus
+
+RNG = np.random.default_rng(0)
+SECONDS = RNG.integers(0, 50, (200, 3))
+OFFSET = 1_700_000_000
+SMALL = {"widths": (8,), "max_epochs": 3, "random_state": 0}
+
+MAPS = [
+    isthmus.LinearAutoencoder(2),
+    isthmus.Autoencoder(2, **SMALL),
+    isthmus.DenoisingAutoencoder(2, **SMALL),
+    isthmus.VariationalAutoencoder(2, **SMALL),
+    isthmus.Ensemble(isthmus.Autoencoder(2, **SMALL), 2, random_state=0),
+]
+
+
+def name_of(model):
+    return type(model).__name__
+
+
+@pytest.fixture(autouse=True)
+def _pca_may_win():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        yield
+
+
+@pytest.mark.parametrize("model", MAPS, ids=name_of)
+def test_integers_give_what_the_same_floats_give(model):
+    rows = (OFFSET + SECONDS).astype(np.int64)
+    model.fit(rows)
+    Z = model.transform(rows)
+    np.testing.assert_array_equal(model.transform(rows.astype(np.float64)), Z)
+    # 32 bits keep a second of 1.7e9 to 128.
+    assert len(np.unique(Z, axis=0)) > 150
+
+
+@pytest.mark.parametrize("model", MAPS, ids=name_of)
+def test_a_shift_of_the_data_shifts_nothing_else(model):
+    near, far = SECONDS.astype(float), OFFSET + SECONDS.astype(float)
+    Z = model.fit(near).transform(near)
+    decoded, slopes = model.inverse_transform(Z), isthmus.jacobian(model, near)
+    error = isthmus.reconstruction_error(model, near)
+    model.fit(far)
+    size = np.abs(Z).max()
+    np.testing.assert_allclose(model.transform(far), Z, atol=1e-4 * size)
+    np.testing.assert_allclose(model.inverse_transform(Z) - OFFSET, decoded, atol=1e-4 * size)
+    np.testing.assert_allclose(isthmus.jacobian(model, far), slopes, atol=1e-4)
+    np.testing.assert_allclose(isthmus.reconstruction_error(model, far), error, rtol=1e-3, atol=1e-3)
+
+
+def test_predictions_of_shifted_rows_and_targets_are_shifted():
+    near, y = SECONDS.astype(float), SECONDS[:, 0] + 0.1 * SECONDS[:, 1] ** 2
+    single = isthmus.FeedForwardRegressor((8,), max_epochs=20, random_state=0)
+    for model in (single, isthmus.Ensemble(single, 2, random_state=0)):
+        before = model.fit(near, y).predict(near)
+        after = model.fit((OFFSET + SECONDS).astype(np.int64), OFFSET + y).predict(OFFSET + near)
+        np.testing.assert_allclose(after - OFFSET, before, atol=1e-3 * np.ptp(y))
+
+
+def test_the_length_of_a_way_does_not_depend_on_the_offset():
+    t = RNG.uniform(-2, 2, (300, 2))
+    X = np.column_stack([t, t[:, 0] ** 2, np.sin(2 * t[:, 1])])
+    lengths = []
+    for offset in (0.0, 1e7):
+        model = isthmus.Autoencoder(2, widths=(16,), max_epochs=30, random_state=0).fit(X + offset)
+        Z = model.transform(X + offset)
+        way = isthmus.geodesic(model, Z[0], Z[1])
+        lengths.append((way.length, way.straight_length))
+        # The ends, decoded, lie beside the rows that they came from.
+        assert np.abs(way.rows - offset).max() < 10
+    np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-3)
