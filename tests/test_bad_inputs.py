@@ -572,7 +572,7 @@ INPUTS = [
 
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 @pytest.mark.parametrize("item", [item for item in INPUTS if item.python], ids=lambda item: item.name)
-def test_the_python_door(desk, item):
+def test_python_says_what_is_wrong(desk, item):
     if item.error is None:
         model = item.python(desk)
         decoded = model.inverse_transform(model.transform(np.ones((1, 4))))
@@ -584,7 +584,7 @@ def test_the_python_door(desk, item):
 
 
 @pytest.mark.parametrize("item", [item for item in INPUTS if item.command], ids=lambda item: item.name)
-def test_the_command_line_door(desk, item):
+def test_the_command_line_says_what_is_wrong(desk, item):
     arguments = list(map(str, item.command(desk)))
     result = CliRunner().invoke(cli.main, arguments, prog_name="isthmus")
     assert result.exit_code == item.code, result.output

@@ -280,10 +280,10 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
         student.set_params(warm_start=False)
     task, rows = prepared.task, cast(ScaledRows, prepared.task.rows)
     start = _Start.of(teacher, X, rows, task.network, frame)
-    judge = _Lesson(as_loss(student.loss), single(start.weights))
+    clean = _Lesson(as_loss(student.loss), single(start.weights))
     assert isinstance(task.objective, Reconstruction)
-    lesson = replace(judge, corruption=task.objective.corruption)
-    taught, unseen = _taught(prepared, rows, start.aside, lesson, judge)
+    lesson = replace(clean, corruption=task.objective.corruption)
+    taught, unseen = _taught(prepared, rows, start.aside, lesson, clean)
 
     def in_the_frame_of_the_teacher(pair: Any, moved: bool) -> dict[str, Any]:
         fitted = dict(task.fitted(pair, moved))
@@ -297,7 +297,8 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
     axes = principal_axes(ChosenRows(rows, train_rows), student.n_components_)
     own, pca = single(rows[unseen]), PCAPath.of(axes).pair()
     student.validation_loss_, student.pca_validation_loss_ = (
-        float(np.mean(task.judge(pair, own, jax.random.key(0)))) for pair in (result.network, pca)
+        float(np.mean(task.held_out_objective(pair, own, jax.random.key(0))))
+        for pair in (result.network, pca)
     )
     with _names_aside():
         errors = [
@@ -343,7 +344,11 @@ def _finish(student: Any, prepared: Prepared) -> None:
 
 
 def _taught(
-    prepared: Prepared, rows: View, aside: Float[np.ndarray, "n a"], lesson: Objective, judge: Objective
+    prepared: Prepared,
+    rows: View,
+    aside: Float[np.ndarray, "n a"],
+    lesson: Objective,
+    held_out_objective: Objective,
 ) -> tuple[Prepared, Int[np.ndarray, " k"]]:
     """A lesson in the place of the estimator's own training; and the rows that are held out from it.
 
@@ -357,7 +362,7 @@ def _taught(
         objective=lesson,
         source=ArraySource(data, source.indices),
         held_out=data[unseen],
-        held_out_objective=judge,
+        held_out_objective=held_out_objective,
     )
     return replace(prepared, training=training), unseen
 

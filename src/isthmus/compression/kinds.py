@@ -1,4 +1,4 @@
-"""What pruning has to know of each kind of model, and how networks are judged and measured."""
+"""What pruning has to know of each kind of model, and how networks are evaluated and timed."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class _SquaredError(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Judge:
+class HeldOutLosses:
     """Held-out losses of networks against those of the one that came."""
 
     held_out: HeldOut
@@ -159,24 +159,24 @@ class Judge:
     floor: float
 
     @classmethod
-    def of(cls, training: Training, kind: Kind, n_features: int) -> Judge:
+    def of(cls, training: Training, kind: Kind, n_features: int) -> HeldOutLosses:
         rows = cast(np.ndarray, training.held_out)
         own = _Criterion(training.held_out_objective or training.objective)
         criteria: tuple[_Criterion, ...] = (own,)
         if kind.has_bound:
             criteria = (_Criterion(_SquaredError(n_features)), own._replace(in_nats=n_features))
         floor = SMALLEST_ERROR * float(np.nanmean(rows[:, :n_features] ** 2)) * n_features
-        unjudged = cls(HeldOut.from_rows(rows), criteria, (), floor)
-        return replace(unjudged, before=unjudged.losses(training.network))
+        empty = cls(HeldOut.from_rows(rows), criteria, (), floor)
+        return replace(empty, before=empty.of_network(training.network))
 
-    def losses(self, network: Any) -> tuple[float, ...]:
+    def of_network(self, network: Any) -> tuple[float, ...]:
         """The mean of each criterion's loss, with the same noise for every network."""
         n = float(np.sum(self.held_out.valid))
         return tuple(self._loss_sum(one.objective, network) / n for one in self.criteria)
 
     def excess(self, network: Any) -> float:
         """The largest relative rise of a loss."""
-        after = self.losses(network)
+        after = self.of_network(network)
         rises = [
             criterion.excess(*pair, self.floor)
             for criterion, pair in zip(self.criteria, zip(self.before, after, strict=True), strict=True)

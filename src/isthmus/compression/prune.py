@@ -20,7 +20,7 @@ from jaxtyping import Float
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from isthmus.compression.kinds import Judge, Kind, kind_of, measured
+from isthmus.compression.kinds import HeldOutLosses, Kind, kind_of, measured
 from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
@@ -62,7 +62,7 @@ def prune(
         ``Autoencoder``, ``DenoisingAutoencoder``, ``VariationalAutoencoder``, ``FeedForwardClassifier``
         or ``FeedForwardRegressor``; it stays as it is. With ``tied=True`` it is refused.
     X : array (n, D)
-        Rows to prune, train and judge with: best those that ``model`` was fitted on.
+        Rows to prune, train and evaluate with: best those that ``model`` was fitted on.
     y : array (n,) or (n, k), or None
         Targets, for a classifier or regressor only.
     tolerance : float, default 0.02
@@ -77,8 +77,8 @@ def prune(
         Sizes to try; with five the parameters are least to about an eighth.
     random_state : int or None, default None
         Of the held-out rows and the batches. ``None`` is the model's own: for the rows of ``fit`` the
-        held-out rows are then those that ``fit`` held out. Rows that ``model`` was trained on judge it
-        too kindly, and then less is pruned. A tenth is held out if ``validation_fraction`` is 0.
+        held-out rows are then those that ``fit`` held out. On rows that ``model`` was trained on its error
+        is too small, and then less is pruned. A tenth is held out if ``validation_fraction`` is 0.
 
     Returns
     -------
@@ -129,10 +129,10 @@ def prune(
         epochs = check_integer("epochs", epochs, 1)
     trials = check_integer("trials", trials, 1)
     bench = _Bench.of(model, kind, X, y, epochs, random_state)
-    judge = Judge.of(bench.training, kind, bench.n_features)
+    losses = HeldOutLosses.of(bench.training, kind, bench.n_features)
     original = kind.network(model)
     prunable = Prunable.of(original, kind.places, kind.outputs, bench.rows(), bench.rng)
-    network, finish = _smallest(bench, judge, prunable, tolerance, trials)
+    network, finish = _smallest(bench, losses, prunable, tolerance, trials)
     n_before = n_parameters(original)
     if network is None or n_parameters(network) >= n_before:
         warnings.warn(
@@ -146,15 +146,15 @@ def prune(
     held_out = cast(np.ndarray, bench.training.held_out)
     rows = held_out[:, : bench.n_features] * pruned.scaling_.scale + pruned.scaling_.center
     pruned.compression_ = {
-        "before": measured(model, n_before, judge.before[0], rows),
-        "after": measured(pruned, n_parameters(network), judge.losses(network)[0], rows),
+        "before": measured(model, n_before, losses.before[0], rows),
+        "after": measured(pruned, n_parameters(network), losses.of_network(network)[0], rows),
         "n_held_out": len(rows),
     }
     return cast(Model, pruned)
 
 
 def _smallest(
-    bench: _Bench, judge: Judge, prunable: Prunable, tolerance: float, trials: int
+    bench: _Bench, losses: HeldOutLosses, prunable: Prunable, tolerance: float, trials: int
 ) -> tuple[Any, Callable[[], Any]]:
     """The smallest network tried within the tolerance, or None; and what makes a fitted model of it.
 
@@ -162,7 +162,7 @@ def _smallest(
     """
     size = n_parameters(prunable.network)
     lossless = prunable.lossless()
-    found: Any = lossless if judge.excess(lossless) <= tolerance else None
+    found: Any = lossless if losses.excess(lossless) <= tolerance else None
     finish = partial(bench.with_network, lossless)
     low, high = n_parameters(prunable.with_share(0.0)) / size, n_parameters(lossless) / size
     tried = {n_parameters(lossless)}
@@ -173,7 +173,7 @@ def _smallest(
             break
         tried.add(n_parameters(start))
         trial = bench.train(start)
-        if judge.excess(trial.result.network) <= tolerance:
+        if losses.excess(trial.result.network) <= tolerance:
             found, finish, high = trial.result.network, partial(bench.finished, trial), share
         else:
             low = share

@@ -86,11 +86,11 @@ def batch_orders(
     """Shuffled row numbers for some passes, each of ``steps`` batches; a short last batch wraps.
 
     A pass has its order by its number, so that it does not matter how many are asked for at a time.
-    ``shape`` is (room, steps, batch); the room beyond ``passes`` is left empty.
+    ``shape`` is (most passes, steps, batch); what is beyond ``passes`` is left empty.
     """
-    room, steps, batch = shape
-    orders = np.zeros((room, steps * batch), np.int32)
+    most_passes, steps, batch = shape
+    orders = np.zeros((most_passes, steps * batch), np.int32)
     for order, number in zip(orders, passes, strict=False):
         permutation = np.random.default_rng((seed, number)).permutation(n_valid)
         order[:] = np.resize(permutation.astype(np.int32), steps * batch)
-    return orders.reshape(room, steps, batch)
+    return orders.reshape(most_passes, steps, batch)

@@ -203,7 +203,7 @@ class Autoencoder(TrainedMap):
 
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         """A little noise at the input is a penalty on the slope of the map (Bishop 1995, "Training with
-        noise is equivalent to Tikhonov regularization"); held-out rows are judged without it."""
+        noise is equivalent to Tikhonov regularization"); held-out rows have none."""
         loss, noise = as_loss(self.loss), self.input_noise
         if noise is None:
             noise = (

@@ -34,7 +34,7 @@ from isthmus.objectives.reconstruction import Reconstruction
 class DenoisingAutoencoder(TrainedMap):
     """An auto-encoder trained to restore rows from noisy ones, started at PCA and never worse.
 
-    Fresh noise is drawn at every step. An epoch is judged on held-out rows with noise, the same for
+    Fresh noise is drawn at every step. An epoch is evaluated on held-out rows with noise, the same for
     each; it replaces PCA only if it denoises better by more than chance. ``transform`` and
     ``inverse_transform`` add no noise.
 

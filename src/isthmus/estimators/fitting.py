@@ -91,7 +91,7 @@ class Baseline:
             return float("nan")
         if self.network is None:
             return float(result.history["validation_loss"][0])
-        losses = prepared.task.judge(self.network, single(held_out), jax.random.key(0))
+        losses = prepared.task.held_out_objective(self.network, single(held_out), jax.random.key(0))
         return float(np.mean(losses))
 
     def warn(self, prepared: Prepared, loss: float, result: TrainingResult) -> None:
@@ -114,9 +114,9 @@ class Baseline:
 class Task:
     """What an estimator asks of training, on given rows.
 
-    ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each. ``judge``
-    is the objective on held-out rows. ``fitted`` gives the attributes of the fitted model, of a network
-    and whether training has moved it. ``on_all_rows`` gives the task without held-out rows: where no
+    ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each.
+    ``held_out_objective`` is what an epoch is evaluated by. ``fitted`` gives the attributes of the fitted
+    model, of a network and whether training has moved it. ``on_all_rows`` gives the task without held-out rows: where no
     epoch beats the start, nothing needs to be held out from it. ``warn`` says what a user should know of
     the fitted model.
     """
@@ -124,7 +124,7 @@ class Task:
     network: Any
     rows: View
     objective: Objective
-    judge: Objective
+    held_out_objective: Objective
     fitted: Callable[[Any, bool], Mapping[str, Any]]
     baseline: Baseline | None = None
     significance: float | None = SIGNIFICANCE
@@ -269,7 +269,7 @@ def _training(
         max_epochs=schedule.max_epochs,
         rng=rng,
         held_out=task.rows[held_out_rows] if len(held_out_rows) else None,
-        held_out_objective=task.judge,
+        held_out_objective=task.held_out_objective,
         patience=schedule.patience,
         significance=task.significance,
         verbose=model.verbose,

@@ -43,14 +43,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Objectives:
-    """What is minimised, what judges an epoch, and what follows from the data.
+    """What is minimised, what an epoch is evaluated by, and what follows from the data.
 
     ``aside`` are numbers beside each row that an objective needs, ``fitted`` attributes that the map
     gets once it is trained.
     """
 
     objective: Objective
-    judge: Objective
+    held_out_objective: Objective
     aside: Float[np.ndarray, "n a"] | None = None
     fitted: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class TrainedMap(BaseMap):
 
     @abstractmethod
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
-        """Objective and judge of these rows, from this start."""
+        """What is minimised over these rows, from this start."""
 
     @abstractmethod
     def _check_parameters(self) -> None:
@@ -167,7 +167,7 @@ class TrainedMap(BaseMap):
             network=start.pair,
             rows=objectives.beside(data.rows),
             objective=objective,
-            judge=objectives.judge,
+            held_out_objective=objectives.held_out_objective,
             fitted=fitted,
             baseline=Baseline(
                 self.BASELINE,

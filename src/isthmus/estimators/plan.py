@@ -119,7 +119,7 @@ class Plan(Schedule):
             starts_at_pca=model.skip == "pca",
             scaling=model.scaling,
         )
-        # An epoch is judged by the whole objective, which is reached where the warm-up ends.
+        # An epoch is evaluated by the whole objective, which is reached where the warm-up ends.
         return replace(plan, patience=plan.patience + ceil(warm_up * plan.max_epochs))
 
     def example_pair(self) -> EncoderDecoder:

@@ -142,7 +142,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
             network=network,
             rows=JoinedRows(ScaledRows(given.rows, scaling), targets.aside),
             objective=objective,
-            judge=objective,
+            held_out_objective=objective,
             fitted=fitted,
             baseline=None
             if given.continues

@@ -38,7 +38,7 @@ class Group(Protocol):
         """Endless rounds through the source: blocks, their valid rows, and whether one ends an epoch."""
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
-        """Row numbers of every batch of some passes; ``shape`` is (room, steps, batch)."""
+        """Row numbers of every batch of some passes; ``shape`` is (most passes, steps, batch)."""
 
     def states(self) -> list[State]:
         """The last state of each member, on the host."""

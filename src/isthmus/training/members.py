@@ -100,7 +100,7 @@ def _fits(source: ArraySource) -> bool:
 
 
 def _chunk_size(training: Training) -> int:
-    """As many members as have room in ``CHUNK_BYTES``: about what the widths of the weights take."""
+    """As many members as fit ``CHUNK_BYTES``: about what the widths of the weights take."""
     weights = jax.tree.leaves(training.weights)
     numbers = sum(leaf.size for leaf in weights)
     activations = sum(leaf.shape[0] for leaf in weights if leaf.ndim == 2)

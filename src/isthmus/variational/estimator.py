@@ -64,8 +64,8 @@ LEFT_OUT = 0.2
 Without it the likelihood would be measured on entries that the encoder knows, and what is imputed
 would be less sure than it says."""
 
-JUDGING_DRAWS = 4
-"""Draws per row that an epoch is judged by."""
+EVALUATION_DRAWS = 4
+"""Draws per row with which an epoch is evaluated on the held-out rows."""
 
 SCORING_DRAWS = 32
 """Draws per row that ``score`` averages over: its error is about a nat divided by √(32 n)."""
@@ -310,8 +310,8 @@ feature_names_in_
             left_out=LEFT_OUT if knows_what_is_missing else 0.0,
             errors=has_errors,
         )
-        judge = NegativeELBO.of(self.beta, draws=JUDGING_DRAWS, errors=has_errors)
-        return Objectives(objective, judge, aside, {"input_noise_": noise})
+        held_out_objective = NegativeELBO.of(self.beta, draws=EVALUATION_DRAWS, errors=has_errors)
+        return Objectives(objective, held_out_objective, aside, {"input_noise_": noise})
 
     def _task(self, given: Given, schedule: Plan) -> Task:
         """Without the filling of missing entries where there are none: a third of the compilation."""
@@ -390,7 +390,7 @@ def _mean_and_kl(
 ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
     u, error = rows_and_errors(block, network.center.shape[0])
     mean, _ = network.pair.posterior(u, error)
-    noise = draw_noise(jax.random.key(0), JUDGING_DRAWS, *mean.shape)
+    noise = draw_noise(jax.random.key(0), EVALUATION_DRAWS, *mean.shape)
     return mean, bound_terms(network.pair, u, noise, error).kl
 
 

@@ -81,10 +81,10 @@ def best_noise_variance(
     """
     for k in range(len(variances), -1, -1):
         left_out = total - float(np.sum(variances[:k]))
-        room = n_features - beta * k
-        if room <= 0:
+        n_left = n_features - beta * k
+        if n_left <= 0:
             continue
-        found = max(left_out / room, LEAST_START_VARIANCE)
+        found = max(left_out / n_left, LEAST_START_VARIANCE)
         if k == 0 or variances[k - 1] > beta * found:
             return found
     raise AssertionError("k = 0 always fits")

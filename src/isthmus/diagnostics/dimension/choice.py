@@ -28,7 +28,7 @@ from isthmus.estimators.fitting import generator
 from isthmus.estimators.plan import layer_widths
 
 FEWEST_ROWS = 100
-"""Distinct rows: a fifth of them has to judge networks."""
+"""Smallest number of distinct rows: networks are evaluated on a fifth of them."""
 
 LEAST_BEND = 0.3
 """Of a knee, in units of the logarithm of the error: errors without one bend by less by chance."""

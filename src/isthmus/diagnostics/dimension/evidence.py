@@ -25,7 +25,7 @@ from isthmus.objectives.noise import Gaussian
 from isthmus.variational.estimator import CollapseWarning, VariationalAutoencoder
 
 HELD_OUT = 0.2
-"""Share of the rows that networks are judged on: the knee is in ratios of errors."""
+"""Share of the rows that networks are evaluated on: the knee is in ratios of errors."""
 
 LEARNING_RATE, BATCH_SIZE = 1e-2, 64
 """Fast, for the knee shows long before the last per cent of the error is gone."""
@@ -135,7 +135,7 @@ def train_networks(
     max_epochs: int,
     seed: int,
 ) -> Networks:
-    """One denoiser for each number of coordinates, all judged on the same rows; a variational map."""
+    """One denoiser for each number of coordinates, all evaluated on the same rows; a variational map."""
     # Scaled columns have a mean variance of 1, and the loss is half a square.
     total = rows.shape[1] / 2
     errors = []
