@@ -4,5 +4,5 @@ from isthmus.comparison.comparing import compare as compare
 from isthmus.comparison.methods import METHODS as METHODS
 from isthmus.comparison.methods import Method as Method
 from isthmus.comparison.records import ComparisonRecord as ComparisonRecord
-from isthmus.comparison.records import Evaluation as Evaluation
+from isthmus.comparison.records import Judgement as Judgement
 from isthmus.comparison.report import ComparisonReport as ComparisonReport

@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus.comparison._memory import PeakMemory
 from isthmus.comparison.methods import Method
-from isthmus.comparison.records import ComparisonRecord, Evaluation
+from isthmus.comparison.records import ComparisonRecord, Judgement
 from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
 
@@ -196,10 +196,10 @@ def neighbour_score(
 
 def _evaluation(
     rows: Float[np.ndarray, "n D"], Z: Float[np.ndarray, "n d"], k: int, score: float | None
-) -> Evaluation:
+) -> Judgement:
     # Densities are not reported: a single kernel width keeps their cost low.
     found = quality(rows, Z, k=k, sigmas=(1.0,))
-    return Evaluation(
+    return Judgement(
         trustworthiness=float(found.trustworthiness),
         continuity=float(found.continuity),
         overlap=float(found.overlap),

@@ -87,8 +87,8 @@ def as_tables(conditions: Conditions, table: Sequence[Row]) -> RenderableType:
 
     Each is narrow enough for a terminal of 80 columns.
     """
-    train = f"Training rows, evaluated on {_part_of(conditions.n_evaluated_train, conditions.n_train)}"
-    test = f"Held-out rows, evaluated on {_part_of(conditions.n_evaluated_test, conditions.n_test)}"
+    train = f"Training rows, evaluated on {_part_of(conditions.n_judged_train, conditions.n_train)}"
+    test = f"Held-out rows, evaluated on {_part_of(conditions.n_judged_test, conditions.n_test)}"
     return Group(
         _numbers(train, _measures("train", conditions.score), table),
         _numbers(test, _measures("test", conditions.score), table),

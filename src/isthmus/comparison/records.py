@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Judgement:
     """How faithful a map of some rows is. The best value of each measure is in brackets."""
 
     trustworthiness: float
@@ -25,7 +25,7 @@ class Evaluation:
     """Accuracy, or R², of the k nearest neighbours in the map. [1] None without y."""
 
 
-MEASURES = tuple(field.name for field in fields(Evaluation))
+MEASURES = tuple(field.name for field in fields(Judgement))
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class ComparisonRecord:
     """Whether it has a function from coordinates back to rows."""
     differentiable: str | None
     """Whether its map has a Jacobian."""
-    train: Evaluation | None = None
+    train: Judgement | None = None
     """Evaluation on training rows, the same for all methods; ``score`` is by leave-one-out."""
-    test: Evaluation | None = None
+    test: Judgement | None = None
     """Evaluation on held-out rows; ``score`` is of predicting them from the training rows."""
     reconstruction_error: float | None = None
     """Mean of ‖x − x̂‖² over the held-out rows, in the data's squared units. [0]"""
@@ -84,9 +84,9 @@ class Conditions:
     n_features: int
     n_train: int
     n_test: int
-    n_evaluated_train: int
+    n_judged_train: int
     """Number of training rows that every map is evaluated on: all, or a random sample."""
-    n_evaluated_test: int
+    n_judged_test: int
     """Number of held-out rows that maps are evaluated on; the reconstruction error is of all."""
     k: int
     seeds: tuple[int, ...]

@@ -77,8 +77,8 @@ def prune(
         Sizes to try; with five the parameters are least to about an eighth.
     random_state : int or None, default None
         Of the held-out rows and the batches. ``None`` is the model's own: for the rows of ``fit`` the
-        held-out rows are then those that ``fit`` held out. On rows that ``model`` was trained on its error
-        is too small, and then less is pruned. A tenth is held out if ``validation_fraction`` is 0.
+        held-out rows are then those that ``fit`` held out. On rows that ``model`` was trained on its
+        error is too small, and then less is pruned. A tenth is held out if ``validation_fraction`` is 0.
 
     Returns
     -------

@@ -115,10 +115,10 @@ class Task:
     """What an estimator asks of training, on given rows.
 
     ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each.
-    ``held_out_objective`` is what an epoch is evaluated by. ``fitted`` gives the attributes of the fitted
-    model, of a network and whether training has moved it. ``on_all_rows`` gives the task without held-out rows: where no
-    epoch beats the start, nothing needs to be held out from it. ``warn`` says what a user should know of
-    the fitted model.
+    ``held_out_objective`` is what an epoch is evaluated by. ``fitted`` gives the attributes of the
+    fitted model, of a network and whether training has moved it. ``on_all_rows`` gives the task without
+    held-out rows: where no epoch beats the start, nothing needs to be held out from it. ``warn`` says
+    what a user should know of the fitted model.
     """
 
     network: Any
