@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 import isthmus
+from isthmus.cli._cache import keep_programs
 from isthmus.cli._compare import compare as compare
 from isthmus.cli._compare import quality as quality
 from isthmus.cli._fit import fit as fit
@@ -27,7 +28,12 @@ from isthmus.cli._transform import transform as transform
 @click.group(cls=ErrorsInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(isthmus.__version__, prog_name="isthmus", message="%(prog)s %(version)s")
 @click.option("--traceback", is_flag=True, help="Show where in the program an error was raised.")
-def main(traceback: bool) -> None:
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Keep no compiled programs in the user's cache folder, and use none of these.",
+)
+def main(traceback: bool, no_cache: bool) -> None:
     """A few coordinates of high-dimensional data, and the function that gives them.
 
     \b
@@ -58,6 +64,8 @@ def main(traceback: bool) -> None:
     \b
       isthmus lab double-descent
     """
+    if not no_cache:
+        keep_programs()
 
 
 for command in (
