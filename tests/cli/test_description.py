@@ -1,6 +1,7 @@
 """Facts about fitted maps: counts in closed form, and how they are told."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_sizes_of_pca():
     facts = describe(isthmus.LinearAutoencoder(2).fit(ROWS))
     assert facts["sizes"] == [4, 2, 4]
     assert "yardstick" not in facts
+
+
+def test_what_an_earlier_network_lost_is_not_said():
+    model = isthmus.Autoencoder(2, widths=(4,), skip=None, max_epochs=40, random_state=0)
+    losses = {"validation_loss", "pca_validation_loss"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        model.fit(ROWS)
+    assert losses <= describe(model).keys()
+    assert not losses & describe(model.partial_fit(ROWS)).keys()
 
 
 def facts_of(**more):

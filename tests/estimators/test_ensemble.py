@@ -195,6 +195,18 @@ def test_the_variance_of_a_mean_of_members_falls_as_one_over_their_number():
 
 
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_drawn_rows_leave_the_noise_in_training_as_it_is():
+    """A row that is drawn twice has a copy at the distance zero, which is no neighbour."""
+    member = isthmus.Autoencoder(2, widths=(4,), max_epochs=1)
+    whole, drawn = (
+        isthmus.Ensemble(member, 2, bootstrap=bootstrap, random_state=0).fit(X)
+        for bootstrap in (False, True)
+    )
+    for one, other in zip(whole.members_, drawn.members_, strict=True):
+        assert other.input_noise_ == pytest.approx(one.input_noise_, rel=0.1)
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 def test_drawn_rows_are_training_rows_as_many_as_there_are(monkeypatch):
     sources = []
     train = ensemble_module.train_members

@@ -1,5 +1,7 @@
 """Networks trained side by side against the same networks trained alone."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -213,6 +215,33 @@ def test_trainings_of_other_shapes_are_trained_apart(monkeypatch):
     assert sizes == [2, 1, 1, 1]
     for seed, (make, result) in enumerate(zip(makers, results, strict=True)):
         assert_same(result, train_alone(make(seed)))
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """½|w − factor · x|²; every factor has the same hash."""
+
+    factor: float
+
+    def __hash__(self):
+        return 0
+
+    def __call__(self, network, batch, key):
+        return 0.5 * jnp.sum(jnp.square(self.factor * batch - network.weight[0]), axis=1)
+
+
+def test_objectives_of_one_hash_are_not_one_program(monkeypatch):
+    sizes = counting_runs(monkeypatch)
+    options = {"network": Affine(np.zeros((1, D), np.float32), None), "held_out": None}
+
+    def stretched(factor):
+        return training(0, objective=Stretched(factor), learning_rate=0.1, max_epochs=60, **options)
+
+    results = train_members([stretched(factor) for factor in (1.0, 3.0)])
+    assert sizes == [1, 1]
+    once, thrice = (result.network.weight[0] for result in results)
+    # Adam's cosine ends at the minimum, which is the mean of the rows times the factor.
+    np.testing.assert_allclose(thrice, 3 * once, rtol=0.1, atol=0.1)
 
 
 def test_rows_of_more_than_one_block_are_trained_alone(monkeypatch):
