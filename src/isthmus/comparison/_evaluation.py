@@ -120,8 +120,8 @@ class _Trial:
     settings: Settings
     rows: Float[np.ndarray, "n D"]
     model: Any = None
-    Z: Any = None
-    Z_test: Any = None
+    Z: Float[np.ndarray, "k d"] | None = None
+    Z_test: Float[np.ndarray, "m d"] | None = None
     is_fitted: bool = False
 
     def fit(self) -> dict[str, Any]:
@@ -148,16 +148,16 @@ class _Trial:
 
     def apply(self) -> dict[str, Any]:
         """Map the held-out rows, twice, because the first call of a function may compile it."""
-        if not hasattr(self.model, "transform"):
+        if not hasattr(self.model, "transform") or self.Z is None:
             return {}
         split, k, most = self.split, self.settings.k, self.settings.max_rows
         Z = self.model.transform(split.test)
-        self.Z_test = _coordinates(Z, len(split.test), self.settings.n_components)
+        Z_test = self.Z_test = _coordinates(Z, len(split.test), self.settings.n_components)
         began = time.perf_counter()
         self.model.transform(split.test)
         seconds = (time.perf_counter() - began) / len(split.test)
-        score = split.test_score(self.Z, self.Z_test[:most], k)
-        test = _evaluation(split.test[:most], self.Z_test[:most], k, score)
+        score = split.test_score(self.Z, Z_test[:most], k)
+        test = _evaluation(split.test[:most], Z_test[:most], k, score)
         return {"test": test, "transform_seconds": seconds}
 
     def invert(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _evaluation(
     )
 
 
-def _coordinates(Z: Any, n: int, n_components: int) -> Float[np.ndarray, "n d"]:
+def _coordinates(Z: object, n: int, n_components: int) -> Float[np.ndarray, "n d"]:
     """The coordinates of a method as numbers (n, d); ``quality`` checks them for NaN."""
     coordinates = np.asarray(Z, dtype=np.float64)
     if coordinates.shape != (n, n_components):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    X: Any,
+    X: object,
     y: ArrayLike | None = None,
     methods: Sequence[str | Method] | str | Method | None = None,
     n_components: int = 2,

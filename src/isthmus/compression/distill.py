@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
@@ -52,7 +52,7 @@ ROWS_OF_REGRESSION = 10_000
 
 def distill(
     teacher: Any,
-    X: Any,
+    X: object,
     widths: Sequence[int],
     *,
     decoder_widths: Sequence[int] | None = None,
@@ -128,7 +128,7 @@ def distill(
     return _taught_map(teacher, _student(Autoencoder, template, own), X)
 
 
-def _teacher(teacher: Any, X: Any) -> tuple[Any, Any]:
+def _teacher(teacher: Any, X: object) -> tuple[Any, Any]:
     """The teacher as one fitted model, and the estimator whose parameters the student is to have."""
     if isinstance(teacher, list | tuple):
         teacher = _together(teacher, X)
@@ -140,7 +140,7 @@ def _teacher(teacher: Any, X: Any) -> tuple[Any, Any]:
     return teacher, teacher.members_[0] if isinstance(teacher, Ensemble) else teacher
 
 
-def _together(members: Sequence[Any], X: Any) -> Ensemble:
+def _together(members: Sequence[Any], X: object) -> Ensemble:
     """Fitted models of one kind as an ensemble."""
     kinds = sorted({type(member).__name__ for member in members})
     single_kind = len(kinds) == 1 and isinstance(members[0], BaseMap | FeedForwardPredictor)
@@ -157,7 +157,7 @@ def _together(members: Sequence[Any], X: Any) -> Ensemble:
     return ensemble_of(members, check_rows(members[0], X, reset=False))
 
 
-def _shapes(network: Any) -> Any:
+def _shapes(network: PyTree) -> Any:
     leaves, structure = jax.tree.flatten(network)
     return structure, [np.shape(leaf) for leaf in leaves]
 
@@ -182,7 +182,9 @@ class _Lesson(eqx.Module):
     weights: Float[Array, " d"]
     corruption: Corruption | None = None
 
-    def __call__(self, network: Any, batch: Float[Array, "n D+D+d"], key: Array) -> Float[Array, " n"]:
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n D+D+d"], key: Array
+    ) -> Float[Array, " n"]:
         n_features = (batch.shape[1] - self.weights.shape[0]) // 2
         u, x_hat, taught = jnp.split(batch, [n_features, 2 * n_features], axis=1)
         if self.corruption is not None:
@@ -197,7 +199,7 @@ class _SoftLabels(eqx.Module):
 
     n_features: int = eqx.field(static=True)
 
-    def __call__(self, network: Any, batch: Float[Array, "n D+K"], key: Array) -> Float[Array, " n"]:
+    def __call__(self, network: PyTree, batch: Float[Array, "n D+K"], key: Array) -> Float[Array, " n"]:
         u, p = batch[:, : self.n_features], batch[:, self.n_features :]
         return -jnp.sum(p * jax.nn.log_softmax(class_scores(network(u))), axis=-1)
 
@@ -209,13 +211,15 @@ class _Start:
     ``aside`` is what is to be learnt beside each row, ``weights`` are ‖∂x̂/∂z_k‖² in the pair's units.
     """
 
-    pair: Any
+    pair: PyTree
     frame: Frame
     aside: Float[np.ndarray, "n D+d"]
     weights: Float[np.ndarray, " d"]
 
     @classmethod
-    def of(cls, teacher: BaseMap, X: Any, rows: ScaledRows, pair: Any, frame: Frame | None) -> _Start:
+    def of(
+        cls, teacher: BaseMap, X: object, rows: ScaledRows, pair: PyTree, frame: Frame | None
+    ) -> _Start:
         """With the pair as it is if it has a frame, otherwise with linear regressions as its paths."""
         Z = np.asarray(teacher.transform(X), np.float64)
         x_hat = rows.scaling(teacher.inverse_transform(Z))
@@ -244,7 +248,7 @@ def _whitening(Z: Float[np.ndarray, "n d"]) -> Frame:
     return Frame(single(np.diag(spread)), single(np.diag(1 / spread)), single(-mean / spread))
 
 
-def _best_units(teacher: Any, pair: Any, rows: ScaledRows) -> Any:
+def _best_units(teacher: Any, pair: PyTree, rows: ScaledRows) -> Any:
     """The teacher's pair with as many units as ``pair`` has, if it has so many useful ones; or None."""
     if type(teacher) is not Autoencoder or _shapes(pair)[0] != _shapes(teacher.network_.pair)[0]:
         return None
@@ -271,7 +275,7 @@ def _regression(
     return slopes, mean_y - mean_x @ slopes
 
 
-def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
+def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencoder:
     prepared, frame = prepare(student, X), None
     network = _best_units(teacher, prepared.task.network, cast(ScaledRows, prepared.task.rows))
     if network is not None:
@@ -285,7 +289,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
     lesson = replace(clean, corruption=task.objective.corruption)
     taught, unseen = _taught(prepared, rows, start.aside, lesson, clean)
 
-    def in_the_frame_of_the_teacher(pair: Any, moved: bool) -> dict[str, Any]:
+    def in_the_frame_of_the_teacher(pair: PyTree, moved: bool) -> dict[str, Any]:
         fitted = dict(task.fitted(pair, moved))
         return fitted | {"network_": replace(fitted["network_"], frame=start.frame)}
 
@@ -309,7 +313,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: Any) -> Autoencoder:
     return student
 
 
-def _taught_classes(teacher: Any, student: Any, X: Any) -> Any:
+def _taught_classes(teacher: Any, student: Any, X: object) -> Any:
     labels, probabilities = teacher.predict(X), np.asarray(teacher.predict_proba(X))
     missing = np.setdiff1d(teacher.classes_, labels)
     if len(missing):
@@ -328,7 +332,7 @@ def _taught_classes(teacher: Any, student: Any, X: Any) -> Any:
     return student
 
 
-def _taught_numbers(teacher: Any, student: Any, X: Any) -> Any:
+def _taught_numbers(teacher: Any, student: Any, X: object) -> Any:
     """The mean of what teachers predict is a target as any other."""
     prepared = prepare(student, X, teacher.predict(X))
     _finish(student, prepared)

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.units import Places, hidden_widths
@@ -43,7 +43,7 @@ class Kind:
         """What training moves."""
         return getattr(model.network_, self.field)
 
-    def parameters(self, model: Any, network: Any) -> dict[str, Any]:
+    def parameters(self, model: Any, network: PyTree) -> dict[str, Any]:
         """The parameters of ``model`` that say what layers ``network`` has."""
         chains = [place(network) for place in self.places]
         found: dict[str, Any] = dict(zip(self.names, map(hidden_widths, chains), strict=True))
@@ -66,7 +66,7 @@ def _activations(chains: list[FeedForward], otherwise: Any) -> Any:
     return each[0] if len(set(each)) == 1 else each
 
 
-def _decoded(pair: Any, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
+def _decoded(pair: PyTree, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
     decoded: Array = pair.decode(pair.encode(u))
     return decoded
 
@@ -80,15 +80,15 @@ def _predicted(network: FeedForward, u: Float[Array, "n D"]) -> Float[Array, "n 
     return network(u)
 
 
-def _encoder(pair: Any) -> FeedForward:
+def _encoder(pair: PyTree) -> FeedForward:
     return cast(FeedForward, pair.encoder.correction)
 
 
-def _own_decoder(pair: Any) -> FeedForward:
+def _own_decoder(pair: PyTree) -> FeedForward:
     return cast(FeedForward, pair.own_decoder.correction)
 
 
-def _decoder(pair: Any) -> FeedForward:
+def _decoder(pair: PyTree) -> FeedForward:
     return cast(FeedForward, pair.decoder.correction)
 
 
@@ -143,7 +143,7 @@ class _SquaredError(eqx.Module):
 
     n_features: int = eqx.field(static=True)
 
-    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
         u = batch[:, : self.n_features]
         gap = jnp.where(jnp.isnan(u), 0.0, u - network.decode(network.encode(u)))
         return 0.5 * jnp.sum(jnp.square(gap), axis=-1)
@@ -169,12 +169,12 @@ class HeldOutLosses:
         empty = cls(HeldOut.from_rows(rows), criteria, (), floor)
         return replace(empty, before=empty.of_network(training.network))
 
-    def of_network(self, network: Any) -> tuple[float, ...]:
+    def of_network(self, network: PyTree) -> tuple[float, ...]:
         """The mean of each criterion's loss, with the same noise for every network."""
         n = float(np.sum(self.held_out.valid))
         return tuple(self._loss_sum(one.objective, network) / n for one in self.criteria)
 
-    def excess(self, network: Any) -> float:
+    def excess(self, network: PyTree) -> float:
         """The largest relative rise of a loss."""
         after = self.of_network(network)
         rises = [
@@ -183,7 +183,7 @@ class HeldOutLosses:
         ]
         return max(rise if np.isfinite(rise) else np.inf for rise in rises)
 
-    def _loss_sum(self, objective: Objective, network: Any) -> float:
+    def _loss_sum(self, objective: Objective, network: PyTree) -> float:
         chunks = enumerate(zip(*self.held_out, strict=True))
         return sum(
             float(_loss_sum(objective, network, rows, valid, np.uint32(number)))
@@ -193,7 +193,7 @@ class HeldOutLosses:
 
 @eqx.filter_jit
 def _loss_sum(
-    objective: Objective, network: Any, rows: Array, valid: Array, seed: Any
+    objective: Objective, network: PyTree, rows: Array, valid: Array, seed: Any
 ) -> Float[Array, ""]:
     return jnp.sum(objective(network, rows, jax.random.key(seed)) * valid)
 

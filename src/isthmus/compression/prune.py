@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -40,8 +40,8 @@ Model = TypeVar("Model")
 
 def prune(
     model: Model,
-    X: Any,
-    y: Any = None,
+    X: object,
+    y: object = None,
     *,
     tolerance: float = 0.02,
     epochs: int | None = None,
@@ -194,15 +194,15 @@ class _Bench:
 
     model: Any
     kind: Kind
-    X: Any
-    y: Any
+    X: object
+    y: object
     settings: dict[str, Any]
     training: Training
     rng: np.random.Generator
 
     @classmethod
     def of(
-        cls, model: Any, kind: Kind, X: Any, y: Any, epochs: int | None, random_state: int | None
+        cls, model: Any, kind: Kind, X: object, y: object, epochs: int | None, random_state: int | None
     ) -> _Bench:
         seed = model.random_state if random_state is None else random_state
         if not isinstance(seed, int | np.integer):
@@ -227,11 +227,11 @@ class _Bench:
         stride = -(-len(source.indices) // ROWS_LOOKED_AT)
         return np.asarray(source.rows[source.indices[::stride]][:, : self.n_features], np.float32)
 
-    def with_network(self, network: Any) -> Any:
+    def with_network(self, network: PyTree) -> Any:
         """The model with this network in the place of its own."""
         return continued(self.model, self.kind, network, {})
 
-    def train(self, network: Any) -> _Trial:
+    def train(self, network: PyTree) -> _Trial:
         """Some more training of a network."""
         trial = continued(self.model, self.kind, network, self.settings)
         prepared = prepare(trial, self.X, self.y)
@@ -247,7 +247,7 @@ class _Bench:
         return trial.model.set_params(**{name: own[name] for name in self.settings})
 
 
-def continued(model: Any, kind: Kind, network: Any, settings: dict[str, Any]) -> Any:
+def continued(model: Any, kind: Kind, network: PyTree, settings: dict[str, Any]) -> Any:
     """All that was fitted of ``model``, with another network and the parameters that describe it."""
     copy = clone(model).set_params(**kind.parameters(model, network) | settings)
     for name, value in vars(model).items():

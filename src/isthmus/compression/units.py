@@ -23,7 +23,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import scipy.linalg
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from isthmus.networks.layers import FeedForward, Layer, identity, single, trainable
 
@@ -34,7 +34,7 @@ Places = Sequence[Callable[[Any], FeedForward]]
 """Where the chains of layers of a network are."""
 
 
-def n_parameters(network: Any) -> int:
+def n_parameters(network: PyTree) -> int:
     """Numbers that training moves."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, trainable(network))))
 
@@ -160,7 +160,7 @@ class Prunable:
     One tuple per chain, in the order of ``places``, and in it one entry per hidden layer.
     """
 
-    network: Any
+    network: PyTree
     places: Places
     activations: tuple[tuple[Float[np.ndarray, "n w"], ...], ...]
     rankings: tuple[tuple[Ranking, ...], ...]
@@ -168,7 +168,7 @@ class Prunable:
     @classmethod
     def of(
         cls,
-        network: Any,
+        network: PyTree,
         places: Places,
         outputs: Callable[[Any, Float[Array, "n D"]], Float[Array, "n o"]],
         rows: Float[np.ndarray, "n D"],
@@ -271,7 +271,7 @@ class _Tapped(eqx.Module):
 
 @eqx.filter_jit
 def _activations_and_gradients(
-    network: Any,
+    network: PyTree,
     places: tuple[Callable[[Any], FeedForward], ...],
     outputs: Callable[[Any, Float[Array, "n D"]], Float[Array, "n o"]],
     rows: Float[Array, "n D"],
@@ -285,7 +285,7 @@ def _activations_and_gradients(
         for chain in chains
     )
 
-    def nudged(nudges: Any) -> tuple[Array, Any]:
+    def nudged(nudges: PyTree) -> tuple[Array, Any]:
         seen: list[list[Array]] = [[] for _ in chains]
         tapped = network
         for place, chain, own, record in zip(places, chains, nudges, seen, strict=True):

@@ -35,7 +35,7 @@ def column_labels(X: Any) -> list[object] | None:
     return None
 
 
-def to_values(X: Any, what: str) -> Any:
+def to_values(X: object, what: str) -> Any:
     """The values (n, D) of an array, a data frame, an Arrow table, a sparse matrix or lists.
 
     What is an array stays as it is. Numbers keep their types where all columns have one. Columns of

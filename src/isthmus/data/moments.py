@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
 from jaxtyping import Float
 
-from isthmus.data.rows import dense, row_blocks
+from isthmus.data.rows import Rows, dense, row_blocks
 
 MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
@@ -107,7 +106,7 @@ class ColumnStatistics:
         )
 
 
-def column_statistics(rows: Any) -> ColumnStatistics:
+def column_statistics(rows: Rows) -> ColumnStatistics:
     """Statistics of each column of an array, memory map or sparse matrix, in one pass by blocks."""
     return reduce(ColumnStatistics.merge, map(ColumnStatistics.of, _blocks(rows)))
 
@@ -147,12 +146,12 @@ class PrincipalAxes:
         )
 
 
-def moments(rows: Any) -> Moments:
+def moments(rows: Rows) -> Moments:
     """Moments of the rows of an array, memory map or sparse matrix, block by block."""
     return reduce(Moments.merge, map(Moments.of, _blocks(rows)))
 
 
-def principal_axes(rows: Any, n_components: int | None = None) -> PrincipalAxes:
+def principal_axes(rows: Rows, n_components: int | None = None) -> PrincipalAxes:
     """The leading principal axes of rows (n, D): all min(n, D) of them, or the first few.
 
     Up to 2 000 features: eigenvectors of the one-pass covariance. More features but at most 2 000
@@ -170,7 +169,7 @@ def principal_axes(rows: Any, n_components: int | None = None) -> PrincipalAxes:
         mean, variances = found.mean, values[::-1][:wanted]
         total = float(np.trace(found.covariance))
     elif n <= MAX_FULL or wanted >= most:
-        values_dense = dense(rows)
+        values_dense = dense(rows[slice(None)])
         mean = column_means(values_dense)
         _, singular, axes = scipy.linalg.svd(values_dense - mean, full_matrices=False)
         all_variances = singular**2 / max(1, n - 1)
@@ -184,18 +183,18 @@ def principal_axes(rows: Any, n_components: int | None = None) -> PrincipalAxes:
     return PrincipalAxes.of(mean, axes, variances, total)
 
 
-def _blocks(rows: Any) -> Iterator[np.ndarray]:
+def _blocks(rows: Rows) -> Iterator[np.ndarray]:
     return (block for _, block in row_blocks(rows))
 
 
-def _mean_and_total_variance(rows: Any) -> tuple[Float[np.ndarray, " D"], float]:
+def _mean_and_total_variance(rows: Rows) -> tuple[Float[np.ndarray, " D"], float]:
     n = rows.shape[0]
     mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(rows)) / n
     scatter = sum(float(np.sum(np.square(block - mean))) for block in _blocks(rows))
     return np.asarray(mean), scatter / max(1, n - 1)
 
 
-def _centred_operator(rows: Any, mean: np.ndarray) -> scipy.sparse.linalg.LinearOperator:
+def _centred_operator(rows: Rows, mean: np.ndarray) -> scipy.sparse.linalg.LinearOperator:
     """v ↦ (X − 1 x̄ᵀ) v and its transpose, one block of rows at a time."""
 
     def forward(v: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from scipy.stats.qmc import Halton
 from sklearn.neighbors import kneighbors_graph
 
 from isthmus.data.checks import check_coordinates, check_integer, check_map
+from isthmus.estimators.base import BaseMap
 from isthmus.networks.applying import BLOCK_ELEMENTS
 
 MOST_ITERATIONS = 200
@@ -68,7 +69,7 @@ class Geodesic:
         )
 
 
-def geodesic(model: Any, z0: Any, z1: Any, *, n_points: int = 64) -> Geodesic:
+def geodesic(model: BaseMap, z0: Any, z1: Any, *, n_points: int = 64) -> Geodesic:
     """A shortest way over the learnt surface from z0 (d,) to z1 (d,).
 
     Distances on the map mean little where it is stretched; the length of the geodesic is the distance

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,10 +18,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.data.checks import check_coordinates, check_map, check_rows
+from isthmus.estimators.base import BaseMap
 from isthmus.networks.applying import map_rows
 
 
-def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:
+def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
     """∂z/∂x of a fitted map at each row: (n, D) → (n, d, D).
 
     ``jacobian(model, X)[i, k, j]`` is how much coordinate k moves per unit of feature j, in raw units,
@@ -55,7 +56,7 @@ def jacobian(model: Any, X: Any) -> Float[np.ndarray, "n d D"]:
     )
 
 
-def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
+def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
     """∂x̂/∂z of a fitted map at each point of the plane: (n, d) → (n, D, d).
 
     ``decoder_jacobian(model, Z)[i, j, k]`` is how much feature j of the decoded row moves per unit of
@@ -81,7 +82,7 @@ def decoder_jacobian(model: Any, Z: Any) -> Float[np.ndarray, "n D d"]:
     )
 
 
-def metric(model: Any, Z: Any) -> Float[np.ndarray, "n d d"]:
+def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     """Pull-back metric G = JᵀJ of the decoder at points of the map: (n, d) → (n, d, d), float64.
 
     ``dz @ G @ dz`` is the squared length in the data space, in the data's squared units, of a small step
@@ -132,7 +133,7 @@ class Distortion:
         return "\n".join(lines)
 
 
-def distortion(model: Any, Z: Any) -> Distortion:
+def distortion(model: BaseMap, Z: object) -> Distortion:
     """Area distortion and anisotropy of the map at points (n, d), from the metric.
 
     Raises what ``decoder_jacobian`` raises.
@@ -203,7 +204,7 @@ class Loadings:
         return "\n".join(lines)
 
 
-def loadings(model: Any, X: Any) -> Loadings:
+def loadings(model: BaseMap, X: object) -> Loadings:
     """Local loadings of each coordinate by feature, at rows (n, D): values (n, d, D).
 
     The transposed tangents of the decoder at z = encode(x). Of a linear map they are PCA's loadings, its

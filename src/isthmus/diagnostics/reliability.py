@@ -21,7 +21,7 @@ from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
-from isthmus.estimators.base import squared_gaps
+from isthmus.estimators.base import BaseMap, squared_gaps
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows
 from isthmus.networks.fitted import FittedMap
@@ -88,8 +88,8 @@ class Reliability:
 
 
 def reliability(
-    model: Any,
-    X: Any,
+    model: BaseMap,
+    X: object,
     known: Any,
     *,
     false_alarm_rate: float = 0.05,
@@ -184,7 +184,9 @@ def reliability(
     )
 
 
-def _placed(model: Any, X: Any, name: str) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+def _placed(
+    model: BaseMap, X: object, name: str
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
     """Coordinates and reconstruction errors of complete rows."""
     rows = check_rows(model, X, reset=False)
     if any(np.isnan(block).any() for _, block in row_blocks(rows)):
@@ -216,7 +218,7 @@ def _rank(values: Float[np.ndarray, " n"], known: Float[np.ndarray, " k"]) -> Fl
     return np.asarray(below + np.maximum(0.0, values / scale - 1.0))
 
 
-def _cycle_error(model: Any, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+def _cycle_error(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     network = model.network_
     return map_rows(
         lambda block: _cycle(network, block), z, np.empty(len(z)), widest=model.n_features_in_
@@ -229,6 +231,6 @@ def _cycle(network: FittedMap, z: Float[Array, "n d"]) -> Float[Array, " n"]:
     return jnp.sqrt(jnp.sum(jnp.square(gap), axis=-1))
 
 
-def _local_rank(model: Any, z: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
+def _local_rank(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
     singular = np.linalg.svd(decoder_jacobian(model, z), compute_uv=False)
     return np.asarray(np.sum(singular > LEAST_SINGULAR * singular[:, :1], axis=1))

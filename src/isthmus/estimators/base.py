@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -32,7 +32,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     n_features_in_: int
 
     @abstractmethod
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: object, y: object = None) -> Self:
         """Learn the map from rows (n, D)."""
 
     @property
@@ -65,7 +65,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         check_is_fitted(self)
         return self.network_.decode
 
-    def transform(self, X: Any) -> Float[np.ndarray, "n d"]:
+    def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Coordinates z of rows: (n, D) → (n, d), float32.
 
         Row-wise: each row's coordinates depend on that row alone. Reads the rows in blocks, so the
@@ -81,7 +81,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             widest=self._widest,
         )
 
-    def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
+    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n D"]:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
 
         Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
@@ -97,7 +97,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             widest=self._widest,
         )
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: object, y: object = None) -> float:
         """−mean ‖x − x̂‖² over the rows of X, in the data's squared units: the higher the better.
 
         The same for every loss, so that a grid search may compare losses.
@@ -111,7 +111,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return tags
 
 
-def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
+def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
 
     For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
@@ -130,7 +130,7 @@ def reconstruction_error(model: Any, X: Any) -> Float[np.ndarray, " n"]:
     return squared_gaps(model, X, model.transform(X))
 
 
-def squared_gaps(model: Any, X: Any, Z: Any) -> Float[np.ndarray, " n"]:
+def squared_gaps(model: BaseMap, X: object, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
     rows = as_rows(X)
     errors = np.empty(len(Z))

@@ -166,7 +166,7 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         return link_of(as_loss(self.loss))
 
 
-def denoise(model: BaseMap, X: Any) -> Float[np.ndarray, "n D"]:
+def denoise(model: BaseMap, X: object) -> Float[np.ndarray, "n D"]:
     """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
 
     For a ``DenoisingAutoencoder`` that is the mean of the rows that a noisy one may have come from; for
@@ -190,7 +190,7 @@ def denoise(model: BaseMap, X: Any) -> Float[np.ndarray, "n D"]:
     return model.inverse_transform(Z)
 
 
-def score_function(model: DenoisingAutoencoder, X: Any) -> Float[np.ndarray, "n D"]:
+def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, "n D"]:
     """∂ log p(x)/∂x as a denoiser knows it: (n, D) → (n, D), (f(x) − x)/σ², per unit of each feature.
 
     p is the density of *noisy* rows, the data's smoothed by the noise that the model was trained with.

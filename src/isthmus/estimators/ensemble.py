@@ -131,7 +131,7 @@ class Ensemble(BaseMap):
         self.bootstrap = bootstrap
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: object, y: object = None) -> Self:
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
         self._check_estimator()
         n_members = check_integer("n_members", self.n_members, 1)
@@ -172,7 +172,7 @@ class Ensemble(BaseMap):
         scaling: Scaling = self.members_[0].scaling_
         return scaling
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: object) -> np.ndarray:
         """What the mean of the members says of each row: (n, D) → (n,) or (n, k).
 
         Of classifiers, the class whose probability is the largest on average.
@@ -184,7 +184,7 @@ class Ensemble(BaseMap):
         targets = self._mean_prediction(X, self.members_[0].target_scaling_.center)
         return np.asarray(targets.reshape(len(targets), *self.members_[0].target_shape_))
 
-    def predict_proba(self, X: Any) -> Float[np.ndarray, "n K"]:
+    def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
         check_is_fitted(self)
         return self._mean_prediction(X, np.zeros(len(self.classes_))).astype(np.float32)
@@ -194,7 +194,7 @@ class Ensemble(BaseMap):
         """The pure function of raw rows that a predictor's members are on average: traceable."""
         return cast(Callable[[Array], Array], self.network_)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: object, y: object = None) -> float:
         """Of maps, −mean ‖x − x̂‖² over the rows of X; of regressors R², of classifiers the accuracy."""
         check_is_fitted(self)
         if _is_map(self):
@@ -228,7 +228,7 @@ class Ensemble(BaseMap):
                 "such as isthmus.Autoencoder(2)"
             )
 
-    def _adopt(self, members: list[Any], rows: Any) -> None:
+    def _adopt(self, members: list[Any], rows: Rows) -> None:
         """Take over fitted members, and align them on these rows if they are maps."""
         self.members_ = members
         if _is_map(self):
@@ -257,7 +257,7 @@ class Ensemble(BaseMap):
             target_center, target_offsets = _center_and_offsets(targets)
             self._network = MeanPredictor(center, target_center, members, offsets, target_offsets)
 
-    def _mean_prediction(self, X: Any, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
+    def _mean_prediction(self, X: object, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
         """Mean over the members, in float64, plus ``add``."""
         check_is_fitted(self)
         return apply(
@@ -290,7 +290,7 @@ for _condition, _names in AVAILABLE.items():
         setattr(Ensemble, _name, available_if(_condition)(getattr(Ensemble, _name)))
 
 
-def coordinate_spread(ensemble: Ensemble, X: Any) -> Float[np.ndarray, "n d"]:
+def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]:
     """How far the members of an ensemble of maps disagree on rows: (n, D) → (n, d), float32.
 
     The standard deviation over the members (divisor M − 1) of each coordinate of each row, in the common
@@ -342,7 +342,7 @@ def ensemble_of(members: Sequence[Any], rows: Rows) -> Ensemble:
 
 
 def _fit_side_by_side(
-    members: Sequence[Any], rows: Any, y: Any, bootstrap: bool
+    members: Sequence[Any], rows: Rows, y: object, bootstrap: bool
 ) -> tuple[list[Any], list[TrainingResult]]:
     """The members that were trained, in one pass, and the results of those that diverged."""
     with _said_once(len(members)):
@@ -355,7 +355,7 @@ def _fit_side_by_side(
 
 
 def _fit_each(
-    members: Sequence[Any], rows: Any, y: Any, bootstrap: bool
+    members: Sequence[Any], rows: Rows, y: object, bootstrap: bool
 ) -> tuple[list[Any], list[TrainingResult]]:
     """Fit one after the other; of those that diverged, the results."""
     diverged = []
@@ -386,7 +386,7 @@ def _said_once(n_members: int) -> Iterator[None]:
         warnings.warn(who + messages[0], category, stacklevel=5)
 
 
-def _coordinates(members: Sequence[Any], rows: Any) -> Float[np.ndarray, "M n d"]:
+def _coordinates(members: Sequence[Any], rows: Rows) -> Float[np.ndarray, "M n d"]:
     coordinates = [np.asarray(member.transform(rows), np.float64) for member in members]
     counts = sorted({z.shape[1] for z in coordinates})
     if len(counts) > 1:

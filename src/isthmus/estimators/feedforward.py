@@ -183,7 +183,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         self.verbose = verbose
 
     @available_if(takes_parts)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def partial_fit(self, X: object, y: object, classes: Any = None) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
         The first call needs all ``classes``, and sets the scaling from its rows. Adam keeps its moments
@@ -210,14 +210,14 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
             )
         return self._fit_one_pass(X, y, classes=classes if known is None else known)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: object) -> np.ndarray:
         """The most probable class of each row: (n, D) → (n,), as ``classes_`` has it."""
         decision = self.decision_function(X)
         number = decision > 0 if decision.ndim == 1 else np.argmax(decision, axis=1)
         labels: np.ndarray = self.classes_[np.asarray(number, int)]
         return labels
 
-    def predict_proba(self, X: Any) -> Float[np.ndarray, "n K"]:
+    def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Probabilities of the classes: (n, D) → (n, K), float32, in the order of ``classes_``.
 
         Row-wise, and in blocks, so that the extra memory does not grow with n. Raises NotFittedError
@@ -227,7 +227,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         check_is_fitted(self)
         return self._apply(self.network_.predict_centred, X, len(self.classes_))
 
-    def decision_function(self, X: Any) -> Float[np.ndarray, "n ..."]:
+    def decision_function(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Outputs of the network, float32: f (n,) for two classes, otherwise (n, K), before the softmax.
 
         f > 0 is the class ``classes_[1]``, and f = artanh(2p − 1). Raises what ``predict_proba`` raises.
@@ -241,7 +241,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         return as_loss(self.loss, LABEL_LOSSES)
 
     def _targets(
-        self, y: Any, rows: Rows, *, continues: bool, classes: np.ndarray | None = None, **known: Any
+        self, y: object, rows: Rows, *, continues: bool, classes: np.ndarray | None = None, **known: Any
     ) -> Labels:
         return label_targets(y, rows, self.class_weight, self.classes_ if continues else classes)
 
@@ -338,7 +338,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         self.verbose = verbose
 
     @available_if(takes_parts)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: object, y: object) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
         The first call sets the scaling of rows and targets. Adam keeps its moments from call to call, at
@@ -347,7 +347,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         """
         return self._fit_one_pass(X, y)
 
-    def predict(self, X: Any) -> Float[np.ndarray, "n ..."]:
+    def predict(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Targets of rows: (n, D) → (n,), or (n, k) where y was, in their own units, float64.
 
         Row-wise, and in blocks, so that the extra memory does not grow with n. Raises NotFittedError
@@ -371,7 +371,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
             )
         return loss
 
-    def _targets(self, y: Any, rows: Rows, *, continues: bool, **known: Any) -> Numbers:
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: Any) -> Numbers:
         if not continues:
             return number_targets(y, rows)
         return number_targets(y, rows, self.target_scaling_, self.target_shape_)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 from sklearn.utils import check_random_state
 
 from isthmus.data.checks import check_errors, check_rows, unchanged
@@ -81,7 +81,7 @@ class Baseline:
     name: str
     consequence: str
     remedy: str
-    network: Any = None
+    network: PyTree = None
     attribute: str | None = None
 
     def loss(self, prepared: Prepared, result: TrainingResult) -> float:
@@ -121,7 +121,7 @@ class Task:
     what a user should know of the fitted model.
     """
 
-    network: Any
+    network: PyTree
     rows: View
     objective: Objective
     held_out_objective: Objective
@@ -152,7 +152,7 @@ class Trainable(Protocol):
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Any:
         """How to train, from parameters that it checks; raises ValueError or TypeError."""
 
-    def _targets(self, y: Any, rows: Rows, *, continues: bool) -> Targets | None:
+    def _targets(self, y: object, rows: Rows, *, continues: bool) -> Targets | None:
         """Checked targets of checked rows, or None."""
 
     def _task(self, given: Given, schedule: Any) -> Task:
@@ -161,8 +161,8 @@ class Trainable(Protocol):
 
 def prepare(
     model: Any,
-    X: Any,
-    y: Any = None,
+    X: object,
+    y: object = None,
     *,
     errors: Any = None,
     bootstrap: bool = False,
@@ -194,7 +194,7 @@ def prepare(
     return Prepared(training, task, features)
 
 
-def prepare_one_pass(model: Any, X: Any, y: Any = None, **known: Any) -> Prepared:
+def prepare_one_pass(model: Any, X: object, y: object = None, **known: Any) -> Prepared:
     """The same for ``partial_fit``: one pass over all rows, from where the last call, or fit, ended.
 
     ``known`` is what the model must know of its targets beforehand, such as all classes.

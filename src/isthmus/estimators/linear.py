@@ -29,7 +29,7 @@ from isthmus.data.checks import (
     unchanged_on_error,
 )
 from isthmus.data.moments import PrincipalAxes, moments, principal_axes
-from isthmus.data.rows import ScaledRows, row_blocks
+from isthmus.data.rows import Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import BaseMap
@@ -138,7 +138,7 @@ class LinearAutoencoder(BaseMap):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: object, y: object = None) -> Self:
         """Learn W from rows (n, D); ``y`` is ignored."""
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
@@ -150,7 +150,7 @@ class LinearAutoencoder(BaseMap):
                 self._train(rows)
         return self
 
-    def transform(self, X: Any) -> Float[np.ndarray, "n d"]:
+    def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Scores z = W (x − x̄): (n, D) → (n, d), in the data's units; float32 stays float32.
 
         Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or another
@@ -164,7 +164,7 @@ class LinearAutoencoder(BaseMap):
             out[where] = (block - self.mean_) @ self.components_.T
         return out
 
-    def inverse_transform(self, Z: Any) -> Float[np.ndarray, "n D"]:
+    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n D"]:
         """x̂ = Wᵀz + x̄: (n, d) → (n, D), in the data's units, float64.
 
         Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
@@ -175,7 +175,7 @@ class LinearAutoencoder(BaseMap):
         rows: Float[np.ndarray, "n D"] = coordinates @ self.components_ + self.mean_
         return rows
 
-    def _exact_axes(self, rows: Any) -> PrincipalAxes:
+    def _exact_axes(self, rows: Rows) -> PrincipalAxes:
         most = min(rows.shape)
         if self.n_components is None or isinstance(self.n_components, Integral):
             return principal_axes(rows, _checked_count(self.n_components, rows.shape))
@@ -186,7 +186,7 @@ class LinearAutoencoder(BaseMap):
         share = np.cumsum(axes.variances) / axes.total_variance
         return axes.leading(min(most, int(np.searchsorted(share, fraction, side="right")) + 1))
 
-    def _train(self, rows: Any) -> None:
+    def _train(self, rows: Rows) -> None:
         """Minimise ½‖u − WᵀW u‖² over W, then turn W within its subspace to the principal axes."""
         if isinstance(self.n_components, float):
             raise ValueError(

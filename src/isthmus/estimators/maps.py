@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import optax
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
@@ -35,9 +35,9 @@ class Start:
     """
 
     scaling: Scaling
-    pair: Any
+    pair: PyTree
     frame: Frame | None = None
-    baseline: Any = None
+    baseline: PyTree = None
     is_baseline: bool = False
 
 
@@ -102,7 +102,7 @@ class TrainedMap(BaseMap):
     def _check_parameters(self) -> None:
         """Raise for parameters that only this map has, before any work."""
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: object, y: object = None) -> Self:
         """Learn the map from rows (n, D); ``y`` is ignored."""
         prepared = prepare(self, X)
         (result,) = train([prepared.training])
@@ -110,7 +110,7 @@ class TrainedMap(BaseMap):
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: object, y: object = None) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
         The first call sets the scaling and the PCA path from its rows. After ``fit`` coordinates stay in
@@ -130,7 +130,7 @@ class TrainedMap(BaseMap):
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues)
 
-    def _targets(self, y: Any, rows: Rows, *, continues: bool) -> None:
+    def _targets(self, y: object, rows: Rows, *, continues: bool) -> None:
         """A map has no targets."""
 
     def _task(self, given: Given, schedule: Plan) -> Task:
@@ -142,7 +142,7 @@ class TrainedMap(BaseMap):
             # Without an end in sight an objective that changes is at its end.
             objective = objective.steady()
 
-        def fitted(pair: Any, moved: bool) -> Mapping[str, Any]:
+        def fitted(pair: PyTree, moved: bool) -> Mapping[str, Any]:
             frame, averages = start.frame, None
             if given.one_pass:
                 frame, averages = self._running_frame(pair, data.rows)
@@ -195,7 +195,7 @@ class TrainedMap(BaseMap):
         pair = plan.architecture.initialise(given.rng, path)
         return Start(scaling, pair, frame, is_baseline=True)
 
-    def _where_it_was(self, plan: Plan, baseline: Any) -> Start:
+    def _where_it_was(self, plan: Plan, baseline: PyTree) -> Start:
         pair = self.network_.pair
         if shapes_of(self._example_pair(plan)) != shapes_of(pair):
             raise ValueError(
@@ -212,7 +212,7 @@ class TrainedMap(BaseMap):
     def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
         return Scaling.fit(self.scaling, columns)
 
-    def _running_frame(self, pair: Any, rows: ScaledRows) -> tuple[Frame, FrameAverages | None]:
+    def _running_frame(self, pair: PyTree, rows: ScaledRows) -> tuple[Frame, FrameAverages | None]:
         """The frame of ``fit``, or without it that of the averages over all rows so far."""
         before: FrameAverages | None = getattr(self, "_frame_averages", None)
         if before is None and hasattr(self, "network_"):
@@ -225,7 +225,7 @@ class TrainedMap(BaseMap):
     def _frame(self, averages: FrameAverages, scaling: Scaling) -> Frame:
         return canonical_frame(averages, scaling.unit)
 
-    def _data_map(self, pair: Any, frame: Frame, scaling: Scaling) -> DataMap:
+    def _data_map(self, pair: PyTree, frame: Frame, scaling: Scaling) -> DataMap:
         return DataMap(single(scaling.center), pair, frame, single(scaling.scale), self._link())
 
     def _link(self) -> Link:

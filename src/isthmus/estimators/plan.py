@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, PyTree
 
 from isthmus.data.checks import check_choice, check_integer, check_real
 from isthmus.data.moments import ColumnStatistics
@@ -295,7 +295,7 @@ def _automatic_epochs(n_rows: int, batch_size: int) -> int:
     return int(np.clip(LEAST_UPDATES // steps_per_epoch, MIN_EPOCHS, MAX_EPOCHS))
 
 
-def shapes_of(network: Any) -> Any:
+def shapes_of(network: PyTree) -> Any:
     """Structure of a network and shapes of its arrays, to see whether training can go on from it."""
     leaves, structure = jax.tree.flatten(network)
     return structure, [leaf.shape for leaf in leaves]

@@ -72,14 +72,14 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
     verbose: bool
 
     @abstractmethod
-    def _targets(self, y: Any, rows: Rows, *, continues: bool, **known: Any) -> Targets:
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: Any) -> Targets:
         """Checked targets of checked rows; raises ValueError."""
 
     @abstractmethod
     def _checked_loss(self) -> Loss:
         """The loss that the parameter names."""
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: object, y: object) -> Self:
         """Learn to predict ``y`` from rows (n, D).
 
         Raises ValueError or TypeError for rows, targets and parameters that do not fit one another,
@@ -91,7 +91,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def _fit_one_pass(self, X: Any, y: Any, **known: Any) -> Self:
+    def _fit_one_pass(self, X: object, y: object, **known: Any) -> Self:
         prepared = prepare_one_pass(self, X, y, **known)
         (result,) = train([prepared.training])
         adopt(self, prepared, result)
@@ -198,7 +198,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         return self.network_
 
     def _apply(
-        self, function: Callable[[Array], Array], X: Any, width: int, **form: Any
+        self, function: Callable[[Array], Array], X: object, width: int, **form: Any
     ) -> Float[np.ndarray, "n width"]:
         """A function of the fitted module, of rows that are checked and centred."""
         rows = check_rows(self, X, reset=False)

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from isthmus.data.checks import check_target_numbers, target_array
 from isthmus.data.moments import column_statistics
+from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 
 
@@ -95,7 +96,7 @@ class Numbers:
         )
 
 
-def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
+def label_targets(y: object, rows: Rows, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
     labels = column_or_1d(target_array(y), warn=True)
     assert_all_finite(labels, input_name="y")
@@ -118,7 +119,7 @@ def label_targets(y: Any, rows: Any, class_weight: Any, classes: np.ndarray | No
 
 
 def number_targets(
-    y: Any, rows: Any, scaling: Scaling | None = None, shape: tuple[int, ...] | None = None
+    y: object, rows: Rows, scaling: Scaling | None = None, shape: tuple[int, ...] | None = None
 ) -> Numbers:
     """Numbers (n,) or (n, k), to be scaled to mean 0 and variance 1, or as in an earlier fit."""
     numbers = check_target_numbers(y)

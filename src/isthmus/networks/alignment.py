@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from isthmus.networks.fitted import FittedMap, FittedPredictor
 from isthmus.networks.layers import single
@@ -81,7 +81,7 @@ class MeanMap(FittedMap):
     are the members' centers less the common one, taken in double precision.
     """
 
-    members: Any
+    members: PyTree
     alignment: Alignment
     offsets: Float[Array, "M D"]
 
@@ -126,7 +126,7 @@ class MeanPredictor(FittedPredictor):
     precision.
     """
 
-    members: Any
+    members: PyTree
     offsets: Float[Array, "M D"]
     target_offsets: Float[Array, "M K"]
 
@@ -139,7 +139,7 @@ class MeanPredictor(FittedPredictor):
         return over_members(of_member, (self.members, self.offsets, self.target_offsets))[0]
 
 
-def over_members(function: Callable[[Any], Array], parts: Any) -> tuple[Array, Array]:
+def over_members(function: Callable[[Any], Array], parts: PyTree) -> tuple[Array, Array]:
     """Mean of ``function`` over the members, and the sum of its squared deviations (Welford 1962).
 
     ``parts`` have a leading axis of members. One member after the other is applied, so that memory does
@@ -147,7 +147,7 @@ def over_members(function: Callable[[Any], Array], parts: Any) -> tuple[Array, A
     """
     arrays, static = eqx.partition(parts, eqx.is_array_like)
 
-    def add(carry: tuple[Array, Array, Array], own: Any) -> tuple[tuple[Array, Array, Array], None]:
+    def add(carry: tuple[Array, Array, Array], own: PyTree) -> tuple[tuple[Array, Array, Array], None]:
         count, mean, squares = carry
         value = function(eqx.combine(own, static))
         ahead = value - mean

@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from isthmus.data.rows import Rows, dense
 from isthmus.networks.processes import check_process
@@ -22,7 +22,7 @@ MAX_ROWS = 2**14
 
 def map_rows(
     function: Callable[[Array], Array],
-    rows: Any,
+    rows: Rows,
     out: np.ndarray,
     *,
     before: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -96,6 +96,6 @@ def _power_of_two_at_least(size: int) -> int:
     return 1 << max(0, int(size) - 1).bit_length()
 
 
-def widest_layer(network: Any) -> int:
+def widest_layer(network: PyTree) -> int:
     """The largest side of any weight in a network."""
     return max((max(leaf.shape, default=1) for leaf in jax.tree.leaves(network)), default=1)

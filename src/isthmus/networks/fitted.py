@@ -7,10 +7,9 @@ caller: ``applying.apply`` subtracts and adds them in float64, where float32 wou
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import FeedForward
@@ -63,7 +62,7 @@ class DataMap(FittedMap):
     which x̂ a raw output of the decoder stands for.
     """
 
-    pair: Any
+    pair: PyTree
     frame: Frame
     scale: Float[Array, " D"]
     link: Link = eqx.field(static=True)

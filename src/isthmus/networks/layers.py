@@ -38,7 +38,7 @@ class Constant(eqx.Module):
     value: Any
 
 
-def trainable(network: Any) -> Any:
+def trainable(network: PyTree) -> Any:
     """True for what training moves: every array of floats that is not in a ``Constant``."""
     return jax.tree.map(
         lambda leaf: not isinstance(leaf, Constant) and eqx.is_inexact_array(leaf),

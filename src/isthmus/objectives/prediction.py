@@ -8,12 +8,12 @@ losses of two classes are those of many: one network output per class, and proba
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from isthmus.networks.links import Probabilities, class_scores
 from isthmus.objectives.losses import Loss
@@ -60,7 +60,7 @@ class Prediction(eqx.Module):
     n_features: int = eqx.field(static=True)
     n_targets: int = eqx.field(static=True)
 
-    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
         u, rest = batch[:, : self.n_features], batch[:, self.n_features :]
         target, weight = rest[:, : self.n_targets], rest[:, self.n_targets :]
         losses = self.loss(target, network(u))

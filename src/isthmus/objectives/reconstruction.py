@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from isthmus.objectives.losses import Loss
 from isthmus.objectives.noise import Corruption
@@ -24,7 +23,7 @@ class Reconstruction(eqx.Module):
     corruption: Corruption | None = None
     draws: int = eqx.field(static=True, default=1)
 
-    def __call__(self, network: Any, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
         if self.corruption is None:
             return self.loss(batch, network.decode(network.encode(batch)))
         n_features = batch.shape[1] - self.corruption.n_aside

@@ -65,7 +65,7 @@ class Findings:
 
 
 def gather(
-    X: Any,
+    X: object,
     y: ArrayLike | None = None,
     *,
     model: Any = None,

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from isthmus.training.solvers import Solver
 
@@ -24,7 +24,9 @@ class Objective(Protocol):
     objective at that share of all steps, ``steady()`` one that stays as it is at the end.
     """
 
-    def __call__(self, network: Any, batch: Float[Array, "n D"], key: Array) -> Float[Array, " n"]: ...
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n D"], key: Array
+    ) -> Float[Array, " n"]: ...
 
 
 class HeldOutRows(Protocol):
@@ -46,8 +48,8 @@ class State(eqx.Module):
     ``best_margin`` is the best epoch's advance on the start in standard errors of that difference.
     """
 
-    weights: Any
-    optimiser: Any
+    weights: PyTree
+    optimiser: PyTree
     step: Int[Array, ""]
     epoch: Int[Array, ""]
     loss_sum: Float[Array, ""]
@@ -73,7 +75,7 @@ class Call(NamedTuple):
 
 
 def start_state(
-    weights: Any, optimiser: Any, held_out: HeldOutRows | None, members: tuple[int, ...] = ()
+    weights: PyTree, optimiser: PyTree, held_out: HeldOutRows | None, members: tuple[int, ...] = ()
 ) -> State:
     """Where training begins, on the device; ``members`` is the leading axis of several."""
     weights = jax.device_put(weights)
@@ -92,7 +94,7 @@ def start_state(
 
 
 def train_on_block(
-    static_part: tuple[Objective, Objective, Solver, Any],
+    static_part: tuple[Objective, Objective, Solver, PyTree],
     state: State,
     block: Float[Array, "rows D"],
     orders: Int[Array | np.ndarray, "passes steps batch"],
@@ -109,7 +111,7 @@ def train_on_block(
     # Two streams, so that no step shares its draws with a chunk of held-out rows.
     steps_key, evaluation_key = jax.random.split(jax.random.key(call.seed))
 
-    def batch_loss(weights: Any, batch: Array, step: Array) -> Array:
+    def batch_loss(weights: PyTree, batch: Array, step: Array) -> Array:
         network = eqx.combine(weights, static)
         now = objective.at(step / call.n_steps) if hasattr(objective, "at") else objective
         return jnp.mean(now(network, batch, jax.random.fold_in(steps_key, step)))
@@ -210,7 +212,7 @@ def _of_any(flag: Bool[Array, ""], axis: str | None) -> Bool[Array, ""]:
 
 def _evaluate(
     objective: Objective,
-    network: Any,
+    network: PyTree,
     held_out: HeldOutRows | None,
     start_losses: Float[Array, "chunks rows"],
     is_start: Bool[Array, ""],

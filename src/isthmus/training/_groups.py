@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from isthmus.data.sources import ArraySource, batch_orders
 from isthmus.training._compiled import Call, State, start_state, train_on_block
@@ -30,7 +30,7 @@ class Group(Protocol):
     state: State
     program: Any
     """``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
-    fixed: Any
+    fixed: PyTree
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
 
@@ -52,7 +52,7 @@ class SingleNetwork:
     def __init__(self, training: Training) -> None:
         self.trainings: Sequence[Training] = [training]
         self.seed: Any = np.uint32(training.rng.integers(2**32))
-        self.fixed: Any = training.static_part
+        self.fixed: PyTree = training.static_part
         weights = training.weights
         optimiser = training.optimiser
         if optimiser is None:
@@ -101,7 +101,7 @@ def _train_side_by_side(
     shared, own = fixed
 
     def of_member(
-        own: Any, state: State, block: Array, orders: Array, held_out: HeldOut | None, seed: Array
+        own: PyTree, state: State, block: Array, orders: Array, held_out: HeldOut | None, seed: Array
     ) -> tuple[State, Array]:
         static_part = eqx.combine(own, shared)
         own_call = call._replace(seed=seed)
@@ -132,7 +132,7 @@ class StackedNetworks:
             ]
             self.held_out = jax.device_put(_stacked(rows))
         shared, own = _common_and_own([one.static_part for one in self.trainings])
-        self.fixed: Any = (shared, jax.device_put(own))
+        self.fixed: PyTree = (shared, jax.device_put(own))
         self.state = start_state(weights, optimiser, self.held_out, (size,))
 
     def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from scipy.special import stdtrit
 
 from isthmus.data.sources import Source
@@ -38,8 +38,8 @@ class TrainingResult:
     training ended: "max_epochs", "no improvement", "interrupted" or "diverged".
     """
 
-    network: Any
-    optimiser: Any
+    network: PyTree
+    optimiser: PyTree
     history: dict[str, np.ndarray]
     best_epoch: int
     stopped: str
@@ -86,7 +86,7 @@ class Training:
     """
 
     objective: Objective
-    network: Any
+    network: PyTree
     source: Source
     solver: Solver
     learning_rate: float
@@ -97,11 +97,11 @@ class Training:
     held_out_objective: Objective | None = None
     patience: int | None = None
     significance: float | None = SIGNIFICANCE
-    optimiser: Any = None
+    optimiser: PyTree = None
     verbose: bool = False
 
     @cached_property
-    def static_part(self) -> tuple[Objective, Objective, Solver, Any]:
+    def static_part(self) -> tuple[Objective, Objective, Solver, PyTree]:
         """What training leaves as it is: both objectives, the solver, the network without weights."""
         _, static = eqx.partition(self.network, trainable(self.network))
         return self.objective, self.held_out_objective or self.objective, self.solver, static

@@ -106,6 +106,6 @@ def example_pair(model: Any, plan: Plan) -> VariationalPair:
     )
 
 
-def any_missing(rows: Any) -> bool:
+def any_missing(rows: Rows) -> bool:
     """Whether an entry is NaN."""
     return any(bool(np.isnan(block).any()) for _, block in row_blocks(rows))

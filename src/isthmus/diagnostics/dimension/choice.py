@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -104,7 +103,7 @@ class DimensionChoice:
 
 
 def choose_dimension(
-    X: Any,
+    X: object,
     *,
     noise: float = 0.2,
     widths: Sequence[int] = (64,),
@@ -258,7 +257,7 @@ def _of_gride(readings: Readings, at: int) -> float:
     return readings.gride[at]
 
 
-def _drawn(X: Any, max_rows: int, rng: np.random.Generator) -> DistinctRows:
+def _drawn(X: object, max_rows: int, rng: np.random.Generator) -> DistinctRows:
     checked = check_table(X)
     n = checked.shape[0]
     if n > max_rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -68,7 +67,7 @@ class Dimension:
 
 
 def intrinsic_dimension(
-    X: Any,
+    X: object,
     method: str | Method = "two_nn",
     *,
     level: float = 0.95,
@@ -184,7 +183,7 @@ class DistinctRows:
         )
 
 
-def distinct_rows(X: Any, most_neighbours: int) -> DistinctRows:
+def distinct_rows(X: object, most_neighbours: int) -> DistinctRows:
     """The rows of X, or an error where they are too few."""
     checked = check_table(X)
     rows = dense(checked).astype(np.float64)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +71,7 @@ class Shifted:
 class Distances:
     """Squared Euclidean distances between the rows of one table, in a unit that is a power of two."""
 
-    rows: Any
+    rows: Shifted | np.ndarray
     squares: Float[np.ndarray, " n"]
     unit: float
     rounding: float
@@ -104,7 +104,7 @@ class Distances:
 
     def _from_columns(self, query: int) -> Float[np.ndarray, " n"]:
         line = np.zeros(len(self.squares))
-        for column in self.rows.T:
+        for column in cast(np.ndarray, self.rows).T:
             gap = column - column[query]
             gap *= gap
             line += gap
@@ -149,7 +149,7 @@ def _expanded(
     return jnp.maximum(x_squares[:, None] + y_squares - 2.0 * (x @ y.T), 0.0)
 
 
-def distances_between(rows: Any) -> Distances:
+def distances_between(rows: Rows) -> Distances:
     """Distances between rows (n, D): an array in memory or on disk, or a CSR matrix; finite."""
     n, D = (int(size) for size in rows.shape)
     few = D <= FEW_COLUMNS
@@ -193,7 +193,7 @@ def largest_by_steps(distances: Distances) -> float:
     return best
 
 
-def mean_row(rows: Any) -> Float[np.ndarray, " D"]:
+def mean_row(rows: Rows) -> Float[np.ndarray, " D"]:
     """The mean of the rows, in float64."""
     total = np.zeros(rows.shape[1])
     for _, block in row_blocks(rows):
@@ -231,7 +231,7 @@ def _aligned(n: int, D: int) -> Float[np.ndarray, "n D"]:
     return part.reshape(n, D) if D > FEW_COLUMNS else part.reshape(D, n).T
 
 
-def _largest(rows: Any) -> float:
+def _largest(rows: Rows) -> float:
     return max(float(np.abs(block.astype(np.float64)).max()) for _, block in row_blocks(rows))
 
 

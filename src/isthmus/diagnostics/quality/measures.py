@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
-from isthmus.data.rows import dense, row_blocks
+from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
-from isthmus.estimators.base import reconstruction_error
+from isthmus.estimators.base import BaseMap, reconstruction_error
 from isthmus.estimators.fitting import generator
 
 FEWEST_QUERIES = 100
@@ -113,13 +113,13 @@ NEIGHBOUR_MEASURES = (
 
 
 def quality(
-    X: Any,
-    Z: Any,
+    X: object,
+    Z: object,
     *,
     k: int | Sequence[int] = 10,
     sigmas: Sequence[float] = (0.01, 0.1, 1.0),
-    X_hat: Any = None,
-    model: Any = None,
+    X_hat: object = None,
+    model: BaseMap | None = None,
     max_rows: int = 20_000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Quality:
@@ -305,7 +305,7 @@ def _queries(n: int, max_rows: int, rng: np.random.Generator) -> Int[np.ndarray,
     return np.arange(n) if m == n else rng.choice(n, m, replace=False)
 
 
-def _reconstruction_error(X: Any, rows: Any, X_hat: Any, model: Any) -> float | None:
+def _reconstruction_error(X: object, rows: Rows, X_hat: object, model: BaseMap | None) -> float | None:
     """Mean of ‖x − x̂‖²."""
     if X_hat is not None and model is not None:
         raise ValueError("both X_hat and model came, and either gives a reconstruction; pass one")
@@ -325,7 +325,7 @@ def _reconstruction_error(X: Any, rows: Any, X_hat: Any, model: Any) -> float | 
     return float(total / rows.shape[0])
 
 
-def _check_numbers_of_rows(rows: Any, coordinates: Float[np.ndarray, "n d"]) -> int:
+def _check_numbers_of_rows(rows: Rows, coordinates: Float[np.ndarray, "n d"]) -> int:
     n = int(rows.shape[0])
     if len(coordinates) != n:
         raise ValueError(
