@@ -520,7 +520,7 @@ MEASURING = [
           ValueError, "the neighbours of each row are equally far, as those of points on a grid",
           lambda d: ["dimension", d.csv(GRID, ["a", "b"]), "--method", "two_nn"], 1, "points on a grid"),
     Input("too few known rows", lambda d: isthmus.reliability(fit(ROWS), ROWS, ROWS[:20]),
-          ValueError, "known has 20 rows: .* needs 40 at least", None, None, ""),
+          ValueError, "known has 20 distinct rows: .* needs 40 at least", None, None, ""),
     Input("ends of a way that are no points of the map",
           lambda d: isthmus.geodesic(d.model, ROWS[0], ROWS[1]),
           ValueError, "Z has 4 columns, but the model has 2 coordinates", None, None, ""),

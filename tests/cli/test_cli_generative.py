@@ -238,7 +238,7 @@ def test_a_map_of_the_wrong_kind_is_no_fault_of_the_program(folder, linear, comm
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("-o", "out.csv", "--std", "./out.csv"), "-o and --std are both out.csv"),
+        (("-o", "out.csv", "--std", "./out.csv"), "two outputs are out.csv"),
         (("--keep", "a"), "--keep a: a column of this name is written anyway"),
         (("--keep", "id", "-o", "out.csv", "--std", "std.npy"), "std.npy is a plain array"),
         (("--std", "nowhere/std.csv"), "there is no folder nowhere"),
