@@ -310,10 +310,14 @@ class _Reader:
 def _of_this_schema(name: str, parts: dict[str, Any]) -> dict[str, Any]:
     """The fields of a class, where an earlier schema has others.
 
-    In schema 1 a fitted module had the loss, whose mean function is now its link.
+    In schema 1 a fitted module had the loss, whose mean function is now its link, and Gaussian errors
+    had the units of the features instead of their logarithms.
     """
     if name in ("DataMap", "Predictor") and "loss" in parts:
         parts["link"] = links.link_of(parts.pop("loss"))
+    if name == "likelihoods.GaussianErrors" and "units" in parts:
+        units = np.asarray(parts.pop("units").value, np.float64)
+        parts["log_units"] = layers.Constant(layers.single(np.log(units)))
     return parts
 
 
