@@ -13,6 +13,7 @@ SADDLE = np.column_stack([T, T[:, 0] * T[:, 1], T[:, 0] ** 2])
 SMALL = {"widths": (16,), "max_epochs": 5, "batch_size": 32, "random_state": 0}
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 @pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
 def test_coordinates_stay_where_fit_put_them(kind):
     """One row has no frame of its own; with a rate next to zero nothing else moves either."""
