@@ -63,21 +63,36 @@ def _exactly_distinct(
 
 def _rounded_copies(rows: Float[np.ndarray, "n D"]) -> Int[np.ndarray, " n"]:
     """A number for each row, the same for copies of one another."""
-    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
-
-    n, k = len(rows), min(MOST_COPIES + 1, len(rows) - 1)
-    centred = rows - rows.mean(axis=0)
-    others = NearestNeighbors(n_neighbors=k).fit(centred).kneighbors(return_distance=False)
-    # Products lose what differences keep.
-    distances = np.linalg.norm(centred[others] - centred[:, None], axis=2)
-    counts = _n_copies(np.sort(distances, axis=1))
-    order = np.argsort(distances, axis=1, kind="stable")
-    near = np.take_along_axis(others, order, axis=1)
-    copies = np.arange(k) < counts[:, None]
+    n = len(rows)
+    distances, near = _nearest_others(rows, np.arange(n))
+    counts = _n_copies(distances)
+    copies = np.arange(near.shape[1]) < counts[:, None]
     starts = np.repeat(np.arange(n), counts)
     edges = coo_array((np.ones(len(starts)), (starts, near[copies])), shape=(n, n))
     groups: np.ndarray = connected_components(edges, directed=False)[1]
     return groups
+
+
+def _nearest_others(
+    rows: Float[np.ndarray, "n D"], chosen: Int[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, "m k"], Int[np.ndarray, "m k"]]:
+    """Distances from the chosen rows to the nearest others, ascending, and the numbers of these."""
+    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
+
+    k = min(MOST_COPIES + 1, len(rows) - 1)
+    centred = rows - rows.mean(axis=0, dtype=np.float64)
+    found = (
+        NearestNeighbors(n_neighbors=k + 1)
+        .fit(centred)
+        .kneighbors(centred[chosen], return_distance=False)
+    )
+    own = found == chosen[:, None]
+    found[~own.any(axis=1), -1] = chosen[~own.any(axis=1)]  # a copy may come before the row itself
+    # Products lose what differences keep.
+    distances = np.linalg.norm(centred[found] - centred[chosen][:, None], axis=2)
+    distances[found == chosen[:, None]] = -1.0
+    order = np.argsort(distances, axis=1, kind="stable")[:, 1:]
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
 def _n_copies(distances: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
@@ -96,12 +111,11 @@ def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
     """
     most = min(MOST_REFERENCES, max(2, REFERENCE_ELEMENTS // rows.shape[1]))
     reference = rows[chosen[:: -(-len(chosen) // most)]]
-    first, _ = distinct(reference)
-    reference = reference[first]
+    reference = reference[_exactly_distinct(reference)[0]]
     if len(reference) < 2:
         return 0.0
     gap = _median_nearest(reference)
-    if len(chosen) <= most:
+    if len(chosen) <= most or len(reference) < 8:
         return gap
     sparser = _median_nearest(reference[::4])
     power = min(0.0, np.log(gap / sparser) / np.log(4.0))
@@ -109,8 +123,8 @@ def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
 
 
 def _median_nearest(reference: Float[np.ndarray, "m D"]) -> float:
-    from sklearn.neighbors import NearestNeighbors
-
-    queries = reference[:: -(-len(reference) // MOST_QUERIES)]
-    distances, _ = NearestNeighbors(n_neighbors=2).fit(reference).kneighbors(queries)
-    return float(np.median(distances[:, 1]))
+    """The median over up to 1 000 of the rows, which are all distinct but for rounded copies."""
+    chosen = np.arange(0, len(reference), -(-len(reference) // MOST_QUERIES))
+    distances, _ = _nearest_others(reference, chosen)
+    apart = np.take_along_axis(distances, _n_copies(distances)[:, None], axis=1)
+    return float(np.median(apart))
