@@ -61,10 +61,14 @@ def check_refused(model, fit, error=Exception):
         outputs(model, ROWS.rename(columns={"a": "x"}))
 
 
-@pytest.fixture(params=ESTIMATORS.values(), ids=ESTIMATORS)
-def model(request):
-    model = request.param()
+def fitted(name):
+    model = ESTIMATORS[name]()
     return model.fit(ROWS, targets(model))
+
+
+@pytest.fixture(params=ESTIMATORS)
+def model(request):
+    return fitted(request.param)
 
 
 def test_rows_that_are_refused(model):
@@ -82,23 +86,23 @@ def test_parameters_that_are_refused(model):
     check_refused(model, lambda: model.fit(good, targets(model)), ValueError)
 
 
-def test_targets_that_are_refused(model):
-    if targets(model) is None:
-        pytest.skip("maps have no targets")
+@pytest.mark.parametrize("name", ["classifier", "regressor"])
+def test_targets_that_are_refused(name):
+    model = fitted(name)
     good = pd.DataFrame(VALUES[:, :2], columns=OTHERS)
     check_refused(model, lambda: model.fit(good, None), ValueError)
     check_refused(model, lambda: model.fit(good, targets(model)[:-1]), ValueError)
 
 
 def test_members_that_refuse_the_rows():
-    model = ESTIMATORS["trained ensemble"]().fit(ROWS)
+    model = fitted("trained ensemble")
     model.set_params(estimator__n_components=3)
     check_refused(model, lambda: model.fit(pd.DataFrame(VALUES[:, :2], columns=OTHERS)), ValueError)
 
 
-def test_rows_that_partial_fit_refuses(model):
-    if not hasattr(model, "partial_fit"):
-        pytest.skip("has no partial_fit")
+@pytest.mark.parametrize("name", [n for n, new in ESTIMATORS.items() if hasattr(new(), "partial_fit")])
+def test_rows_that_partial_fit_refuses(name):
+    model = fitted(name)
     rows = BAD_ROWS["NaN throughout"].assign(z=1.0).set_axis(NAMES, axis=1) * np.inf
     check_refused(model, lambda: model.partial_fit(rows, targets(model)), ValueError)
 
@@ -113,8 +117,7 @@ def test_a_first_partial_fit_that_is_refused_leaves_nothing():
 
 @pytest.mark.parametrize("name", ["autoencoder", "variational", "regressor"])
 def test_a_training_that_breaks_off(name, monkeypatch):
-    model = ESTIMATORS[name]()
-    model.fit(ROWS, targets(model))
+    model = fitted(name)
 
     def broken(trainings):
         raise MemoryError

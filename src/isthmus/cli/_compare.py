@@ -22,7 +22,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     return options.widths(ctx, param, value) or ()
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.DATA
 @click.option(
     "--label",
@@ -106,7 +106,7 @@ def compare(
         click.echo(f"table: {output}", err=True)
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("map", metavar="MAP", type=click.Path(path_type=Path))
 @options.DATA
 @click.option(

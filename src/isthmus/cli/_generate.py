@@ -19,11 +19,11 @@ from isthmus.cli._io import (
     write,
     write_both,
 )
-from isthmus.cli._options import DATA, DATA_OUTPUT, KEEP, MODEL, SEED, columns_options
+from isthmus.cli._options import DATA, DATA_OUTPUT, KEEP, MODEL, SEED, Command, columns_options
 from isthmus.cli._options import output as output_file
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @click.option("-n", "--rows", "n", type=int, default=100, show_default=True, help="Number of rows.")
 @DATA_OUTPUT
@@ -46,7 +46,7 @@ def sample(model: Path, n: int, output: Path | None, mean: bool, seed: int | Non
     write(output, rows, feature_names(fitted), {})
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @DATA
 @DATA_OUTPUT

@@ -13,8 +13,6 @@ from typing import Any, TextIO
 
 import click
 
-from isthmus.cli._options import check_outputs
-
 
 class ErrorsInOneLine(click.Group):
     """The one place where an error becomes an exit code.
@@ -30,17 +28,6 @@ class ErrorsInOneLine(click.Group):
     def main(self, *arguments: Any, **settings: Any) -> Any:
         _print_in_any_encoding(sys.stdout)
         return super().main(*arguments, **settings)
-
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """A command that is to be run once its outputs are known to be none of its inputs."""
-        run = cmd.invoke
-
-        def invoke(ctx: click.Context) -> Any:
-            check_outputs(ctx)
-            return run(ctx)
-
-        cmd.invoke = invoke  # type: ignore[method-assign]
-        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         with _warnings_on_stderr():

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from isthmus.cli._io import show
-from isthmus.cli._options import MODEL
+from isthmus.cli._options import MODEL, Command
 from isthmus.cli._options import output as output_file
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @click.option("--json", "as_json", is_flag=True, help="All facts as one JSON object.")
 def info(model: Path, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def info(model: Path, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-o",
     "--output",

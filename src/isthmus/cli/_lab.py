@@ -33,7 +33,7 @@ LABORATORIES = {
 }
 
 
-@click.command()
+@click.command(cls=options.Command)
 @click.argument("name", type=click.Choice(list(LABORATORIES)))
 @click.argument("data", callback=options.data_file, required=False)
 @click.option(

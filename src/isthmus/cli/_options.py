@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-Command = Callable[..., Any]
+Callback = Callable[..., None]
+"""The function that becomes a command."""
 
 DATA_HELP = "CSV, TSV (also .gz), Parquet, Feather, NPY or NPZ, by the ending of the name."
 COLUMNS_HELP = (
@@ -55,6 +56,14 @@ class OutputFile:
 def output(*endings: str) -> OutputFile:
     """What checks an option that names a file to write."""
     return OutputFile(endings)
+
+
+class Command(click.Command):
+    """A command that runs once its outputs are known to be none of its inputs."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        check_outputs(ctx)
+        return super().invoke(ctx)
 
 
 def check_outputs(ctx: click.Context, *others: Path) -> None:
@@ -130,7 +139,7 @@ class _Headed(click.Option):
         self.heading = heading
 
 
-class Headed(click.Command):
+class Headed(Command):
     """A command with so many options that its help has headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -144,12 +153,12 @@ class Headed(click.Command):
                 formatter.write_dl(options)
 
 
-def under(heading: str) -> Callable[..., Callable[[Command], Command]]:
+def under(heading: str) -> Callable[..., Callable[[Callback], Callback]]:
     """``click.option`` for options below a heading."""
     return partial(click.option, cls=_Headed, heading=heading)
 
 
-def columns_options(command: Command) -> Command:
+def columns_options(command: Callback) -> Callback:
     """Options of every command that reads features."""
     for option in (
         click.option(

@@ -19,7 +19,7 @@ from isthmus.cli._io import labelled_rows, read_table
 METHODS = ("two_nn", "mle", "gride", "pca")
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.DATA
 @options.columns_options
 @click.option(
@@ -71,7 +71,7 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     return height, width
 
 
-@click.command()
+@click.command(cls=options.Command)
 @options.DATA
 @click.option(
     "-o",

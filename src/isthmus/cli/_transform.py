@@ -9,10 +9,10 @@ import click
 
 import isthmus
 from isthmus.cli._io import check_keep, feature_names, read_table, rows_for, write
-from isthmus.cli._options import DATA, DATA_OUTPUT, KEEP, MODEL, columns_options, data_file
+from isthmus.cli._options import DATA, DATA_OUTPUT, KEEP, MODEL, Command, columns_options, data_file
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @DATA
 @DATA_OUTPUT
@@ -43,7 +43,7 @@ def transform(
     write(output, fitted.transform(rows.numbers), names, rows.kept)
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @click.argument("coordinates", callback=data_file)
 @DATA_OUTPUT
@@ -65,7 +65,7 @@ def inverse(model: Path, coordinates: Path, output: Path | None, header: bool | 
     write(output, decoded, feature_names(fitted), {})
 
 
-@click.command()
+@click.command(cls=Command)
 @MODEL
 @DATA
 @DATA_OUTPUT
