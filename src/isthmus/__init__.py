@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
     from isthmus import priors as priors
+    from isthmus import registry as registry
     from isthmus.comparison.comparing import compare as compare
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
     from isthmus.compression.distill import distill as distill
@@ -85,7 +86,7 @@ _NAMES = {
     "files.models": ("ModelFileError", "load", "save"),
     "training.problem": ("DivergenceError",),
 }
-_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "priors")
+_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "priors", "registry")
 """Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -140,6 +141,11 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC_MODULES:
         return import_module(f"{__name__}.{name}")
     if name not in _MODULE_OF:
+        registry = import_module(f"{__name__}.registry")
+        # A loss or an estimator that no other file names than its own.
+        found = name[:1].isupper() and (registry.losses.find(name) or registry.estimators.find(name))
+        if found and found.__name__ == name and registry.is_own(found):
+            return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value

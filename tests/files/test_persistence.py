@@ -491,6 +491,23 @@ def test_a_map_whose_numbers_changed_is_refused_and_says_by_how_much(saved, fact
         assert 0.1 < change_told < 10
 
 
+@pytest.mark.parametrize("scaling", [None, "standard"])
+def test_a_small_feature_beside_a_large_one_is_probed_too(path, scaling):
+    """Its change is nothing beside the largest output, and all of its own."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((50, 2)) @ rng.standard_normal((2, 3)) * [1.0, 1e6, 1e3]
+    isthmus.save(isthmus.Autoencoder(2, **QUICK, scaling=scaling).fit(rows), path)
+    isthmus.load(path)
+
+    def change(header, tensors):
+        name = header["probes"]["dict"]["inverse_transform"]["tensor"]
+        tensors[name] = tensors[name] * [1.2, 1.0, 1.0]
+
+    rewrite(path, change)
+    with pytest.raises(ModelFileError, match=r"inverse_transform of the probe rows changed by 0\.[12]"):
+        isthmus.load(path)
+
+
 # Saving
 
 

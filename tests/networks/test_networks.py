@@ -27,7 +27,9 @@ from isthmus.networks.layers import (
 )
 from isthmus.networks.links import Identity
 from isthmus.networks.pairs import Architecture, MirrorShifts, PathAndCorrection, PCAPath
-from isthmus.objectives.losses import LOSSES
+from isthmus.objectives.losses import named_losses
+
+LOSSES = named_losses()
 
 D, d, WIDTHS = 5, 2, (4, 3)
 DATA = np.random.default_rng(1).standard_normal((40, D)) @ np.diag([3.0, 2.0, 1.0, 0.5, 0.3]) + 0.7

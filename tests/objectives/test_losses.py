@@ -9,7 +9,9 @@ import pytest
 
 import isthmus
 from isthmus.networks.links import SHARPNESS, link_of
-from isthmus.objectives.losses import LOSSES
+from isthmus.objectives.losses import named_losses
+
+LOSSES = named_losses()
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.05, 0.95, (7, 5))

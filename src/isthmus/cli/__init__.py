@@ -5,16 +5,20 @@ Everything but click loads inside the commands, so that ``--help`` answers at on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 import isthmus
 from isthmus.cli._cache import keep_programs
+from isthmus.cli._choices import import_modules
 from isthmus.cli._compare import compare as compare
 from isthmus.cli._compare import quality as quality
 from isthmus.cli._fit import fit as fit
 from isthmus.cli._generate import impute as impute
 from isthmus.cli._generate import sample as sample
 from isthmus.cli._group import ErrorsInOneLine
+from isthmus.cli._info import choices as choices
 from isthmus.cli._info import demo as demo
 from isthmus.cli._info import info as info
 from isthmus.cli._lab import lab as lab
@@ -33,7 +37,15 @@ from isthmus.cli._transform import transform as transform
     is_flag=True,
     help="Keep no compiled programs in the user's cache folder, and use none of these.",
 )
-def main(traceback: bool, no_cache: bool) -> None:
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a module of your own first, found as by `python -m`, so that the noises, priors, "
+    "likelihoods, losses and estimators that it registers can be named. May be repeated.",
+)
+def main(traceback: bool, no_cache: bool, modules: Sequence[str]) -> None:
     """A few coordinates of high-dimensional data, and the function that gives them.
 
     \b
@@ -66,10 +78,11 @@ def main(traceback: bool, no_cache: bool) -> None:
     """
     if not no_cache:
         keep_programs()
+    import_modules(modules)
 
 
 for command in (
     *(fit, transform, inverse, denoise, impute, sample),
-    *(info, quality, dimension, compare, report, lab, demo),
+    *(info, choices, quality, dimension, compare, report, lab, demo),
 ):
     main.add_command(command)

@@ -4,63 +4,67 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+from isthmus import registry
+from isthmus.cli._options import Check
+from isthmus.registry import Kind
+
+if TYPE_CHECKING:
+    from isthmus.estimators.base import BaseMap
 
 
 class ChoiceError(ValueError):
     """A text is not a choice that there is, or does not fit it."""
 
 
-@dataclass(frozen=True)
-class Room:
-    """A room of the library that users choose from: what there is, and how one is written."""
-
-    name: str
-    choices: tuple[str, ...]
-    example: str
-
-    def find(self, name: str) -> Any:
-        """The class of a choice in any case, also with its room before it; None if there is none."""
-        bare = name.removeprefix("isthmus.").removeprefix(f"{self.name}.").lower()
-        found = {choice.lower(): choice for choice in self.choices}.get(bare)
-        return found and getattr(import_module(f"isthmus.{self.name}"), found)
-
-    def error(self, fault: str) -> ChoiceError:
-        return ChoiceError(
-            f"{fault}. isthmus.{self.name} has {', '.join(self.choices)}; write one as in Python and in "
-            f'quotes, such as "{self.example}"'
-        )
+def _error(fault: str, kind: Kind) -> ChoiceError:
+    return ChoiceError(
+        f"{fault}. The choices of {kind.parameter} are {', '.join(kind.classes)}; write one as in "
+        f'Python and in quotes, such as "{kind.example}"'
+    )
 
 
-NOISES = Room(
-    "noise",
-    ("Gaussian", "Masking", "SaltAndPepper", "Neighbours", "ImageJitter", "Compose"),
-    "Compose([Neighbours(5), Gaussian(scale=0.1)])",
-)
-PRIORS = Room("priors", ("StandardNormal", "Uniform", "Mixture"), "Mixture(20)")
-LIKELIHOODS = Room(
-    "likelihoods", ("Gaussian", "Bernoulli", "Poisson", "NegativeBinomial"), "Gaussian('feature')"
-)
+def choice_of(kind: Kind) -> Check:
+    """The callback of an option whose value is a choice of this kind."""
 
-
-def option_of(room: Room) -> Callable[..., Any]:
-    """The callback of an option whose value is one of the room's choices."""
-
-    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
         try:
-            return None if value is None else read(value, room)
+            return None if value is None else read(value, kind)
         except ChoiceError as error:
             raise click.BadParameter(str(error)) from error
 
     return check
 
 
-def read(text: str, room: Room) -> Any:
+def map_classes() -> dict[str, type[BaseMap]]:
+    """The estimators that can be fitted to rows alone, by the words that stand for them."""
+    from isthmus.estimators.base import BaseMap
+
+    return {
+        word: cls
+        for word, cls in registry.estimators.words.items()
+        if issubclass(cls, BaseMap) and "estimator" not in inspect.signature(cls).parameters
+    }
+
+
+def map_class(ctx: click.Context, param: click.Parameter, value: str) -> type[BaseMap]:
+    """The callback of an option that names an estimator of maps."""
+    classes = map_classes()
+    found = registry.estimators.find(value)
+    for cls in classes.values():
+        if cls is found:
+            return cls
+    raise click.BadParameter(f"there is no {value!r}; there are {', '.join(classes)}")
+
+
+def read(text: str, kind: Kind) -> object:
     """The choice that a text writes: a call with literals, or choices, for arguments; or a name.
 
     Raises ChoiceError for anything else, and for arguments that the choice does not take.
@@ -68,48 +72,67 @@ def read(text: str, room: Room) -> Any:
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise room.error(f"{text!r} is not written as in Python") from None
+        raise _error(f"{text!r} is not written as in Python", kind) from None
     if not isinstance(node, ast.Call | ast.Name | ast.Attribute):
-        raise room.error(f"{text!r} is not one of the choices")
-    return _choice(node, room)
+        raise _error(f"{text!r} is not one of the choices", kind)
+    return _choice(node, kind)
 
 
-def _choice(node: ast.expr, room: Room) -> Any:
+def _choice(node: ast.expr, kind: Kind) -> object:
     call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
     name, text = ast.unparse(call.func), ast.unparse(node)
-    cls = room.find(name)
+    cls = kind.find(name)
     if cls is None:
-        raise room.error(f"there is no {name!r}")
-    positional = [_argument(argument, room) for argument in call.args]
-    named = {keyword.arg or "**": _argument(keyword.value, room) for keyword in call.keywords}
+        raise _error(f"there is no {name!r}", kind)
+    positional = [_argument(argument, kind) for argument in call.args]
+    named = {keyword.arg or "**": _argument(keyword.value, kind) for keyword in call.keywords}
     signature = inspect.signature(cls)
     try:
         if len(named) < len(call.keywords):
             raise TypeError("an argument is repeated")
         signature.bind(*positional, **named)
     except TypeError as error:
-        usage = f"{cls.__name__}{_without_types(signature)}"
-        raise ChoiceError(f"{text}: {error}; it is written {usage}") from None
+        raise ChoiceError(f"{text}: {error}; it is written {usage_of(cls)}") from None
     try:
         return cls(*positional, **named)
     except (ValueError, TypeError) as error:
         raise ChoiceError(str(error)) from error
 
 
-def _argument(node: ast.expr, room: Room) -> Any:
+def _argument(node: ast.expr, kind: Kind) -> object:
     if isinstance(node, ast.List | ast.Tuple):
-        items = [_argument(item, room) for item in node.elts]
+        items = [_argument(item, kind) for item in node.elts]
         return items if isinstance(node, ast.List) else tuple(items)
-    if isinstance(node, ast.Name) and room.find(node.id) is None:
-        raise room.error(f"{node.id} is no number; if it is text, it needs quotes: {node.id!r}")
+    if isinstance(node, ast.Name) and kind.find(node.id) is None:
+        raise _error(f"{node.id} is no number; if it is text, it needs quotes: {node.id!r}", kind)
     if isinstance(node, ast.Call | ast.Name | ast.Attribute):
-        return _choice(node, room)
+        return _choice(node, kind)
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, MemoryError, RecursionError):
-        raise room.error(f"{ast.unparse(node)} is no number, text, list or choice") from None
+        raise _error(f"{ast.unparse(node)} is no number, text, list or choice", kind) from None
 
 
-def _without_types(signature: inspect.Signature) -> inspect.Signature:
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules of the user's own, also from the working directory, or raise a usage error."""
+    if names and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError as error:
+            fault = f"{name} cannot be imported: {error}"
+            raise click.BadParameter(fault, param_hint="--import") from error
+
+
+def usage_of(cls: type) -> str:
+    """How a choice is written, with its defaults."""
+    signature = inspect.signature(cls)
     bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
-    return signature.replace(parameters=bare, return_annotation=signature.empty)
+    return f"{cls.__name__}{signature.replace(parameters=bare, return_annotation=signature.empty)}"
+
+
+def summary_of(cls: type) -> str:
+    """The first paragraph of a docstring, on one line."""
+    paragraph = (inspect.getdoc(cls) or "").partition("\n\n")[0]
+    return " ".join(paragraph.replace("``", "").split())

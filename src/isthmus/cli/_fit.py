@@ -6,21 +6,25 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 import isthmus
+from isthmus import registry
 from isthmus.cli import _options as options
-from isthmus.cli._choices import LIKELIHOODS, NOISES, PRIORS, option_of
+from isthmus.cli._choices import choice_of, map_class, map_classes
 from isthmus.cli._io import read_table, show
 
-MODELS = {
-    "autoencoder": "Autoencoder",
-    "linear": "LinearAutoencoder",
-    "denoising": "DenoisingAutoencoder",
-    "variational": "VariationalAutoencoder",
-}
+if TYPE_CHECKING:
+    from isthmus.estimators.base import BaseMap
+
+
+def _loss(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
+    """A loss as Python takes it: a word, or an object."""
+    is_word = value is None or value in registry.losses.words
+    return value if is_word else choice_of(registry.losses)(ctx, param, value)
+
 
 of_network = options.under("Network")
 of_training = options.under("Training")
@@ -40,11 +44,13 @@ of_variational = options.under("Of --model variational")
 )
 @click.option(
     "--model",
-    type=click.Choice(list(MODELS)),
+    metavar="MODEL",
+    callback=map_class,
     default="autoencoder",
     show_default=True,
-    help="A network that starts at PCA and is never worse; PCA itself; a network that restores noisy "
-    "rows; or one that knows how sure it is, takes empty cells, and draws new rows.",
+    help="autoencoder, a network that starts at PCA and is never worse; linear, PCA itself; denoising, "
+    "a network that restores noisy rows; variational, one that has a standard deviation for each "
+    "coordinate, takes empty cells, and draws new rows. `isthmus choices` lists all.",
 )
 @click.option(
     "-d",
@@ -67,8 +73,10 @@ of_variational = options.under("Of --model variational")
 @of_network("--scaling", type=click.Choice(["standard", "range", "none"]), help="Scaling of features.")
 @of_network(
     "--loss",
-    type=click.Choice(["squared", "absolute", "huber", "cross_entropy"]),
-    help="What the network minimises; a variational one has --likelihood instead.",
+    metavar="LOSS",
+    callback=_loss,
+    help="What the network minimises: squared, absolute, huber or cross_entropy; or as in Python, "
+    "Huber(0.5). A variational one has --likelihood instead.",
 )
 @of_network("--skip", type=click.Choice(["pca", "none"]), help="Whether the network starts at PCA.")
 @of_network("--tied", is_flag=True, default=None, help="Use each weight in both directions.")
@@ -86,7 +94,7 @@ of_variational = options.under("Of --model variational")
 @of_denoising(
     "--noise",
     metavar="NOISE",
-    callback=option_of(NOISES),
+    callback=choice_of(registry.noises),
     help="What is done to a row: Gaussian(0.3), the default; Masking, SaltAndPepper, Neighbours, "
     "ImageJitter((8, 8)), or Compose([Neighbours(5), Gaussian(0.1)]). Written as in Python; a bare "
     "name has its defaults.",
@@ -95,14 +103,14 @@ of_variational = options.under("Of --model variational")
 @of_variational(
     "--likelihood",
     metavar="LIKELIHOOD",
-    callback=option_of(LIKELIHOODS),
+    callback=choice_of(registry.likelihoods),
     help="How data scatter: Gaussian, the default; Gaussian('feature') for an error per feature; "
     "Bernoulli for 0 and 1; Poisson or NegativeBinomial for counts.",
 )
 @of_variational(
     "--prior",
     metavar="PRIOR",
-    callback=option_of(PRIORS),
+    callback=choice_of(registry.priors),
     help="Where the coordinates lie: StandardNormal, the default; Uniform, or Mixture(20).",
 )
 @of_variational("--beta", type=float, help="Weight of the KL divergence; 1 is the bound itself.")
@@ -111,13 +119,13 @@ of_variational = options.under("Of --model variational")
 def fit(
     data: Path,
     output: Path,
-    model: str,
+    model: type[BaseMap],
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
     label: str | None,
     quiet: bool,
-    **parameters: Any,
+    **parameters: object,
 ) -> None:
     """Learn a map from the rows of DATA and save it.
 
@@ -147,16 +155,19 @@ def fit(
         click.echo(f"saved {output}")
 
 
-def _estimator(model: str, given: Mapping[str, Any]) -> Any:
+def _estimator(cls: type[BaseMap], given: Mapping[str, object]) -> BaseMap:
     """The unfitted estimator with the parameters that were given, and no others."""
     import inspect
 
-    classes = {name: getattr(isthmus, cls) for name, cls in MODELS.items()}
-    takes = {name: inspect.signature(cls).parameters for name, cls in classes.items()}
-    unknown = [name for name in given if name not in takes[model]]
+    unknown = [name for name in given if name not in inspect.signature(cls).parameters]
     if unknown:
         refused = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
-        able = [name for name in MODELS if set(unknown) <= set(takes[name])]
+        able = [
+            word
+            for word, other in map_classes().items()
+            if set(unknown) <= set(inspect.signature(other).parameters)
+        ]
         advice = f"; --model {' or '.join(able)} does" if able else ""
-        raise click.UsageError(f"--model {model} does not take {refused}{advice}")
-    return classes[model](**{name: None if value == "none" else value for name, value in given.items()})
+        word = registry.estimators.word(cls)
+        raise click.UsageError(f"--model {word} does not take {refused}{advice}")
+    return cls(**{name: None if value == "none" else value for name, value in given.items()})

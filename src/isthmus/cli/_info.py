@@ -1,4 +1,4 @@
-"""Say what a map is, and show what the library does: info, demo."""
+"""Say what a map is, what there is to choose from, and what the library does: info, choices, demo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from isthmus import registry
+from isthmus.cli._choices import map_classes, summary_of, usage_of
 from isthmus.cli._io import show
 from isthmus.cli._options import MODEL, Command
 from isthmus.cli._options import output as output_file
@@ -40,6 +42,26 @@ def info(model: Path, as_json: bool) -> None:
             "parameters": parameters,
         }
     )
+
+
+@click.command(cls=Command)
+@click.argument("kind", required=False, type=click.Choice(list(registry.KINDS)))
+def choices(kind: str | None) -> None:
+    """What can be written for --model, --loss, --noise, --prior and --likelihood.
+
+    With `isthmus --import MODULE choices`, those of a module of your own too.
+
+    \b
+      isthmus choices
+      isthmus choices noise
+    """
+    for name in [kind] if kind else registry.KINDS:
+        of_kind = registry.KINDS[name]
+        click.echo(click.style(f"--{name}", bold=True))
+        if of_kind is registry.estimators:
+            show({word: summary_of(cls) for word, cls in map_classes().items()})
+        else:
+            show({usage_of(cls): summary_of(cls) for cls in of_kind.classes.values()})
 
 
 @click.command(cls=Command)

@@ -14,6 +14,9 @@ import click
 Callback = Callable[..., None]
 """The function that becomes a command."""
 
+Check = Callable[[click.Context, click.Parameter, str | None], object]
+"""The function that turns an option's text into its value."""
+
 DATA_HELP = "CSV, TSV (also .gz), Parquet, Feather, NPY or NPZ, by the ending of the name."
 COLUMNS_HELP = (
     "Take these columns alone: names, or positions from 0, with commas between them. May be repeated."

@@ -7,14 +7,17 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import isthmus
 from isthmus.cli import _options as options
-from isthmus.cli._fit import MODELS
+from isthmus.cli._choices import map_class
 from isthmus.cli._io import labelled_rows, read_table
+
+if TYPE_CHECKING:
+    from isthmus.estimators.base import BaseMap
 
 METHODS = ("two_nn", "mle", "gride", "pca")
 
@@ -85,10 +88,12 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option("--label", help="A column, such as a class, that colours the map and is no feature.")
 @click.option(
     "--model",
-    type=click.Choice(list(MODELS)),
+    metavar="MODEL",
+    callback=map_class,
     default="autoencoder",
     show_default=True,
-    help="The map, with its default settings.",
+    help="The map, with its default settings: autoencoder, linear, denoising or variational. `isthmus "
+    "choices` lists all.",
 )
 @click.option("-d", "--n-components", type=int, default=2, show_default=True, help="Coordinates.")
 @click.option(
@@ -106,7 +111,7 @@ def report(
     data: Path,
     output: Path,
     label: str | None,
-    model: str,
+    model: type[BaseMap],
     n_components: int,
     image: tuple[int, int] | None,
     methods: str | None,
@@ -133,7 +138,7 @@ def report(
     findings = gather(
         rows,
         labels,
-        model=getattr(isthmus, MODELS[model])(n_components),
+        model=model(n_components=n_components),
         methods=None if methods is None else [name.strip() for name in methods.split(",")],
         data=data.name,
         label_name=label,

@@ -14,6 +14,7 @@ import scipy.linalg
 import scipy.sparse.linalg
 from jaxtyping import Float
 
+from isthmus import registry
 from isthmus.data.rows import Rows, dense, row_blocks
 
 MAX_FULL = 2000
@@ -54,6 +55,7 @@ class Moments:
         return self.scatter / max(1, self.n_rows - 1)
 
 
+@registry.part
 @dataclass(frozen=True)
 class ColumnStatistics:
     """Mean, variance (divisor n − 1), least and largest value of each column, in float64.

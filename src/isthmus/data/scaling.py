@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from isthmus import registry
 from isthmus.data.moments import ColumnStatistics
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -25,6 +26,7 @@ UNIFORM = 12**-0.5
 SCALINGS = (None, "standard", "range")
 
 
+@registry.part
 @dataclass(frozen=True)
 class Scaling:
     """center (D,) and scale (D,) in float64: what the network sees is (x − center)/scale.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import optax
 
+from isthmus import registry
 from isthmus.data.checks import check_real
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.scaling import Scaling
@@ -25,6 +26,7 @@ from isthmus.objectives.noise import TrainingRows, white
 from isthmus.objectives.reconstruction import Reconstruction
 
 
+@registry.estimators
 class Autoencoder(TrainedMap):
     """An explicit, differentiable, invertible map to a few coordinates, never worse than PCA.
 

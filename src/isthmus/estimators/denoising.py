@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus import registry
 from isthmus.data.checks import as_rows, check_integer
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import row_blocks
@@ -31,6 +32,7 @@ from isthmus.objectives.noise import Gaussian, Noise, TrainingRows, as_noise, bi
 from isthmus.objectives.reconstruction import Reconstruction
 
 
+@registry.estimators
 class DenoisingAutoencoder(TrainedMap):
     """An auto-encoder trained to restore rows from noisy ones, started at PCA and never worse.
 
@@ -44,10 +46,9 @@ class DenoisingAutoencoder(TrainedMap):
         Coordinates d, at most min(n, D). Fewer than the data's intrinsic dimension lose what noise would
         not; with d = D the map is a full denoiser, and ``score_function`` holds in all directions.
     noise : noise, callable or None, default None
-        ``None`` is ``Gaussian(0.3)``. One of ``isthmus.noise``: ``Gaussian``, ``Masking``,
-        ``SaltAndPepper``, ``Neighbours``, ``ImageJitter``, ``Compose``; or a function ``(x, key) -> x``
-        of raw rows (n, D) and a JAX random key, JAX-traceable. Choose what leaves a row's meaning as it
-        is.
+        ``None`` is ``Gaussian(0.3)``. One of ``isthmus.noise``, such as ``Masking(0.3)``, or a function
+        ``(x, key) -> x`` of raw rows (n, D) and a JAX random key, JAX-traceable. Choose what leaves a
+        row's meaning as it is.
     draws : int, default 1
         Draws of the noise for each row in each step. One, because many steps average as well.
     widths, decoder_widths, activation, skip, skip_links, tied, loss, scaling, solver, learning_rate, \

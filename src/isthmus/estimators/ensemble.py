@@ -19,6 +19,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus import registry
 from isthmus.data.checks import check_integer, check_rows, unchanged_on_error
 from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
@@ -47,6 +48,7 @@ def _classifies(ensemble: Ensemble) -> bool:
     return bool(is_classifier(ensemble.estimator))
 
 
+@registry.estimators
 class Ensemble(BaseMap):
     """Several fits of one estimator from different seeds, trained in one pass and averaged.
 

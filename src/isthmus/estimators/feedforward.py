@@ -18,16 +18,18 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus import registry
 from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.plan import as_loss, interval_of
 from isthmus.estimators.predictor import FeedForwardPredictor, takes_parts
 from isthmus.estimators.targets import Labels, Numbers, label_targets, number_targets
 from isthmus.networks.layers import Activation
-from isthmus.objectives.losses import LOSSES, Loss
+from isthmus.objectives.losses import Loss, named_losses
 from isthmus.objectives.prediction import LABEL_LOSSES
 
 
+@registry.estimators
 class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     """Classes of rows by a feed-forward network: perceptron, multi-layer network, logistic regression.
 
@@ -57,8 +59,8 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     loss : {"cross_entropy", "squared"} or object, default "cross_entropy"
         "cross_entropy": −log p_y, which is log(1 + e⁻²ᵇᶠ) for two classes. Its slope does not vanish
         where the network is wrong and sure of it. "squared": (b − tanh f)² for two classes, and for more
-        2 Σ_k (1[y = k] − p_k)², which is the same for two: twice Brier's score. An object has ``mean``
-        and ``__call__`` as ``isthmus.objectives.prediction.SquaredLabels`` has.
+        2 Σ_k (1[y = k] − p_k)², which is the same for two: twice Brier's score. An object has a
+        ``link`` and ``__call__`` as ``isthmus.objectives.prediction.SquaredLabels`` has.
     scaling : {"standard", "range", None}, default "standard"
         What the network sees: mean 0 and variance 1 for each feature, because columns come in different
         units; [0, 1] for each; or one factor for all. The model takes raw data in any case.
@@ -246,6 +248,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         return label_targets(y, rows, self.class_weight, self.classes_ if continues else classes)
 
 
+@registry.estimators
 class FeedForwardRegressor(RegressorMixin, FeedForwardPredictor):
     """One or more numbers of each row by a feed-forward network: perceptron, multi-layer network.
 
@@ -362,7 +365,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         return targets.reshape(len(targets), *self.target_shape_)
 
     def _checked_loss(self) -> Loss:
-        anywhere = {name: loss for name, loss in LOSSES.items() if interval_of(loss) is None}
+        anywhere = {name: loss for name, loss in named_losses().items() if interval_of(loss) is None}
         loss = as_loss(self.loss, anywhere)
         if interval_of(loss) is not None:
             raise ValueError(

@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus import registry
 from isthmus.data.checks import (
     check_choice,
     check_coordinates,
@@ -57,6 +58,7 @@ class TiedReconstruction:
         return Squared()(batch, network.decode(network.encode(batch)))
 
 
+@registry.estimators
 class LinearAutoencoder(BaseMap):
     """PCA, as the auto-encoder that it is: one matrix W, used in both directions.
 

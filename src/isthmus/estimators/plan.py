@@ -17,7 +17,7 @@ from isthmus.data.moments import ColumnStatistics
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.networks.layers import ACTIVATIONS, Activation
 from isthmus.networks.pairs import Architecture, EncoderDecoder, PCAPath
-from isthmus.objectives.losses import LOSSES, Loss
+from isthmus.objectives.losses import Loss, named_losses
 from isthmus.training.solvers import Solver, as_solver
 
 BATCH_SIZE = 128
@@ -219,8 +219,9 @@ def _activation(activation: Any) -> Activation:
     return function
 
 
-def as_loss(loss: Any, known: Mapping[str, Loss] = LOSSES) -> Loss:
-    """The named loss, or an object that is one."""
+def as_loss(loss: object, known: Mapping[str, Loss] | None = None) -> Loss:
+    """The named loss, one of those registered if none are given, or an object that is one."""
+    known = named_losses() if known is None else known
     if isinstance(loss, str):
         check_choice("loss", loss, known)
         return known[loss]
@@ -252,7 +253,7 @@ def interval_of(loss: Loss) -> tuple[float, float] | None:
 
 def _named(loss: Loss) -> str:
     """How a user writes the loss."""
-    names = [name for name, known in LOSSES.items() if known == loss]
+    names = [name for name, known in named_losses().items() if known == loss]
     return f"loss={names[0]!r}" if names else f"loss={loss!r}"
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from isthmus import registry
 from isthmus.networks.fitted import FittedMap, FittedPredictor
 from isthmus.networks.layers import single
 
@@ -26,6 +27,7 @@ MOST_ROUNDS = 1000
 common."""
 
 
+@registry.part
 class Alignment(eqx.Module):
     """z ↦ (z − origin) rotation + center, for each member: a rotation or reflection about its mean."""
 

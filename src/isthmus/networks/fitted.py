@@ -11,6 +11,7 @@ from abc import abstractmethod
 import equinox as eqx
 from jaxtyping import Array, Float, PyTree
 
+from isthmus import registry
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import FeedForward
 from isthmus.networks.links import Link
@@ -55,6 +56,7 @@ class FittedPredictor(eqx.Module):
         return self.predict_centred(x - self.center) + self.target_center
 
 
+@registry.part
 class DataMap(FittedMap):
     """A fitted pair with its scaling and frame: raw data in, canonical coordinates out, and back.
 
@@ -78,6 +80,7 @@ class DataMap(FittedMap):
         return self.link(self.pair.decode(self.frame.leave(z))) * self.scale
 
 
+@registry.part
 class Predictor(FittedPredictor):
     """A network with the scaling of rows and of targets.
 

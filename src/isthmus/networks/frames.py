@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.data.rows import View
 from isthmus.networks.layers import single
 from isthmus.networks.pairs import PCAPath
@@ -26,6 +27,7 @@ FRAME_ROWS = 1000
 """Rows that the averages are taken over: the frame is a convention, not an estimate."""
 
 
+@registry.part
 class Frame(eqx.Module):
     """The canonical linear coordinates z = A (inner − origin) of a bottleneck, and their inverse."""
 

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from isthmus import registry
+
 Activation = Callable[[Array], Array]
 
 
@@ -32,6 +34,7 @@ def zeros(shape: int | tuple[()]) -> Array:
     return single(np.zeros(shape))
 
 
+@registry.part
 class Constant(eqx.Module):
     """Numbers that belong to a network, and that training leaves as they are."""
 
@@ -114,6 +117,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+@registry.part
 class Layer(eqx.Module):
     """One layer, x → g(W x − λ), plus S x⁽ˡ⁻¹⁾ inside g when a skip link l → l+2 ends here."""
 
@@ -131,6 +135,7 @@ class Layer(eqx.Module):
         return self.activation(field)
 
 
+@registry.part
 class FeedForward(eqx.Module):
     """A Markov chain of layers, x⁽ˡ⁺¹⁾ = f_l(x⁽ˡ⁾), or with skip links f_l(x⁽ˡ⁾, x⁽ˡ⁻¹⁾)."""
 
@@ -143,6 +148,7 @@ class FeedForward(eqx.Module):
         return x
 
 
+@registry.part
 class Affine(eqx.Module):
     """x → W x − λ. As the PCA path it starts as the projection on the leading components."""
 

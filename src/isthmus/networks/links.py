@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from isthmus import registry
+
 Link = Callable[[Array], Array]
 
 
@@ -28,6 +30,7 @@ SHARPNESS = 10.0
 """The constant k of ``SoftClip``: how sharply s bends at 0 and 1."""
 
 
+@registry.part
 @dataclass(frozen=True)
 class Identity:
     """x̂ is the output itself."""
@@ -36,6 +39,7 @@ class Identity:
         return output
 
 
+@registry.part
 @dataclass(frozen=True)
 class SoftClip:
     """x̂ = s(output) in (0, 1), s(a) = [softplus(ka) − softplus(k(a − 1))]/k with k = 10.
@@ -48,6 +52,7 @@ class SoftClip:
         return jnp.exp(log_soft_clip(output))
 
 
+@registry.part
 @dataclass(frozen=True)
 class Probabilities:
     """The probability of each class: the softmax of the outputs; of (−f, f) for a single output f."""
@@ -56,6 +61,7 @@ class Probabilities:
         return jax.nn.softmax(class_scores(output))
 
 
+@registry.part
 @dataclass(frozen=True)
 class MeanOf:
     """x̂ = loss.mean(output), for a loss that has ``mean`` in the place of a link."""

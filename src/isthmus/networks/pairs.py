@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.data.moments import PrincipalAxes
 from isthmus.networks.layers import (
     Activation,
@@ -22,6 +23,7 @@ from isthmus.networks.layers import (
 )
 
 
+@registry.part
 class PathAndCorrection(eqx.Module):
     """x → path(x) + gain · correction(x); each of the three may be absent, but not both maps.
 
@@ -43,6 +45,7 @@ class PathAndCorrection(eqx.Module):
         return sum(parts[1:], parts[0])
 
 
+@registry.part
 class MirrorShifts(eqx.Module):
     """What a tied decoder owns: the shifts and the gain. Its weights are the encoder's, transposed."""
 
@@ -74,6 +77,7 @@ def mirror(encoder: PathAndCorrection, own: MirrorShifts) -> PathAndCorrection:
     return PathAndCorrection(path, FeedForward(mirrored), own.gain)
 
 
+@registry.part
 class EncoderDecoder(eqx.Module):
     """An encoder R^D → R^d and a decoder R^d → R^D on scaled data: what training moves."""
 

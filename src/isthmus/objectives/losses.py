@@ -7,11 +7,13 @@ decoder's output (n, D) to (n,). Only the training loop averages over rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar, Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.networks.links import Link, SoftClip, log_soft_clip
 
 
@@ -26,6 +28,7 @@ class Loss(Protocol):
         """The loss of each row, summed over its features."""
 
 
+@registry.losses
 @dataclass(frozen=True)
 class Squared:
     """½ Σⱼ (xⱼ − x̂ⱼ)²: Gaussian errors of unit variance. Least squares, PCA's own loss."""
@@ -34,6 +37,7 @@ class Squared:
         return 0.5 * jnp.sum(jnp.square(x - output), axis=-1)
 
 
+@registry.losses
 @dataclass(frozen=True)
 class Absolute:
     """Σⱼ |xⱼ − x̂ⱼ|: Laplace errors; one wild entry costs in proportion, not squared."""
@@ -42,6 +46,7 @@ class Absolute:
         return jnp.sum(jnp.abs(x - output), axis=-1)
 
 
+@registry.losses
 @dataclass(frozen=True)
 class Huber:
     """½ r² where |r| ≤ delta, delta (|r| − ½ delta) beyond, with r = xⱼ − x̂ⱼ in scaled units.
@@ -63,6 +68,7 @@ class Huber:
         return jnp.sum(0.5 * inside**2 + self.delta * (size - inside), axis=-1)
 
 
+@registry.losses
 @dataclass(frozen=True)
 class CrossEntropy:
     """−Σⱼ xⱼ log pⱼ + (1 − xⱼ) log(1 − pⱼ), for data in [0, 1].
@@ -80,9 +86,10 @@ class CrossEntropy:
         return -jnp.sum(x * log_p + (1.0 - x) * log_q, axis=-1)
 
 
-LOSSES: dict[str, Loss] = {
-    "squared": Squared(),
-    "absolute": Absolute(),
-    "huber": Huber(),
-    "cross_entropy": CrossEntropy(),
-}
+def named_losses() -> dict[str, Loss]:
+    """The losses that a word stands for, ``"huber"`` for ``Huber()``: all that have only defaults."""
+    return {
+        word: cls()
+        for word, cls in registry.losses.words.items()
+        if all(each.default is not each.empty for each in signature(cls).parameters.values())
+    }

@@ -26,11 +26,23 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
+from isthmus import registry
 from isthmus.data.moments import ColumnStatistics, column_statistics
 from isthmus.data.neighbours import COPY, distinct
 from isthmus.data.rows import ChosenRows, ScaledRows, View, dense, row_blocks, take_rows
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single
+
+__all__ = [
+    "Compose",
+    "Corruption",
+    "Gaussian",
+    "ImageJitter",
+    "Masking",
+    "Neighbours",
+    "Noise",
+    "SaltAndPepper",
+]
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ def white(spread: float) -> Corruption:
     return _White(single(np.asarray(spread)))
 
 
+@registry.noises
 @dataclass(frozen=True)
 class Gaussian:
     """x̃ = x + scale · s ε with ε ~ N(0, 1), and s the standard deviation of each feature.
@@ -137,6 +150,7 @@ class _Replacing(eqx.Module):
         return jnp.where(draw < self.fraction, value, u)
 
 
+@registry.noises
 @dataclass(frozen=True)
 class Masking:
     """x̃ⱼ = value with probability ``fraction``, else xⱼ.
@@ -163,6 +177,7 @@ class Masking:
         return _Replacing(single(np.asarray(self.fraction)), value, value), None
 
 
+@registry.noises
 @dataclass(frozen=True)
 class SaltAndPepper:
     """x̃ⱼ is, with probability ``fraction``, the least or the largest value of feature j, one as likely
@@ -195,6 +210,7 @@ class _Towards(eqx.Module):
         return u + share * (self.reference[neighbour] - u)
 
 
+@registry.noises
 @dataclass(frozen=True)
 class Neighbours:
     """A row moves part of the way towards one of its ``k`` nearest neighbours: noise along the data.
@@ -274,6 +290,7 @@ class _InRawUnits(eqx.Module):
         return u + (self.function(x, key) - x) / self.scale
 
 
+@registry.noises
 @dataclass(frozen=True)
 class ImageJitter:
     """A small random shift, rotation, scaling and elastic deformation of an image in a row.
@@ -380,6 +397,7 @@ class _InTurn(eqx.Module):
         return u
 
 
+@registry.noises
 @dataclass(frozen=True)
 class Compose:
     """One noise after the other: ``Compose([Neighbours(5), Gaussian(0.1)])``."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from isthmus import registry
 from isthmus.networks.links import Probabilities, class_scores
 from isthmus.objectives.losses import Loss
 
@@ -26,6 +27,7 @@ def one_hot(label: Float[Array, "... 1"], n_classes: int) -> Float[Array, "... K
     return jax.nn.one_hot(label[..., 0].astype(jnp.int32), n_classes)
 
 
+@registry.part
 @dataclass(frozen=True)
 class SquaredLabels:
     """2 Σ_k (1[y = k] − p_k)², twice Brier's score (Brier 1950); (b − tanh f)² for two classes."""
@@ -38,6 +40,7 @@ class SquaredLabels:
         return 2 * jnp.sum(jnp.square(one_hot(x, p.shape[-1]) - p), axis=-1)
 
 
+@registry.part
 @dataclass(frozen=True)
 class LabelCrossEntropy:
     """−log p_y; log(1 + e⁻²ᵇᶠ) for two classes."""

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.networks.layers import Affine, Constant, FeedForward, single, zeros
 from isthmus.networks.pairs import Architecture, PathAndCorrection
 from isthmus.variational.likelihoods import Distribution
@@ -27,6 +28,7 @@ MOST_LOG_VAR = 30.0
 """Bound of log σ² either way, so that a row far from all data has a finite σ."""
 
 
+@registry.part
 class GaussianEncoder(eqx.Module):
     """u → μ(u) = path(u) + correction(u)₁ and log σ²(u) = log_var + correction(u)₂.
 
@@ -64,6 +66,7 @@ class GaussianEncoder(eqx.Module):
         return mean, jnp.clip(log_var, -MOST_LOG_VAR, MOST_LOG_VAR)
 
 
+@registry.part
 class VariationalPair(eqx.Module):
     """Encoder, decoder, prior and likelihood, on scaled data. ``encode`` gives the posterior mean."""
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus import registry
 from isthmus.data.checks import check_errors, check_real, check_rows
 from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View, row_blocks
 from isthmus.data.scaling import Scaling
@@ -75,6 +76,7 @@ class CollapseWarning(UserWarning):
     """Some coordinates of a variational auto-encoder carry nothing."""
 
 
+@registry.estimators
 class VariationalAutoencoder(TrainedMap):
     """A map to coordinates with their uncertainty, and a model of the data that can be sampled.
 
@@ -95,12 +97,11 @@ class VariationalAutoencoder(TrainedMap):
     n_components : int, default 2
         Coordinates d, at most min(n, D). Some may stay unused; a warning then says which.
     prior : prior, default StandardNormal()
-        One of ``isthmus.priors``: ``StandardNormal``, ``Uniform``, ``Mixture``; or an object with
-        ``log_density`` and ``sample``.
+        One of ``isthmus.priors``, such as ``Mixture(20)``, or an object with ``log_density`` and
+        ``sample``.
     likelihood : likelihood, default Gaussian()
-        One of ``isthmus.likelihoods``: ``Gaussian``, ``Bernoulli``, ``Poisson``, ``NegativeBinomial``;
-        or a function that gives a distribution of your own. ``Gaussian()`` learns its standard
-        deviation.
+        One of ``isthmus.likelihoods``, such as ``Poisson()``, or a function that gives a distribution
+        of your own. ``Gaussian()`` learns its standard deviation.
     beta : float, default 1.0
         Weight of the KL divergence; 1 is the bound itself, more gives fewer, smoother coordinates.
     warm_up : float, default 0.0

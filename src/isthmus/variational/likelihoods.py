@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from isthmus import registry
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
@@ -27,6 +28,16 @@ from isthmus.networks.links import log_soft_clip, log_softplus
 from isthmus.variational.counts import deviance, gamma_gap, poisson_gap, stirling
 from isthmus.variational.ppca import LARGEST_ERROR
 from isthmus.variational.priors import LOG_2PI
+
+__all__ = [
+    "Bernoulli",
+    "Distribution",
+    "Gaussian",
+    "Known",
+    "Likelihood",
+    "NegativeBinomial",
+    "Poisson",
+]
 
 LEAST_VARIANCE = 1e-6
 """Of learnt errors, in scaled units: a feature that is fitted exactly would have an infinite density."""
@@ -108,6 +119,7 @@ def impossible_rows(distribution: object, rows: Rows) -> Bool[np.ndarray, " n"]:
     return found
 
 
+@registry.part
 class GaussianErrors(eqx.Module):
     """x = x̂(z) + σ ε."""
 
@@ -162,6 +174,7 @@ def _hypotenuse(std: Float[Array, " ..."], error: Float[Array, "... D"]) -> Floa
     return larger * jnp.sqrt(1.0 + jnp.square(smaller / larger))
 
 
+@registry.likelihoods
 @dataclass(frozen=True)
 class Gaussian:
     """x_j = x̂_j(z) + σ_j ε, ε ~ N(0, 1).
@@ -201,6 +214,7 @@ class Gaussian:
         return GaussianErrors(units, single(start), LEAST_VARIANCE)
 
 
+@registry.part
 class Coins(eqx.Module):
     """x ∈ {0, 1} with probability p(z) of 1, by ``soft_clip`` of the output."""
 
@@ -226,6 +240,7 @@ class Coins(eqx.Module):
         return jax.random.bernoulli(key, self.mean(output)).astype(output.dtype)
 
 
+@registry.likelihoods
 @dataclass(frozen=True)
 class Bernoulli:
     """x_j is 1 with probability p_j(z), else 0.
@@ -295,6 +310,7 @@ class _Counts(eqx.Module):
         return added
 
 
+@registry.part
 class PoissonCounts(_Counts):
     """Counts with the variance of their mean."""
 
@@ -318,6 +334,7 @@ class PoissonCounts(_Counts):
         return drawn
 
 
+@registry.likelihoods
 @dataclass(frozen=True)
 class Poisson:
     """x_j is a count with mean and variance λ_j(z)."""
@@ -327,6 +344,7 @@ class Poisson:
         return PoissonCounts(*_count_units(known))
 
 
+@registry.part
 class OverdispersedCounts(_Counts):
     """Counts with variance λ + λ²/θ, θ = exp(log_dispersion) learnt for each feature."""
 
@@ -369,6 +387,7 @@ class OverdispersedCounts(_Counts):
         return drawn
 
 
+@registry.likelihoods
 @dataclass(frozen=True)
 class NegativeBinomial:
     """x_j is a count with mean λ_j(z) and variance λ_j + λ_j²/θ_j; θ_j is learnt.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.data.moments import PrincipalAxes, principal_axes
 from isthmus.data.rows import FLOAT32, Index, Rows, View, dense, row_blocks
 from isthmus.data.scaling import Scaling
@@ -90,6 +91,7 @@ def best_noise_variance(
     raise AssertionError("k = 0 always fits")
 
 
+@registry.part
 class GaussianFill(eqx.Module):
     """What probabilistic PCA makes of a row with entries that are missing, or known with an error.
 

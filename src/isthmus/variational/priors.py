@@ -17,7 +17,15 @@ import numpy as np
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
+from isthmus import registry
 from isthmus.networks.layers import single
+
+__all__ = [
+    "Mixture",
+    "Prior",
+    "StandardNormal",
+    "Uniform",
+]
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -40,6 +48,7 @@ class ClosedDivergence(Protocol):
         """KL(N(mean, exp log_var) ‖ p) of each coordinate."""
 
 
+@registry.priors
 class StandardNormal(eqx.Module):
     """p(z) = N(0, 1): the usual prior (Kingma & Welling 2014, arXiv:1312.6114).
 
@@ -67,6 +76,7 @@ class StandardNormal(eqx.Module):
         return jnp.sum(self.log_density(z), axis=-1)
 
 
+@registry.priors
 class Uniform(eqx.Module):
     """p(z) flat for |z| ≤ half_width, with Gaussian flanks of width ``edge`` beyond.
 
@@ -120,6 +130,7 @@ def _mean_square_above(gap: Float[Array, "... d"], std: Float[Array, "... d"]) -
     return (jnp.square(gap) + jnp.square(std)) * norm.cdf(t) + gap * std * norm.pdf(t)
 
 
+@registry.part
 class GaussianMixture(eqx.Module):
     """Σ_j π_j N(z; m_j, diag s_j²), with all its numbers free to be learnt."""
 
@@ -151,6 +162,7 @@ class GaussianMixture(eqx.Module):
         return jnp.sum(self.log_density(z), axis=-1)
 
 
+@registry.priors
 class Mixture(eqx.Module):
     """A learnt mixture of ``n`` Gaussians (Jiang et al. 2017, arXiv:1611.05148): data in clumps.
 
@@ -171,6 +183,7 @@ class Mixture(eqx.Module):
         return GaussianMixture(*(single(a) for a in (means, log_vars, np.zeros(self.n))))
 
 
+@registry.part
 class GivenPrior(eqx.Module):
     """A prior of the user's own, which is no Equinox module: it has nothing to learn."""
 
