@@ -6,7 +6,7 @@ Each function draws into the Axes that it is given, and leaves the figure around
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,7 +16,8 @@ from sklearn.neighbors import NearestNeighbors
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from isthmus.diagnostics.dimension.intrinsic import Dimension
+    from isthmus.estimators.base import BaseMap
+from isthmus.diagnostics.dimension.intrinsic import Dimension
 
 CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
@@ -87,7 +88,7 @@ def posterior_map(
 
 def decoded_grid(
     ax: Axes,
-    model: Any,
+    model: BaseMap,
     Z: Float[np.ndarray, "n 2"],
     image_shape: tuple[int, int],
     *,
@@ -153,7 +154,7 @@ def value_map(
 
 def decoded_features(
     axes: Sequence[Axes],
-    model: Any,
+    model: BaseMap,
     Z: Float[np.ndarray, "n 2"],
     features: Sequence[int],
     names: Sequence[str],

@@ -6,13 +6,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 import isthmus
 from isthmus.cli import _options as options
 from isthmus.cli._io import labelled_rows, read_table, rows_for
+
+if TYPE_CHECKING:
+    from isthmus.comparison.report import ComparisonReport
+    from isthmus.estimators.base import BaseMap
+    from isthmus.files.tables import Table
 
 MODEL_ENDINGS = (".isthmus", ".safetensors")
 
@@ -174,9 +179,9 @@ def quality(
     click.echo(found)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> BaseMap:
     """A saved map. Raises a ValueError for a predictor."""
-    fitted = isthmus.load(path)
+    fitted: BaseMap = isthmus.load(path)
     if not hasattr(fitted, "inverse_transform"):
         raise ValueError(
             f"{path} holds a {type(fitted).__name__}, which predicts and maps nothing: pass a map, such "
@@ -185,7 +190,7 @@ def _load(path: Path) -> Any:
     return fitted
 
 
-def _left_out(drop: Sequence[str], table: Any, other: Any) -> list[str]:
+def _left_out(drop: Sequence[str], table: Table, other: Table) -> list[str]:
     """Columns of --drop that a table has, and those that neither has, for the error that says so."""
     wanted = [
         part.strip() for text in drop for part in ([text] if _has(table, text) else text.split(","))
@@ -193,11 +198,11 @@ def _left_out(drop: Sequence[str], table: Any, other: Any) -> list[str]:
     return [name for name in wanted if _has(table, name) or not _has(other, name)]
 
 
-def _has(table: Any, name: str) -> bool:
+def _has(table: Table, name: str) -> bool:
     return name in (table.names or ())
 
 
-def _print_report(report: Any) -> None:
+def _print_report(report: ComparisonReport) -> None:
     from rich.console import Console
 
     from isthmus.comparison.printing import as_tables
@@ -205,7 +210,7 @@ def _print_report(report: Any) -> None:
     Console(markup=False, highlight=False).print(as_tables(report, report.table()))
 
 
-def _write(output: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _write(output: Path, rows: Sequence[dict[str, object]]) -> None:
     """A row per method, complete or not at all; an empty cell for what a method does not have."""
     import pyarrow as pa
     from pyarrow import csv

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 import safetensors
+from jaxtyping import PyTree
 
+from isthmus.estimators.base import BaseMap
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.maps import TrainedMap
@@ -21,11 +23,14 @@ from isthmus.files.models import HEADER, load
 from isthmus.networks.layers import trainable
 from isthmus.variational.estimator import VariationalAutoencoder
 
+Facts = dict[str, Any]  # numbers, texts, lists and dicts of these
+"""What JSON holds, by name."""
+
 MOST_SHOWN = 10
 """Coordinates that a summary lists one by one."""
 
 
-def describe(model: Any) -> dict[str, Any]:
+def describe(model: BaseMap | FeedForwardPredictor) -> Facts:
     """The facts about a fitted model, as what JSON holds; a fact that it does not have is left out.
 
     ``sizes`` are the layer widths, of a map from data to coordinates and back; ``weights`` the number of
@@ -44,7 +49,7 @@ def describe(model: Any) -> dict[str, Any]:
     }
 
 
-def _of_ensemble(ensemble: Ensemble) -> dict[str, Any]:
+def _of_ensemble(ensemble: Ensemble) -> Facts:
     """What the members have in common, and the mean of their losses."""
     each = [_of_one(member) for member in ensemble.members_]
     facts = {"members": len(each), "member": type(ensemble.members_[0]).__name__, **each[0]}
@@ -58,7 +63,7 @@ def _of_ensemble(ensemble: Ensemble) -> dict[str, Any]:
     return facts
 
 
-def _of_one(model: Any) -> dict[str, Any]:
+def _of_one(model: BaseMap | FeedForwardPredictor) -> Facts:
     facts = _of_predictor(model) if isinstance(model, FeedForwardPredictor) else _of_map(model)
     history = getattr(model, "history_", None)
     if history is not None:
@@ -74,7 +79,7 @@ def _of_one(model: Any) -> dict[str, Any]:
     return facts
 
 
-def _of_map(model: TrainedMap | LinearAutoencoder) -> dict[str, Any]:
+def _of_map(model: TrainedMap | LinearAutoencoder) -> Facts:
     pair = model.network_.pair
     arrays = jax.tree.leaves(eqx.filter(pair, trainable(pair)))
     return {
@@ -87,7 +92,7 @@ def _of_map(model: TrainedMap | LinearAutoencoder) -> dict[str, Any]:
     }
 
 
-def _of_predictor(model: FeedForwardPredictor) -> dict[str, Any]:
+def _of_predictor(model: FeedForwardPredictor) -> Facts:
     layers = model.network_.network.layers
     if hasattr(model, "classes_"):
         predicted = {"classes": _plain(model.classes_)}
@@ -97,7 +102,7 @@ def _of_predictor(model: FeedForwardPredictor) -> dict[str, Any]:
     return {**predicted, "sizes": sizes, "weights": model.n_parameters_}
 
 
-def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+def describe_file(path: str | os.PathLike[str]) -> Facts:
     """The facts about the model in a file, its schema and the version that wrote it among them.
 
     Raises what ``load`` raises.
@@ -108,7 +113,7 @@ def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"schema": header["schema"], "isthmus": header["isthmus"], **describe(model)}
 
 
-def summarise(facts: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(facts: Facts) -> Facts:
     """The few of the facts that say how large a model is and how good, as a person reads them."""
     summary = {"features": facts["features"]}
     if "members" in facts:
@@ -141,7 +146,7 @@ def _listed(items: Iterable[str]) -> str:
     return ", ".join([*items[:MOST_SHOWN], *(["…"] if len(items) > MOST_SHOWN else [])])
 
 
-def _held_out(facts: Mapping[str, Any]) -> dict[str, str]:
+def _held_out(facts: Facts) -> dict[str, str]:
     """The held-out loss next to the yardstick's: by ratio, or by difference for a log likelihood."""
     loss, of_pca = facts.get("validation_loss"), facts.get("pca_validation_loss")
     if loss is None:
@@ -164,7 +169,7 @@ def _held_out(facts: Mapping[str, Any]) -> dict[str, str]:
     return shown | {f"{facts['yardstick']}'s {what}": f"{of_pca:.5g}{than}"}
 
 
-def _hidden(part: Any) -> list[int]:
+def _hidden(part: PyTree) -> list[int]:
     """Widths of the hidden layers of one direction; its path has none."""
     layers = part.correction.layers[:-1] if part.correction else ()
     return [int(layer.weight.shape[0]) for layer in layers]
@@ -179,7 +184,7 @@ class _Code(str):
         return str(self)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value as JSON holds it: numbers that are none become null, objects how they are written."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()

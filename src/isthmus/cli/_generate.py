@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -84,7 +83,7 @@ def impute(
     check_keep(keep, output, std)
     fitted = load_variational(model, "impute")
     rows = rows_for(fitted, read_table(data, header), columns, drop, keep)
-    given: dict[str, Any] = {} if n_samples is None else {"n_samples": n_samples}
+    given: dict[str, int] = {} if n_samples is None else {"n_samples": n_samples}
     complete, deviations = isthmus.impute(fitted, rows.numbers, random_state=seed, **given)
     if not deviations.any():
         say(f"{data}: no cell is empty, so all rows are as they were")

@@ -25,11 +25,11 @@ class ErrorsInOneLine(click.Group):
         """In the order in which people need them."""
         return list(self.commands)
 
-    def main(self, *arguments: Any, **settings: Any) -> Any:
+    def main(self, *arguments: Any, **settings: Any) -> Any:  # as in click
         _print_in_any_encoding(sys.stdout)
         return super().main(*arguments, **settings)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:  # as in click
         with _warnings_on_stderr():
             try:
                 super().invoke(ctx)

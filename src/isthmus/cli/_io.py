@@ -7,23 +7,31 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 import isthmus
+
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    from isthmus.estimators.base import BaseMap
+    from isthmus.files.tables import Table
+    from isthmus.variational.estimator import VariationalAutoencoder
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows (n, D) for a map, the names of their features, and the columns that are carried over."""
 
-    numbers: Any
+    numbers: np.ndarray | csr_array
     names: Sequence[str]
-    kept: Mapping[str, Any]
+    kept: Mapping[str, object]
 
 
-def read_table(data: Path, header: bool | None) -> Any:
+def read_table(data: Path, header: bool | None) -> Table:
     """The table in a file; what there is to say about it goes to stderr."""
     from isthmus.files import tables
 
@@ -35,7 +43,7 @@ def read_table(data: Path, header: bool | None) -> Any:
 
 def labelled_rows(
     data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
-) -> tuple[Any, Any]:
+) -> tuple[np.ndarray | csr_array, np.ndarray | None]:
     """Rows, and the targets in the column ``label`` as they are; None without."""
     import numpy as np
 
@@ -59,8 +67,8 @@ def say(note: str) -> None:
 
 
 def rows_for(
-    fitted: Any,
-    table: Any,
+    fitted: BaseMap,
+    table: Table,
     columns: Sequence[str],
     drop: Sequence[str],
     keep: Sequence[str],
@@ -86,7 +94,7 @@ def rows_for(
     return Rows(table.numbers(positions), names, kept)
 
 
-def feature_names(fitted: Any) -> list[str]:
+def feature_names(fitted: BaseMap) -> list[str]:
     """The names that a map was fitted on, or x0, x1, …."""
     return list(getattr(fitted, "feature_names_in_", [f"x{j}" for j in range(fitted.n_features_in_)]))
 
@@ -104,7 +112,9 @@ def check_keep(keep: Sequence[str], *outputs: Path | None) -> None:
             )
 
 
-def write(output: Path | None, rows: Any, names: Sequence[str], kept: Mapping[str, Any]) -> None:
+def write(
+    output: Path | None, rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object]
+) -> None:
     """Write to a file, or CSV to stdout."""
     from isthmus.files import tables
 
@@ -115,7 +125,7 @@ def write(output: Path | None, rows: Any, names: Sequence[str], kept: Mapping[st
 
 
 def write_both(
-    outputs: Mapping[Path | None, Any], names: Sequence[str], kept: Mapping[str, Any]
+    outputs: Mapping[Path | None, np.ndarray], names: Sequence[str], kept: Mapping[str, object]
 ) -> None:
     """Write rows to each output as ``write`` does: every file is complete before one takes its place."""
     from isthmus.files import tables
@@ -135,7 +145,7 @@ def write_both(
             sys.stdout.flush()
 
 
-def load_variational(path: Path, command: str) -> Any:
+def load_variational(path: Path, command: str) -> VariationalAutoencoder:
     """A saved variational map. Raises a ValueError for any other."""
     fitted = isthmus.load(path)
     if not isinstance(fitted, isthmus.VariationalAutoencoder):
@@ -146,7 +156,7 @@ def load_variational(path: Path, command: str) -> Any:
     return fitted
 
 
-def show(facts: Mapping[str, Any]) -> None:
+def show(facts: Mapping[str, object]) -> None:
     """Facts as a table of two columns on stdout."""
     from rich.console import Console
     from rich.table import Table

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import click
 
 from isthmus.cli import _options as options
 from isthmus.cli._io import labelled_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
 
 
 class Laboratory(NamedTuple):
@@ -31,6 +35,12 @@ LABORATORIES = {
     "distill": Laboratory("distilling", targets=False),
     "one-number": Laboratory("one_number", targets=False),
 }
+
+
+class Record(Protocol):
+    """A named tuple of any laboratory."""
+
+    def _asdict(self) -> dict[str, object]: ...
 
 
 @click.command(cls=options.Command)
@@ -102,13 +112,13 @@ def lab(
     click.echo(f"picture: {output}   records: {records}", err=True)
 
 
-def _arrays(features: Sequence[Any]) -> list[Any]:
+def _arrays(features: Sequence[object]) -> list[np.ndarray]:
     import numpy as np
 
     return [np.asarray(part) for part in features if part is not None]
 
 
-def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> None:
+def _write(picture: Figure, output: Path, records: Sequence[Record], csv: Path) -> None:
     """Both files, complete or not at all."""
     import pyarrow as pa
     from pyarrow import csv as arrow
@@ -121,9 +131,9 @@ def _write(picture: Any, output: Path, records: Sequence[Any], csv: Path) -> Non
         picture.savefig(new_output, format=output.suffix[1:])
 
 
-def _plain(record: Any) -> dict[str, Any]:
+def _plain(record: Record) -> dict[str, object]:
     """The fields of a record, a tuple written as 32-16."""
-    fields: dict[str, Any] = record._asdict()
+    fields = record._asdict()
     return {
         name: "-".join(map(str, value)) if isinstance(value, tuple) else value
         for name, value in fields.items()

@@ -129,7 +129,7 @@ def widths(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
         raise click.BadParameter(f"{value!r}: expected whole numbers, as in 512,256.") from None
 
 
-def names(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+def names(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
     """One name, or several with commas between them."""
     return tuple(map(str.strip, value.split(","))) if value and "," in value else value
 
@@ -137,7 +137,7 @@ def names(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
 class _Headed(click.Option):
     """An option that the help shows under a heading of its own."""
 
-    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:  # as in click
         super().__init__(*arguments, **settings)
         self.heading = heading
 

@@ -50,7 +50,7 @@ def dimension(
     """
     table = read_table(data, header)
     rows = table.numbers(table.choose(columns, drop))
-    found: Any
+    found: Any  # one of two reports
     if method is None:
         found = isthmus.choose_dimension(rows, random_state=seed)
         facts = {"dimension": found.dimension, "low": found.low, "high": found.high, "knee": found.knee}

@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus.comparison._memory import PeakMemory
 from isthmus.comparison.methods import Method
-from isthmus.comparison.records import ComparisonRecord, Judgement
+from isthmus.comparison.records import ComparisonRecord, Judgement, Row
 from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
 
@@ -119,12 +119,12 @@ class _Trial:
     split: Split
     settings: Settings
     rows: Float[np.ndarray, "n D"]
-    model: Any = None
+    model: Any = None  # of any library
     Z: Float[np.ndarray, "k d"] | None = None
     Z_test: Float[np.ndarray, "m d"] | None = None
     is_fitted: bool = False
 
-    def fit(self) -> dict[str, Any]:
+    def fit(self) -> Row:
         """Make and fit the model, and evaluate its map on the training rows shared by all methods."""
         split, settings, most = self.split, self.settings, self.settings.max_rows
         self.model = self.method.make(settings.n_components, split.seed)
@@ -146,7 +146,7 @@ class _Trial:
             "peak_mib": memory.mib,
         }
 
-    def apply(self) -> dict[str, Any]:
+    def apply(self) -> Row:
         """Map the held-out rows, twice, because the first call of a function may compile it."""
         if not hasattr(self.model, "transform") or self.Z is None:
             return {}
@@ -160,7 +160,7 @@ class _Trial:
         test = _evaluation(split.test[:most], Z_test[:most], k, score)
         return {"test": test, "transform_seconds": seconds}
 
-    def invert(self) -> dict[str, Any]:
+    def invert(self) -> Row:
         """Decode the held-out rows."""
         if self.Z_test is None or not hasattr(self.model, "inverse_transform"):
             return {}
@@ -224,7 +224,7 @@ def _mean_square(gap: Float[np.ndarray, "n D"]) -> float:
     return float(np.mean(np.einsum("ij,ij->i", gap, gap)))
 
 
-def _attempt(work: Callable[[], dict[str, Any]], notes: list[str]) -> tuple[dict[str, Any], str | None]:
+def _attempt(work: Callable[[], Row], notes: list[str]) -> tuple[Row, str | None]:
     """The result of ``work``, or the reason of its failure; its warnings become notes.
 
     Ctrl-C ends the comparison: training would otherwise turn it into a warning and keep the best

@@ -138,7 +138,7 @@ class PictureTSNE:
         return np.asarray(embedding.fit_transform(X))
 
 
-def umap(n_components: int, seed: int) -> Any:
+def umap(n_components: int, seed: int) -> Any:  # umap-learn has no types
     """UMAP with its own defaults (McInnes, Healy & Melville 2018, arXiv:1802.03426).
 
     Raises ImportError that says how to install it. One job, because a seed leaves no more.

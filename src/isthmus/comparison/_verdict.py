@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from isthmus.comparison.methods import NO_FUNCTION
-from isthmus.comparison.records import Conditions
-
-Row = dict[str, Any]
+from isthmus.comparison.records import Conditions, Row
 
 
 def verdict(conditions: Conditions, table: Sequence[Row]) -> str:

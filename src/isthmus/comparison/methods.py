@@ -59,7 +59,7 @@ class Method:
     """
 
     name: str
-    make: Callable[[int, int], Any]
+    make: Callable[[int, int], Any]  # gives a method of any library
     pairwise: bool = False
     explicit: str | None = None
     invertible: str | None = None
@@ -74,7 +74,7 @@ class Method:
                 "unfitted method, such as lambda d, seed: PCA(d, random_state=seed)"
             )
 
-    def functions(self, model: Any) -> tuple[str, str, str]:
+    def functions(self, model: Any) -> tuple[str, str, str]:  # of any library
         """Whether it is explicit, invertible and differentiable, in words."""
         found = zip(
             (self.explicit, self.invertible, self.differentiable),

@@ -11,9 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from isthmus.comparison._verdict import Row, verdict
+from isthmus.comparison._verdict import verdict
 from isthmus.comparison.methods import NO_FUNCTION
-from isthmus.comparison.records import Conditions
+from isthmus.comparison.records import Conditions, Row
 
 WIDTH = 100
 """Width of the text in characters, where no terminal limits it."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
+
+Row = dict[str, Any]  # texts, numbers and None, by column
+"""Columns of one method: texts, numbers, or None where there are none."""
 
 
 @dataclass(frozen=True)

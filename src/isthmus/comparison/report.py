@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from isthmus.comparison._verdict import verdict
-from isthmus.comparison.records import ComparisonRecord, Conditions
+from isthmus.comparison.records import ComparisonRecord, Conditions, Row
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class ComparisonReport(Conditions):
 
     records: tuple[ComparisonRecord, ...]
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[Row]:
         """One row per method, for a data frame: means over the seeds, and with several the deviations.
 
         Columns are those of ``ComparisonRecord.numbers``, with their sample standard deviation in
@@ -44,11 +43,11 @@ class ComparisonReport(Conditions):
         return as_text(self, self.table())
 
 
-def _row(records: Sequence[ComparisonRecord]) -> dict[str, Any]:
+def _row(records: Sequence[ComparisonRecord]) -> Row:
     """The records of one method as one row."""
     succeeded = [record for record in records if record.failure is None]
     shown = (succeeded or records)[0]
-    row: dict[str, Any] = {
+    row: Row = {
         "method": shown.method,
         "failure": shown.failure,
         "n_seeds": len(succeeded),

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -31,6 +31,7 @@ from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap, reconstruction_error
 from isthmus.estimators.ensemble import Ensemble, ensemble_of
+from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardRegressor
 from isthmus.estimators.fitting import Prepared, adopt, prepare
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.plan import as_loss, layer_widths
@@ -49,16 +50,19 @@ from isthmus.training.problem import Objective
 ROWS_OF_REGRESSION = 10_000
 """Rows, evenly spaced, that the linear start is regressed on."""
 
+Model = BaseMap | FeedForwardPredictor
+Student = TypeVar("Student", Autoencoder, FeedForwardClassifier, FeedForwardRegressor)
+
 
 def distill(
-    teacher: Any,
+    teacher: Model | Sequence[Model],
     X: object,
     widths: Sequence[int],
     *,
     decoder_widths: Sequence[int] | None = None,
     max_epochs: int | None = None,
     random_state: int | None = None,
-) -> Any:
+) -> Model:
     """A small fitted model that has learnt from a large one, or from several, on rows (n, D).
 
     Of a map, the student is an ``Autoencoder`` that learns the teacher's reconstructions x̂ and its
@@ -114,7 +118,7 @@ def distill(
     """
     teacher, template = _teacher(teacher, X)
     layer_widths("widths", widths)
-    own: dict[str, Any] = {
+    own: dict[str, object] = {
         "widths": tuple(widths),
         "max_epochs": max_epochs,
         "random_state": random_state,
@@ -128,7 +132,7 @@ def distill(
     return _taught_map(teacher, _student(Autoencoder, template, own), X)
 
 
-def _teacher(teacher: Any, X: object) -> tuple[Any, Any]:
+def _teacher(teacher: object, X: object) -> tuple[Model, Model]:
     """The teacher as one fitted model, and the estimator whose parameters the student is to have."""
     if isinstance(teacher, list | tuple):
         teacher = _together(teacher, X)
@@ -140,7 +144,7 @@ def _teacher(teacher: Any, X: object) -> tuple[Any, Any]:
     return teacher, teacher.members_[0] if isinstance(teacher, Ensemble) else teacher
 
 
-def _together(members: Sequence[Any], X: object) -> Ensemble:
+def _together(members: Sequence[object], X: object) -> Ensemble:
     """Fitted models of one kind as an ensemble."""
     kinds = sorted({type(member).__name__ for member in members})
     single_kind = len(kinds) == 1 and isinstance(members[0], BaseMap | FeedForwardPredictor)
@@ -148,21 +152,22 @@ def _together(members: Sequence[Any], X: object) -> Ensemble:
         raise TypeError(f"a list of teachers must be fitted isthmus models of one kind, got {kinds}")
     for member in members:
         check_is_fitted(member)
-    shapes = [_shapes(member.network_) for member in members]
+    checked = cast(Sequence[Model], members)
+    shapes = [_shapes(member.network_) for member in checked]
     if any(own != shapes[0] for own in shapes[1:]):
         raise ValueError(
             "a list of teachers is averaged as one network, so all need the same n_components, widths "
             "and other parameters of the network; distil each alone, or fit an isthmus.Ensemble"
         )
-    return ensemble_of(members, check_rows(members[0], X, reset=False))
+    return ensemble_of(checked, check_rows(checked[0], X, reset=False))
 
 
-def _shapes(network: PyTree) -> Any:
+def _shapes(network: PyTree) -> tuple[object, list[tuple[int, ...]]]:
     leaves, structure = jax.tree.flatten(network)
     return structure, [np.shape(leaf) for leaf in leaves]
 
 
-def _student(cls: type, template: Any, own: dict[str, Any]) -> Any:
+def _student(cls: type[Student], template: Model, own: dict[str, object]) -> Student:
     """An estimator with the parameters of ``template`` that it knows, and its own."""
     student = cls()
     is_trained = isinstance(template, TrainedMap | FeedForwardPredictor)
@@ -172,7 +177,8 @@ def _student(cls: type, template: Any, own: dict[str, Any]) -> Any:
     if not isinstance(one_per_layer, str) and not callable(one_per_layer):
         del shared["activation"]
     shared["validation_fraction"] = shared.get("validation_fraction") or 0.1
-    return student.set_params(**shared | {"warm_start": False} | own)
+    student.set_params(**shared | {"warm_start": False} | own)
+    return student
 
 
 class _Lesson(eqx.Module):
@@ -248,7 +254,7 @@ def _whitening(Z: Float[np.ndarray, "n d"]) -> Frame:
     return Frame(single(np.diag(spread)), single(np.diag(1 / spread)), single(-mean / spread))
 
 
-def _best_units(teacher: Any, pair: PyTree, rows: ScaledRows) -> Any:
+def _best_units(teacher: BaseMap, pair: PyTree, rows: ScaledRows) -> PyTree:
     """The teacher's pair with as many units as ``pair`` has, if it has so many useful ones; or None."""
     if type(teacher) is not Autoencoder or _shapes(pair)[0] != _shapes(teacher.network_.pair)[0]:
         return None
@@ -289,9 +295,9 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
     lesson = replace(clean, corruption=task.objective.corruption)
     taught, unseen = _taught(prepared, rows, start.aside, lesson, clean)
 
-    def in_the_frame_of_the_teacher(pair: PyTree, moved: bool) -> dict[str, Any]:
+    def in_the_frame_of_the_teacher(pair: PyTree, moved: bool) -> dict[str, object]:
         fitted = dict(task.fitted(pair, moved))
-        return fitted | {"network_": replace(fitted["network_"], frame=start.frame)}
+        return fitted | {"network_": replace(cast(DataMap, fitted["network_"]), frame=start.frame)}
 
     (result,) = train([replace(taught.training, network=start.pair)])
     result.raise_if_diverged(taught.training.learning_rate)
@@ -313,7 +319,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
     return student
 
 
-def _taught_classes(teacher: Any, student: Any, X: object) -> Any:
+def _taught_classes(teacher: FeedForwardClassifier, student: FeedForwardClassifier, X: object) -> Model:
     labels, probabilities = teacher.predict(X), np.asarray(teacher.predict_proba(X))
     missing = np.setdiff1d(teacher.classes_, labels)
     if len(missing):
@@ -332,7 +338,7 @@ def _taught_classes(teacher: Any, student: Any, X: object) -> Any:
     return student
 
 
-def _taught_numbers(teacher: Any, student: Any, X: object) -> Any:
+def _taught_numbers(teacher: Model, student: FeedForwardPredictor, X: object) -> Model:
     """The mean of what teachers predict is a target as any other."""
     prepared = prepare(student, X, teacher.predict(X))
     _finish(student, prepared)
@@ -341,7 +347,7 @@ def _taught_numbers(teacher: Any, student: Any, X: object) -> Any:
     return student
 
 
-def _finish(student: Any, prepared: Prepared) -> None:
+def _finish(student: FeedForwardPredictor, prepared: Prepared) -> None:
     (result,) = train([prepared.training])
     adopt(student, prepared, result)
     result.raise_if_diverged(prepared.training.learning_rate)
@@ -371,7 +377,9 @@ def _taught(
     return replace(prepared, training=training), unseen
 
 
-def _record(student: Any, teacher: Any, errors: Sequence[float], u: Float[np.ndarray, "m D"]) -> None:
+def _record(
+    student: Model, teacher: Model, errors: Sequence[float], u: Float[np.ndarray, "m D"]
+) -> None:
     before, after = (
         measured(model, _size(model), error, u * student.scaling_.scale + student.scaling_.center)
         for model, error in zip((teacher, student), errors, strict=True)
@@ -379,12 +387,12 @@ def _record(student: Any, teacher: Any, errors: Sequence[float], u: Float[np.nda
     student.compression_ = {"before": before, "after": after, "n_held_out": len(u)}
 
 
-def _size(model: Any) -> int:
+def _size(model: Model) -> int:
     """Parameters of a model, or of all members of an ensemble."""
     if isinstance(model, Ensemble):
         return sum(map(_size, model.members_))
-    network = model.network_
-    return n_parameters(network.pair if isinstance(network, DataMap) else network.network)
+    network: PyTree = model.network_
+    return n_parameters(network.network if isinstance(model, FeedForwardPredictor) else network.pair)
 
 
 @contextmanager

@@ -6,16 +6,18 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.units import Places, hidden_widths
+from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.layers import ACTIVATIONS, FeedForward
@@ -29,25 +31,29 @@ SMALLEST_ERROR = 1e-7
 TIMED_ROWS, TIMINGS = 1024, 5
 
 
+Trained = TrainedMap | FeedForwardPredictor
+
+
 @dataclass(frozen=True)
 class Kind:
     """Where the chains of a kind of model are, what must stay as it is, and how it is put together."""
 
     places: Places
-    outputs: Callable[[Any, Any], Array]
+    outputs: Callable[[PyTree, Array], Array]
     names: tuple[str, ...]
     field: str
     has_bound: bool = False
 
-    def network(self, model: Any) -> Any:
+    def network(self, model: Trained) -> PyTree:
         """What training moves."""
         return getattr(model.network_, self.field)
 
-    def parameters(self, model: Any, network: PyTree) -> dict[str, Any]:
+    def parameters(self, model: Trained, network: PyTree) -> dict[str, object]:
         """The parameters of ``model`` that say what layers ``network`` has."""
         chains = [place(network) for place in self.places]
-        found: dict[str, Any] = dict(zip(self.names, map(hidden_widths, chains), strict=True))
-        if found.get("decoder_widths") == found["widths"][::-1]:
+        widths = dict(zip(self.names, map(hidden_widths, chains), strict=True))
+        found: dict[str, object] = {**widths}
+        if widths.get("decoder_widths") == widths["widths"][::-1]:
             found["decoder_widths"] = None
         before = [place(self.network(model)) for place in self.places]
         if [len(chain.layers) for chain in chains] != [len(chain.layers) for chain in before]:
@@ -55,7 +61,7 @@ class Kind:
         return found
 
 
-def _activations(chains: list[FeedForward], otherwise: Any) -> Any:
+def _activations(chains: list[FeedForward], otherwise: object) -> object:
     """One activation where all are the same, else one per hidden layer; names where they have one."""
     names = {function: name for name, function in ACTIVATIONS.items()}
     each = tuple(
@@ -102,7 +108,7 @@ VARIATIONAL = Kind((_encoder, _decoder), _decoded_and_spread, WIDTHS, "pair", ha
 PREDICTOR = Kind((_itself,), _predicted, ("widths",), "network")
 
 
-def kind_of(model: Any) -> Kind:
+def kind_of(model: object) -> Kind:
     """The kind of a fitted model, or an error that says what to do with one that cannot be pruned."""
     if not isinstance(model, TrainedMap | FeedForwardPredictor):
         advice = "an ensemble can be distilled, or its members_ pruned"
@@ -193,13 +199,16 @@ class HeldOutLosses:
 
 @eqx.filter_jit
 def _loss_sum(
-    objective: Objective, network: PyTree, rows: Array, valid: Array, seed: Any
+    objective: Objective, network: PyTree, rows: Array, valid: Array, seed: ArrayLike
 ) -> Float[Array, ""]:
     return jnp.sum(objective(network, rows, jax.random.key(seed)) * valid)
 
 
 def measured(
-    model: Any, n_parameters: int, error: float, rows: Float[np.ndarray, "m D"]
+    model: BaseMap | FeedForwardPredictor,
+    n_parameters: int,
+    error: float,
+    rows: Float[np.ndarray, "m D"],
 ) -> dict[str, float]:
     """One record: size, error, and the median time that a row takes, without compilation."""
     apply = model.transform if hasattr(model, "transform") else model.predict

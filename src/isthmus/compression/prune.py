@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float, PyTree
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from isthmus.compression.kinds import HeldOutLosses, Kind, kind_of, measured
+from isthmus.compression.kinds import HeldOutLosses, Kind, Trained, kind_of, measured
 from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
@@ -35,11 +35,11 @@ EXERCISE = 3
 """Epochs at each size in units of those of ``fit``. Of a map of images pruned to a quarter the held-out
 error is 3 % above what it was after one, 2 % after two, and 0.4 % after three."""
 
-Model = TypeVar("Model")
+Fitted = TypeVar("Fitted", bound=Trained)
 
 
 def prune(
-    model: Model,
+    model: Fitted,
     X: object,
     y: object = None,
     *,
@@ -47,7 +47,7 @@ def prune(
     epochs: int | None = None,
     trials: int = 5,
     random_state: int | None = None,
-) -> Model:
+) -> Fitted:
     """A smaller network of the same kind, within ``tolerance`` of the held-out error of ``model``.
 
     Hidden linear layers are folded into the next one where that takes no more numbers. Of the other
@@ -150,19 +150,19 @@ def prune(
         "after": measured(pruned, n_parameters(network), losses.of_network(network)[0], rows),
         "n_held_out": len(rows),
     }
-    return cast(Model, pruned)
+    return cast(Fitted, pruned)
 
 
 def _smallest(
     bench: _Bench, losses: HeldOutLosses, prunable: Prunable, tolerance: float, trials: int
-) -> tuple[Any, Callable[[], Any]]:
+) -> tuple[PyTree, Callable[[], Trained]]:
     """The smallest network tried within the tolerance, or None; and what makes a fitted model of it.
 
     Bisection over the share of parameters, which depends on the share's logarithm.
     """
     size = n_parameters(prunable.network)
     lossless = prunable.lossless()
-    found: Any = lossless if losses.excess(lossless) <= tolerance else None
+    found: PyTree = lossless if losses.excess(lossless) <= tolerance else None
     finish = partial(bench.with_network, lossless)
     low, high = n_parameters(prunable.with_share(0.0)) / size, n_parameters(lossless) / size
     tried = {n_parameters(lossless)}
@@ -183,7 +183,7 @@ def _smallest(
 class _Trial(NamedTuple):
     """A model in the making: its training and what came of it."""
 
-    model: Any
+    model: Trained
     prepared: Prepared
     result: TrainingResult
 
@@ -192,22 +192,28 @@ class _Trial(NamedTuple):
 class _Bench:
     """A model, and the training that goes on from it: with the same rows and objective at every size."""
 
-    model: Any
+    model: Trained
     kind: Kind
     X: object
     y: object
-    settings: dict[str, Any]
+    settings: dict[str, object]
     training: Training
     rng: np.random.Generator
 
     @classmethod
     def of(
-        cls, model: Any, kind: Kind, X: object, y: object, epochs: int | None, random_state: int | None
+        cls,
+        model: Trained,
+        kind: Kind,
+        X: object,
+        y: object,
+        epochs: int | None,
+        random_state: int | None,
     ) -> _Bench:
         seed = model.random_state if random_state is None else random_state
         if not isinstance(seed, int | np.integer):
             seed = int(check_random_state(seed).randint(2**31 - 1))
-        settings = {
+        settings: dict[str, object] = {
             "warm_start": True,
             "random_state": int(seed),
             "validation_fraction": model.validation_fraction or 0.1,
@@ -227,7 +233,7 @@ class _Bench:
         stride = -(-len(source.indices) // ROWS_LOOKED_AT)
         return np.asarray(source.rows[source.indices[::stride]][:, : self.n_features], np.float32)
 
-    def with_network(self, network: PyTree) -> Any:
+    def with_network(self, network: PyTree) -> Trained:
         """The model with this network in the place of its own."""
         return continued(self.model, self.kind, network, {})
 
@@ -239,17 +245,18 @@ class _Bench:
         result.raise_if_diverged(prepared.training.learning_rate)
         return _Trial(trial, prepared, result)
 
-    def finished(self, trial: _Trial) -> Any:
+    def finished(self, trial: _Trial) -> Trained:
         """The model that a trial ends with, its parameters those of the original."""
         with _as_expected():
             adopt(trial.model, trial.prepared, trial.result)
         own = self.model.get_params(deep=False)
-        return trial.model.set_params(**{name: own[name] for name in self.settings})
+        trial.model.set_params(**{name: own[name] for name in self.settings})
+        return trial.model
 
 
-def continued(model: Any, kind: Kind, network: PyTree, settings: dict[str, Any]) -> Any:
+def continued(model: Fitted, kind: Kind, network: PyTree, settings: dict[str, object]) -> Fitted:
     """All that was fitted of ``model``, with another network and the parameters that describe it."""
-    copy = clone(model).set_params(**kind.parameters(model, network) | settings)
+    copy: Fitted = clone(model).set_params(**kind.parameters(model, network) | settings)
     for name, value in vars(model).items():
         if name.endswith("_") and not name.startswith("_"):
             setattr(copy, name, value)

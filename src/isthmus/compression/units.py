@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,7 +30,7 @@ from isthmus.networks.layers import FeedForward, Layer, identity, single, traina
 NOTHING = 1e-12
 """Share of a variance that is rounding in single precision."""
 
-Places = Sequence[Callable[[Any], FeedForward]]
+Places = Sequence[Callable[[PyTree], FeedForward]]
 """Where the chains of layers of a network are."""
 
 
@@ -170,7 +170,7 @@ class Prunable:
         cls,
         network: PyTree,
         places: Places,
-        outputs: Callable[[Any, Float[Array, "n D"]], Float[Array, "n o"]],
+        outputs: Callable[[PyTree, Float[Array, "n D"]], Float[Array, "n o"]],
         rows: Float[np.ndarray, "n D"],
         rng: np.random.Generator,
     ) -> Prunable:
@@ -189,7 +189,7 @@ class Prunable:
         )
         return cls(network, places, activations, rankings)
 
-    def with_share(self, share: float) -> Any:
+    def with_share(self, share: float) -> PyTree:
         """The network with at most this share of its parameters, at the least error that they allow.
 
         All layers pay the same price, error per parameter: width k is that of the least
@@ -202,7 +202,7 @@ class Prunable:
             low, high = (low, middle) if self._size(self._widths(middle)) <= most else (middle, high)
         return self.with_widths(self._widths(high))
 
-    def lossless(self) -> Any:
+    def lossless(self) -> PyTree:
         """The network without the units that others stand for, to rounding."""
         return self.with_widths(
             tuple(tuple(len(ranking.order) for ranking in chain) for chain in self.rankings)
@@ -229,7 +229,7 @@ class Prunable:
             size += _chain_size(chain, of_chain) - _chain_size(chain, before)
         return size
 
-    def with_widths(self, widths: Sequence[Sequence[int]]) -> Any:
+    def with_widths(self, widths: Sequence[Sequence[int]]) -> PyTree:
         """The network with the best units of each hidden layer, so many of each chain."""
         network = self.network
         parts = zip(self.places, widths, self.rankings, self.activations, strict=True)
@@ -272,11 +272,11 @@ class _Tapped(eqx.Module):
 @eqx.filter_jit
 def _activations_and_gradients(
     network: PyTree,
-    places: tuple[Callable[[Any], FeedForward], ...],
-    outputs: Callable[[Any, Float[Array, "n D"]], Float[Array, "n o"]],
+    places: tuple[Callable[[PyTree], FeedForward], ...],
+    outputs: Callable[[PyTree, Float[Array, "n D"]], Float[Array, "n o"]],
     rows: Float[Array, "n D"],
     directions: Float[Array, "n o"],
-) -> tuple[Any, Any]:
+) -> tuple[PyTree, PyTree]:
     """Hidden activations of each chain, and ∂(direction · output)/∂ each of them."""
     chains = [place(network) for place in places]
     n = rows.shape[0]
@@ -285,7 +285,7 @@ def _activations_and_gradients(
         for chain in chains
     )
 
-    def nudged(nudges: PyTree) -> tuple[Array, Any]:
+    def nudged(nudges: PyTree) -> tuple[Array, PyTree]:
         seen: list[list[Array]] = [[] for _ in chains]
         tapped = network
         for place, chain, own, record in zip(places, chains, nudges, seen, strict=True):

@@ -7,7 +7,7 @@ import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from numbers import Integral, Number, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -53,7 +53,7 @@ def check_map(model: object, *needs: str) -> None:
             )
 
 
-def check_rows(estimator: BaseEstimator, X: object, *, reset: bool, min_rows: int = 1) -> Any:
+def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) -> Any:  # as as_rows
     """Rows (n, D) as a numeric array or CSR matrix, finite, with the width the model was fitted on.
 
     NaN stay where the estimator's tags allow them.
@@ -74,7 +74,7 @@ def check_rows(estimator: BaseEstimator, X: object, *, reset: bool, min_rows: in
 
 def as_rows(
     X: object, what: str = "X", *, estimator: BaseEstimator | None = None, min_rows: int = 1
-) -> Any:
+) -> Any:  # an array or a CSR matrix, which share no type
     """Rows (n, D) of any kind as a numeric array or CSR matrix, with NaN for what is missing.
 
     Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
@@ -101,7 +101,7 @@ def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: b
     _with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
 
 
-def check_table(X: object) -> Any:
+def check_table(X: object) -> Any:  # as as_rows
     """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
     return check_rows(BaseEstimator(), X, reset=True)
 
@@ -169,7 +169,13 @@ def check_coordinates(Z: object, n_components: int) -> Float[np.ndarray, "n d"]:
     return np.asarray(coordinates)
 
 
-def check_finite(rows: Any, names: list[str], what: str = "X", *, allow_nan: bool = False) -> None:
+def check_finite(
+    rows: np.ndarray | scipy.sparse.csr_array,
+    names: list[str],
+    what: str = "X",
+    *,
+    allow_nan: bool = False,
+) -> None:
     """Raise a ValueError that says where NaN, infinity or a number beyond ``LARGEST`` stands, if any."""
     values = rows if isinstance(rows, np.ndarray) else rows.data
     if not np.issubdtype(values.dtype, np.floating) or _all_in_range(values):
@@ -261,12 +267,15 @@ def _all_in_range(values: np.ndarray) -> bool:
     return True
 
 
-def _explained(X: object, what: str, convert: Callable[[Any], Any]) -> Any:
+Values = TypeVar("Values")
+
+
+def _explained(X: object, what: str, convert: Callable[[np.ndarray], Values]) -> Values:
     """What ``convert`` makes of the values of X, or its error with the value at fault and what to do."""
     if (text := _not_rows(X, what)) is not None:
         raise TypeError(text)
 
-    def converted() -> Any:
+    def converted() -> Values:
         values = to_values(X, what)
         if getattr(values.dtype, "names", None):
             raise TypeError(
@@ -277,7 +286,7 @@ def _explained(X: object, what: str, convert: Callable[[Any], Any]) -> Any:
     return _with_reason(X, what, converted)
 
 
-def _with_reason(X: object, what: str, convert: Callable[[], Any]) -> Any:
+def _with_reason(X: object, what: str, convert: Callable[[], Values]) -> Values:
     try:
         return convert()
     except (ValueError, TypeError, OverflowError) as error:
@@ -310,7 +319,7 @@ def _with_advice(X: object, what: str, error: str) -> str | None:
     return None
 
 
-def _shape(X: Any) -> tuple[int, ...]:
+def _shape(X: Any) -> tuple[int, ...]:  # of any library
     # The shape of a frame is its type's: a column may be called so.
     return tuple(X.shape) if hasattr(type(X), "shape") else np.shape(X)
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    Series = pd.Series[Any]  # values of any type
+
+
 DATES_ADVICE = "Drop them, or turn them into numbers, for example days since a start"
 
 DATES = datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64
 """What stands for a point or a stretch of time."""
 
 
-def column_labels(X: Any) -> list[object] | None:
+def column_labels(X: Any) -> list[object] | None:  # of any library
     """The labels of the columns of a data frame or an Arrow table, or None for what names no columns."""
     if is_pandas(X):
         return list(X.columns)
@@ -35,7 +38,7 @@ def column_labels(X: Any) -> list[object] | None:
     return None
 
 
-def to_values(X: object, what: str) -> Any:
+def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
     """The values (n, D) of an array, a data frame, an Arrow table, a sparse matrix or lists.
 
     What is an array stays as it is. Numbers keep their types where all columns have one. Columns of
@@ -100,7 +103,7 @@ def _count_masked(part: object, depth: int) -> int:
     return 0
 
 
-def _of_pandas(frame: pd.DataFrame, what: str) -> Any:
+def _of_pandas(frame: pd.DataFrame, what: str) -> Any:  # the same
     _refuse_repeated(list(frame.columns), what)
     kinds = [getattr(dtype, "kind", "O") for dtype in frame.dtypes]
     plain = all(isinstance(dtype, np.dtype) for dtype in frame.dtypes)
@@ -111,7 +114,7 @@ def _of_pandas(frame: pd.DataFrame, what: str) -> Any:
     if len(kinds) and all(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
         zeros = all(dtype.fill_value == 0 for dtype in frame.dtypes)
         if zeros and all(kind in "biuf" for kind in (dtype.subtype.kind for dtype in frame.dtypes)):
-            sparse: Any = frame.sparse
+            sparse: Any = frame.sparse  # the stubs of pandas lack it
             return sparse.to_coo().tocsr()
     columns = [
         _pandas_column(frame.iloc[:, position], label, what)
@@ -120,11 +123,11 @@ def _of_pandas(frame: pd.DataFrame, what: str) -> Any:
     return _side_by_side(columns, len(frame))
 
 
-def _pandas_column(column: pd.Series[Any], label: object, what: str) -> np.ndarray:
+def _pandas_column(column: Series, label: object, what: str) -> np.ndarray:
     """One column as an array, with NaN where it has no value."""
     import pandas as pd
 
-    dtype: Any = column.dtype
+    dtype: Any = column.dtype  # each kind has attributes of its own
     if isinstance(dtype, pd.CategoricalDtype):
         # Not in the type of the categories, which may have no place for a missing value.
         return _pandas_column(pd.Series(np.asarray(column)), label, what)
@@ -145,13 +148,13 @@ def _pandas_column(column: pd.Series[Any], label: object, what: str) -> np.ndarr
     return _of_objects(column.to_numpy(dtype=object), what, label)
 
 
-def _arrow_array(column: pd.Series[Any]) -> pa.ChunkedArray[Any]:
+def _arrow_array(column: Series) -> pa.ChunkedArray:
     import pyarrow as pa
 
     return pa.chunked_array([pa.array(column)])
 
 
-def _of_arrow(table: Any, what: str) -> np.ndarray:
+def _of_arrow(table: Any, what: str) -> np.ndarray:  # what has Arrow's interface
     import pyarrow as pa
 
     arrow = table if isinstance(table, pa.Table) else pa.table(table)
@@ -163,7 +166,7 @@ def _of_arrow(table: Any, what: str) -> np.ndarray:
     return _side_by_side(columns, arrow.num_rows)
 
 
-def _arrow_column(column: pa.ChunkedArray[Any], label: object, what: str) -> np.ndarray:
+def _arrow_column(column: pa.ChunkedArray, label: object, what: str) -> np.ndarray:
     """One column as an array, with NaN where it has no value."""
     import pyarrow as pa
 

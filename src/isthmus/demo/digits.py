@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.model_selection import train_test_split
 
-from isthmus.estimators.base import reconstruction_error
+from isthmus.estimators.base import BaseMap, reconstruction_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,14 +51,14 @@ class Outcome:
     """One method on the digits: the fitted map and its evaluation on unseen rows."""
 
     name: str
-    model: Any
+    model: BaseMap
     error: float
     left_out: float
     trustworthiness: float
     seconds: float
 
 
-def measure(name: str, model: Any, digits: Digits) -> Outcome:
+def measure(name: str, model: BaseMap, digits: Digits) -> Outcome:
     """Fit a model to the training rows, and evaluate it on the test rows."""
     train, test = digits.train, digits.test
     began = time.perf_counter()

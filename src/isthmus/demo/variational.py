@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.demo.digits import SEED, SHAPE, Digits, Outcome, blank_figure, measure
+from isthmus.estimators.base import BaseMap
 from isthmus.variational.estimator import VariationalAutoencoder
 from isthmus.variational.inference import posterior, sample
 from isthmus.variational.likelihoods import Gaussian
@@ -60,7 +61,7 @@ def show(digits: Digits, console: Console, output: Path) -> None:
     draw(outcomes, digits, output)
 
 
-def fit(digits: Digits, **settings: Any) -> list[Outcome]:
+def fit(digits: Digits, **settings: object) -> list[Outcome]:
     """PCA and a variational auto-encoder of two coordinates, and of ten.
 
     ``settings`` are parameters of both auto-encoders, such as ``max_epochs``.
@@ -193,7 +194,7 @@ def _pairs(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
     return list(zip(outcomes[::2], outcomes[1::2], strict=True))
 
 
-def _coordinates(model: Any) -> tuple[str, str]:
+def _coordinates(model: BaseMap) -> tuple[str, str]:
     """How many coordinates are in use, and the least and the largest KL divergence of one."""
     if not isinstance(model, VariationalAutoencoder):
         return f"{model.n_components_}", ""

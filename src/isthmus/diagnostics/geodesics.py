@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,6 +21,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import dijkstra
 from scipy.stats.qmc import Halton
 from sklearn.neighbors import kneighbors_graph
@@ -69,7 +69,7 @@ class Geodesic:
         )
 
 
-def geodesic(model: BaseMap, z0: Any, z1: Any, *, n_points: int = 64) -> Geodesic:
+def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64) -> Geodesic:
     """A shortest way over the learnt surface from z0 (d,) to z1 (d,).
 
     Distances on the map mean little where it is stretched; the length of the geodesic is the distance

@@ -9,7 +9,6 @@ it is for others of them (conformal prediction: the rate of false alarms is righ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -90,7 +89,7 @@ class Reliability:
 def reliability(
     model: BaseMap,
     X: object,
-    known: Any,
+    known: object,
     *,
     false_alarm_rate: float = 0.05,
     n_neighbors: int = 10,

@@ -10,7 +10,6 @@ Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import optax
@@ -28,7 +27,7 @@ from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import Gaussian, Noise, TrainingRows, as_noise, bind
+from isthmus.objectives.noise import Function, Gaussian, Noise, TrainingRows, as_noise, bind
 from isthmus.objectives.reconstruction import Reconstruction
 
 
@@ -98,7 +97,7 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         self,
         n_components: int = 2,
         *,
-        noise: Noise | Any = None,
+        noise: Noise | Function | None = None,
         draws: int = 1,
         widths: Sequence[int] = (512, 256),
         decoder_widths: Sequence[int] | None = None,

@@ -10,10 +10,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, cast
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -34,6 +34,9 @@ from isthmus.training.problem import DivergenceError, TrainingResult
 
 ALIGNING_ROWS = 2000
 """Rows, evenly spaced, by which members are aligned: a rotation has few parameters."""
+
+
+Member: TypeAlias = Any  # a map or a predictor, as the ensemble's estimator is
 
 
 def _is_map(ensemble: Ensemble) -> bool:
@@ -117,12 +120,12 @@ class Ensemble(BaseMap):
     True
     """
 
-    members_: list[Any]
+    members_: list[Member]
     classes_: np.ndarray
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: Member,
         n_members: int = 10,
         *,
         bootstrap: bool = False,
@@ -160,7 +163,7 @@ class Ensemble(BaseMap):
         return self
 
     @property
-    def network_(self) -> Any:  # type: ignore[override]
+    def network_(self) -> Any:  # type: ignore[override]  # of a map or of a predictor
         """The ensemble as an Equinox module: raw rows in, coordinates or predictions out."""
         check_is_fitted(self)
         if not hasattr(self, "_network"):
@@ -214,7 +217,7 @@ class Ensemble(BaseMap):
             tags.transformer_tags = None
         return tags
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Without what the members are assembled to."""
         return {name: value for name, value in super().__getstate__().items() if name != "_network"}
 
@@ -230,7 +233,7 @@ class Ensemble(BaseMap):
                 "such as isthmus.Autoencoder(2)"
             )
 
-    def _adopt(self, members: list[Any], rows: Rows) -> None:
+    def _adopt(self, members: list[Member], rows: Rows) -> None:
         """Take over fitted members, and align them on these rows if they are maps."""
         self.members_ = members
         if _is_map(self):
@@ -249,7 +252,7 @@ class Ensemble(BaseMap):
         members = stacked(networks)
         center, offsets = _center_and_offsets([member.scaling_.center for member in self.members_])
         if _is_map(self):
-            self._network: Any = MeanMap(center, members, self.alignment_, offsets)
+            self._network: MeanMap | MeanPredictor = MeanMap(center, members, self.alignment_, offsets)
         elif _classifies(self):
             self._network = MeanPredictor(
                 center, networks[0].target_center, members, offsets, members.target_center
@@ -332,7 +335,7 @@ def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]
     )
 
 
-def ensemble_of(members: Sequence[Any], rows: Rows) -> Ensemble:
+def ensemble_of(members: Sequence[Member], rows: Rows) -> Ensemble:
     """Fitted models of one kind as an ensemble; maps are aligned on these rows."""
     first = members[0]
     ensemble = Ensemble(clone(first), len(members))
@@ -344,8 +347,8 @@ def ensemble_of(members: Sequence[Any], rows: Rows) -> Ensemble:
 
 
 def _fit_side_by_side(
-    members: Sequence[Any], rows: Rows, y: object, bootstrap: bool
-) -> tuple[list[Any], list[TrainingResult]]:
+    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool
+) -> tuple[list[Member], list[TrainingResult]]:
     """The members that were trained, in one pass, and the results of those that diverged."""
     with _said_once(len(members)):
         prepared = [prepare(member, rows, y, bootstrap=bootstrap) for member in members]
@@ -357,13 +360,13 @@ def _fit_side_by_side(
 
 
 def _fit_each(
-    members: Sequence[Any], rows: Rows, y: object, bootstrap: bool
-) -> tuple[list[Any], list[TrainingResult]]:
+    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool
+) -> tuple[list[Member], list[TrainingResult]]:
     """Fit one after the other; of those that diverged, the results."""
     diverged = []
     with _said_once(len(members)):
         for member in members:
-            drawn: Any = slice(None)
+            drawn: slice | Int[np.ndarray, " n"] = slice(None)
             if bootstrap:
                 n_rows = rows.shape[0]
                 drawn = np.sort(generator(member.random_state).choice(n_rows, n_rows))
@@ -388,7 +391,7 @@ def _said_once(n_members: int) -> Iterator[None]:
         warnings.warn(who + messages[0], category, stacklevel=5)
 
 
-def _coordinates(members: Sequence[Any], rows: Rows) -> Float[np.ndarray, "M n d"]:
+def _coordinates(members: Sequence[Member], rows: Rows) -> Float[np.ndarray, "M n d"]:
     coordinates = [np.asarray(member.transform(rows), np.float64) for member in members]
     counts = sorted({z.shape[1] for z in coordinates})
     if len(counts) > 1:

@@ -157,7 +157,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         solver: str | optax.GradientTransformation = "adam",
         learning_rate: float | None = None,
         weight_decay: float = 0.0,
-        class_weight: Mapping[Any, float] | str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,  # labels of any type
         batch_size: int | None = None,
         max_epochs: int | None = None,
         validation_fraction: float = 0.1,
@@ -185,7 +185,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         self.verbose = verbose
 
     @available_if(takes_parts)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: object, y: object, classes: Any = None) -> Self:
+    def partial_fit(self, X: object, y: object, classes: object = None) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
         The first call needs all ``classes``, and sets the scaling from its rows. Adam keeps its moments
@@ -242,10 +242,10 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     def _checked_loss(self) -> Loss:
         return as_loss(self.loss, LABEL_LOSSES)
 
-    def _targets(
-        self, y: object, rows: Rows, *, continues: bool, classes: np.ndarray | None = None, **known: Any
-    ) -> Labels:
-        return label_targets(y, rows, self.class_weight, self.classes_ if continues else classes)
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None) -> Labels:
+        return label_targets(
+            y, rows, self.class_weight, self.classes_ if continues else known.get("classes")
+        )
 
 
 @registry.estimators
@@ -374,7 +374,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
             )
         return loss
 
-    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: Any) -> Numbers:
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None) -> Numbers:
         if not continues:
             return number_targets(y, rows)
         return number_targets(y, rows, self.target_scaling_, self.target_shape_)

@@ -125,11 +125,11 @@ class Task:
     rows: View
     objective: Objective
     held_out_objective: Objective
-    fitted: Callable[[Any, bool], Mapping[str, Any]]
+    fitted: Callable[[PyTree, bool], Mapping[str, object]]
     baseline: Baseline | None = None
     significance: float | None = SIGNIFICANCE
     on_all_rows: Callable[[], Task] | None = None
-    warn: Callable[[Any], None] | None = None
+    warn: Callable[[Any], None] | None = None  # takes the model
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Prepared:
 
     training: Training
     task: Task
-    features: Mapping[str, Any]
+    features: Mapping[str, object]
     """What scikit-learn has a model know of its columns: their number, and names if they have any."""
 
 
@@ -148,23 +148,26 @@ class Trainable(Protocol):
     warm_start: bool
     random_state: int | np.random.RandomState | None
     verbose: bool
+    solver: object
 
-    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Any:
+    def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Any:  # maps have more
         """How to train, from parameters that it checks; raises ValueError or TypeError."""
 
-    def _targets(self, y: object, rows: Rows, *, continues: bool) -> Targets | None:
+    def _targets(
+        self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None
+    ) -> Targets | None:
         """Checked targets of checked rows, or None."""
 
-    def _task(self, given: Given, schedule: Any) -> Task:
+    def _task(self, given: Given, schedule: Any) -> Task:  # what _schedule returned
         """What is minimised, from where, and what a trained network makes of the model."""
 
 
 def prepare(
-    model: Any,
+    model: Trainable,
     X: object,
     y: object = None,
     *,
-    errors: Any = None,
+    errors: object = None,
     bootstrap: bool = False,
 ) -> Prepared:
     """All that a fit does before it trains: check, hold out rows, and set up the training.
@@ -194,7 +197,9 @@ def prepare(
     return Prepared(training, task, features)
 
 
-def prepare_one_pass(model: Any, X: object, y: object = None, **known: Any) -> Prepared:
+def prepare_one_pass(
+    model: Trainable, X: object, y: object = None, **known: np.ndarray | None
+) -> Prepared:
     """The same for ``partial_fit``: one pass over all rows, from where the last call, or fit, ended.
 
     ``known`` is what the model must know of its targets beforehand, such as all classes.
@@ -214,7 +219,7 @@ def prepare_one_pass(model: Any, X: object, y: object = None, **known: Any) -> P
     return Prepared(replace(training, optimiser=optimiser), task, features)
 
 
-def adopt(model: Any, prepared: Prepared, result: TrainingResult) -> None:
+def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
     """Take over what training found. Nothing of an earlier fit changes before this.
 
     The model gets the best network, the history, and its losses on the held-out rows. A model whose
@@ -239,14 +244,14 @@ def adopt(model: Any, prepared: Prepared, result: TrainingResult) -> None:
         vars(model).pop(name, None)
     vars(model).update({**prepared.features, **fitted})
     is_complete = result.stopped not in ("interrupted", "diverged")
-    if baseline is not None and is_complete and model.validation_loss_ >= baseline_loss:
+    if baseline is not None and is_complete and fitted["validation_loss_"] >= baseline_loss:
         baseline.warn(prepared, baseline_loss, result)
     if task.warn is not None and result.stopped != "diverged":
         task.warn(model)
 
 
 def _training(
-    model: Any,
+    model: Trainable,
     schedule: Schedule,
     task: Task,
     train_rows: Int[np.ndarray, " m"],
@@ -276,11 +281,11 @@ def _training(
     )
 
 
-def _features(model: Any) -> dict[str, Any]:
+def _features(model: object) -> dict[str, object]:
     return {name: vars(model)[name] for name in FEATURES if name in vars(model)}
 
 
-def is_trained(estimator: Any) -> bool:
+def is_trained(estimator: object) -> bool:
     """Whether an estimator is fitted by training, as ``prepare`` and ``adopt`` do it."""
     return hasattr(estimator, "_task")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import optax
@@ -269,7 +269,7 @@ def _tied_pair(weight: Float[np.ndarray, "d D"]) -> EncoderDecoder:
     return EncoderDecoder(encoder, MirrorShifts(None, (), None))
 
 
-def _checked_count(n_components: Any, shape: tuple[int, int]) -> int:
+def _checked_count(n_components: object, shape: tuple[int, int]) -> int:
     n, D = shape
     if n_components is None:
         return min(n, D)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import optax
@@ -52,7 +52,7 @@ class Objectives:
     objective: Objective
     held_out_objective: Objective
     aside: Float[np.ndarray, "n a"] | None = None
-    fitted: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Mapping[str, object] = field(default_factory=dict)
 
     def beside(self, rows: View) -> View:
         return rows if self.aside is None else JoinedRows(rows, self.aside)
@@ -130,7 +130,7 @@ class TrainedMap(BaseMap):
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues)
 
-    def _targets(self, y: object, rows: Rows, *, continues: bool) -> None:
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None) -> None:
         """A map has no targets."""
 
     def _task(self, given: Given, schedule: Plan) -> Task:
@@ -142,7 +142,7 @@ class TrainedMap(BaseMap):
             # Without an end in sight an objective that changes is at its end.
             objective = objective.steady()
 
-        def fitted(pair: PyTree, moved: bool) -> Mapping[str, Any]:
+        def fitted(pair: PyTree, moved: bool) -> Mapping[str, object]:
             frame, averages = start.frame, None
             if given.one_pass:
                 frame, averages = self._running_frame(pair, data.rows)
@@ -205,7 +205,7 @@ class TrainedMap(BaseMap):
             )
         return Start(self.scaling_, pair, self.network_.frame, baseline)
 
-    def _example_pair(self, plan: Plan) -> Any:
+    def _example_pair(self, plan: Plan) -> PyTree:
         """A pair with the sizes and switches planned for, to compare others with."""
         return plan.example_pair()
 
@@ -232,7 +232,7 @@ class TrainedMap(BaseMap):
         """Which x̂ an output of the decoder stands for."""
         return Identity()
 
-    def _extras(self, network: DataMap, rows: View) -> Mapping[str, Any]:
+    def _extras(self, network: DataMap, rows: View) -> Mapping[str, object]:
         """Attributes of the fitted model that only this kind of map has; rows as objectives see them."""
         return {}
 

@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Self
+from typing import Protocol, Self
 
 import jax
 import numpy as np
+import optax
 from jaxtyping import Int, PyTree
 
 from isthmus.data.checks import check_choice, check_integer, check_real
@@ -28,6 +29,29 @@ MIN_EPOCHS, MAX_EPOCHS = 40, 400
 
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
+
+
+class TrainingParameters(Protocol):
+    """Parameters of every estimator that is trained, as they were given."""
+
+    solver: str | optax.GradientTransformation
+    learning_rate: float | None
+    batch_size: int | None
+    max_epochs: int | None
+    validation_fraction: float
+    patience: int | None
+
+
+class MapParameters(TrainingParameters, Protocol):
+    """Parameters of every map that is trained."""
+
+    n_components: int
+    widths: Sequence[int]
+    decoder_widths: Sequence[int] | None
+    activation: str | Activation | Sequence[str | Activation]
+    skip: str | None
+    skip_links: bool
+    scaling: str | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +80,7 @@ class Schedule:
         )
 
 
-def schedule(model: Any, n_rows: int, solver: Solver) -> Schedule:
+def schedule(model: TrainingParameters, n_rows: int, solver: Solver) -> Schedule:
     """How ``model``'s parameters say to train on so many rows; raises ValueError."""
     batch_size = n_rows if solver.full_batch else BATCH_SIZE
     if model.batch_size is not None:
@@ -97,7 +121,7 @@ class Plan(Schedule):
     @classmethod
     def of(
         cls,
-        model: Any,
+        model: MapParameters,
         n_rows: int,
         n_features: int,
         *,
@@ -129,7 +153,9 @@ class Plan(Schedule):
         return self.architecture.initialise(np.random.default_rng(0), path)
 
 
-def _architecture(model: Any, n_rows: int, n_features: int, continues: bool, tied: bool) -> Architecture:
+def _architecture(
+    model: MapParameters, n_rows: int, n_features: int, continues: bool, tied: bool
+) -> Architecture:
     n_components = check_integer("n_components", model.n_components, 1)
     most = n_features if continues else min(n_rows, n_features)
     if n_components > most:
@@ -162,13 +188,13 @@ def _architecture(model: Any, n_rows: int, n_features: int, continues: bool, tie
     )
 
 
-def layer_widths(name: str, widths: Any) -> tuple[int, ...]:
+def layer_widths(name: str, widths: object) -> tuple[int, ...]:
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
         raise ValueError(f"{name}={widths!r}: expected a sequence of layer widths, such as (512, 256)")
     return tuple(check_integer(f"{name}[{i}]", width, 1) for i, width in enumerate(widths))
 
 
-def hidden_activations(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
+def hidden_activations(activation: object, n_hidden: int) -> tuple[Activation, ...]:
     """One activation per hidden layer of a single chain."""
     each = _one_or_each(activation, n_hidden)
     if len(each) != n_hidden:
@@ -180,7 +206,7 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[Activation, ...]
 
 
 def _activations(
-    activation: Any, n_encoder: int, n_decoder: int, tied: bool
+    activation: object, n_encoder: int, n_decoder: int, tied: bool
 ) -> tuple[tuple[Activation, ...], tuple[Activation, ...]]:
     """One activation per hidden layer of each direction."""
     if isinstance(activation, str) or callable(activation):
@@ -197,7 +223,7 @@ def _activations(
     )
 
 
-def _one_or_each(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
+def _one_or_each(activation: object, n_hidden: int) -> tuple[Activation, ...]:
     """One for all of ``n_hidden`` layers, or as many as are given."""
     if isinstance(activation, str) or callable(activation):
         return (_activation(activation),) * n_hidden
@@ -209,7 +235,7 @@ def _one_or_each(activation: Any, n_hidden: int) -> tuple[Activation, ...]:
     return tuple(map(_activation, activation))
 
 
-def _activation(activation: Any) -> Activation:
+def _activation(activation: object) -> Activation:
     if isinstance(activation, str):
         check_choice("activation", activation, ACTIVATIONS)
         return ACTIVATIONS[activation]
@@ -234,7 +260,7 @@ def as_loss(loss: object, known: Mapping[str, Loss] | None = None) -> Loss:
     return checked
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def _takes_two(function: Callable[..., object]) -> bool:
     """Whether a function may be called with rows and outputs, as far as Python knows."""
     try:
         inspect.signature(function).bind(None, None)
@@ -279,7 +305,7 @@ def scaling_for(loss: Loss, scaling: str | None, columns: ColumnStatistics) -> S
     return Scaling.none(len(columns.mean))
 
 
-def _learning_rate(model: Any, solver: Solver) -> float:
+def _learning_rate(model: TrainingParameters, solver: Solver) -> float:
     if model.learning_rate is None:
         return solver.peak
     if solver.has_own_rate:
@@ -296,7 +322,7 @@ def _automatic_epochs(n_rows: int, batch_size: int) -> int:
     return int(np.clip(LEAST_UPDATES // steps_per_epoch, MIN_EPOCHS, MAX_EPOCHS))
 
 
-def shapes_of(network: PyTree) -> Any:
+def shapes_of(network: PyTree) -> object:
     """Structure of a network and shapes of its arrays, to see whether training can go on from it."""
     leaves, structure = jax.tree.flatten(network)
     return structure, [leaf.shape for leaf in leaves]

@@ -72,7 +72,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
     verbose: bool
 
     @abstractmethod
-    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: Any) -> Targets:
+    def _targets(self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None) -> Targets:
         """Checked targets of checked rows; raises ValueError."""
 
     @abstractmethod
@@ -91,7 +91,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
-    def _fit_one_pass(self, X: object, y: object, **known: Any) -> Self:
+    def _fit_one_pass(self, X: object, y: object, **known: np.ndarray | None) -> Self:
         prepared = prepare_one_pass(self, X, y, **known)
         (result,) = train([prepared.training])
         adopt(self, prepared, result)
@@ -116,7 +116,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         scaling, network = self._start(given, targets)
         objective = Prediction(self._checked_loss(), given.rows.shape[1], targets.n_targets)
 
-        def fitted(network: FeedForward, moved: bool) -> Mapping[str, Any]:
+        def fitted(network: FeedForward, moved: bool) -> Mapping[str, object]:
             return {
                 "scaling_": scaling,
                 "network_": Predictor(
@@ -198,7 +198,11 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         return self.network_
 
     def _apply(
-        self, function: Callable[[Array], Array], X: object, width: int, **form: Any
+        self,
+        function: Callable[[Array], Array],
+        X: object,
+        width: int,
+        **form: Any,  # of apply
     ) -> Float[np.ndarray, "n width"]:
         """A function of the fitted module, of rows that are checked and centred."""
         rows = check_rows(self, X, reset=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,7 +31,7 @@ class TargetColumns:
     n_targets: int
     constant: Float[np.ndarray, " k"]
     scaling: Scaling
-    fitted: Mapping[str, Any]
+    fitted: Mapping[str, object]
 
 
 class Targets(Protocol):
@@ -96,7 +96,9 @@ class Numbers:
         )
 
 
-def label_targets(y: object, rows: Rows, class_weight: Any, classes: np.ndarray | None = None) -> Labels:
+def label_targets(
+    y: object, rows: Rows, class_weight: object, classes: np.ndarray | None = None
+) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
     labels = column_or_1d(target_array(y), warn=True)
     assert_all_finite(labels, input_name="y")
@@ -133,7 +135,7 @@ def number_targets(
 
 
 def _row_weights(
-    class_weight: Any, classes: np.ndarray, labels: np.ndarray, number: Int[np.ndarray, " n"]
+    class_weight: object, classes: np.ndarray, labels: np.ndarray, number: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"] | None:
     """The weight of each row, 1 on average."""
     if class_weight is None:

@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ class Content:
     how the file was read. ``index`` are the columns that number or name the rows of a data frame.
     """
 
-    rows: Any
+    rows: pa.Table | np.ndarray | scipy.sparse.csr_array
     names: tuple[str, ...] | None
     note: str | None = None
     index: tuple[str, ...] = ()
@@ -52,11 +53,11 @@ class Format:
     name: str
     signatures: tuple[bytes, ...]
     read: Callable[[Path, bool | None], Content]
-    write: Callable[[Any, Sequence[str], Mapping[str, Any], BinaryIO], None]
+    write: Callable[[np.ndarray, Sequence[str], Mapping[str, object], BinaryIO], None]
     has_names: bool
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
@@ -227,14 +228,14 @@ def _read_npz(path: Path, header: bool | None) -> Content:
 
 
 def _from_sparse(path: Path) -> Content:
-    matrix: Any = scipy.sparse.csr_array(scipy.sparse.load_npz(path))
+    matrix = scipy.sparse.csr_array(scipy.sparse.load_npz(path))
     # Indices out of range would read memory that is not the matrix's.
     matrix.check_format(full_check=True)
     _check_dtype(path, matrix.dtype)
     return Content(matrix, None)
 
 
-def _check_dtype(path: Path, dtype: np.dtype[Any]) -> None:
+def _check_dtype(path: Path, dtype: np.dtype) -> None:
     if dtype.kind in "biuf":
         return
     advice = {
@@ -247,7 +248,7 @@ def _check_dtype(path: Path, dtype: np.dtype[Any]) -> None:
     raise TableError(f"{path} holds {advice.get(dtype.kind, 'text, not numbers')} (dtype {dtype})")
 
 
-def _from_array(path: Path, array: Any) -> Content:
+def _from_array(path: Path, array: np.ndarray) -> Content:
     if array.ndim < 2:
         raise TableError(
             f"{path} has shape {array.shape}, and rows × columns are expected: save "
@@ -260,38 +261,46 @@ def _from_array(path: Path, array: Any) -> Content:
     return Content(flat, None, note)
 
 
-def _arrow_table(rows: Any, names: Sequence[str], kept: Mapping[str, Any]) -> Any:
+def _arrow_table(rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object]) -> pa.Table:
     columns = {name: pa.array(rows[:, j]) for j, name in enumerate(names)}
     return pa.table({**kept, **columns})
 
 
 def _write_text(
-    rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO, delimiter: str
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO, delimiter: str
 ) -> None:
     options = pyarrow.csv.WriteOptions(delimiter=delimiter)
     pyarrow.csv.write_csv(_arrow_table(rows, names, kept), sink, options)
 
 
 def _write_compressed(
-    rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO, delimiter: str
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO, delimiter: str
 ) -> None:
     with pa.CompressedOutputStream(sink, "gzip") as compressed:
         _write_text(rows, names, kept, compressed, delimiter)
 
 
-def _write_parquet(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+def _write_parquet(
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO
+) -> None:
     pyarrow.parquet.write_table(_arrow_table(rows, names, kept), sink)
 
 
-def _write_feather(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+def _write_feather(
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO
+) -> None:
     pyarrow.feather.write_feather(_arrow_table(rows, names, kept), sink)
 
 
-def _write_npy(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+def _write_npy(
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO
+) -> None:
     np.save(sink, rows, allow_pickle=False)
 
 
-def _write_npz(rows: Any, names: Sequence[str], kept: Mapping[str, Any], sink: BinaryIO) -> None:
+def _write_npz(
+    rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object], sink: BinaryIO
+) -> None:
     np.savez(sink, X=rows)
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,11 @@ from jaxtyping import Shaped
 from isthmus.data.rows import dense
 from isthmus.files.atomic import replacing
 from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+Column: TypeAlias = Any  # an array or a chunked array of Arrow, or None, whose stubs differ
 
 DAMAGE = (
     *(pa.ArrowException, OSError, EOFError, ValueError, KeyError, RuntimeError),
@@ -46,7 +51,7 @@ class Table:
     """
 
     path: Path
-    rows: Any
+    rows: pa.Table | np.ndarray | scipy.sparse.csr_array
     names: tuple[str, ...] | None
     note: str | None = None
     index: tuple[str, ...] = ()
@@ -103,7 +108,7 @@ class Table:
         """A column's name, or x0, x1, …, as scikit-learn calls features without names."""
         return self.names[position] if self.names else f"x{position}"
 
-    def column(self, position: int) -> Any:
+    def column(self, position: int) -> Column:
         """One column as an Arrow array, as it is: text and dates too."""
         if isinstance(self.rows, pa.Table):
             column = self.rows.column(position)
@@ -111,7 +116,7 @@ class Table:
             return column.cast(column.type.value_type) if encoded else column
         return pa.array(dense(self.rows[:, [position]])[:, 0])
 
-    def numbers(self, positions: Sequence[int]) -> Any:
+    def numbers(self, positions: Sequence[int]) -> Any:  # a table or an array, as was read
         """The columns at ``positions`` as rows of numbers; an Arrow table if they have names.
 
         An array keeps its type, and stays on disk where it is. Null becomes NaN. Raises TableError
@@ -126,7 +131,7 @@ class Table:
             return self.rows[:, start:stop]
         return self.rows[:, list(positions)]
 
-    def _numbers(self, position: int) -> Any:
+    def _numbers(self, position: int) -> Column:
         column = self.column(position)
         numbers = _as_numbers(column)
         if numbers is None:
@@ -188,7 +193,7 @@ def write(
     path: Path,
     rows: Shaped[np.ndarray, "n d"],
     names: Sequence[str],
-    kept: Mapping[str, Any] | None = None,
+    kept: Mapping[str, object] | None = None,
 ) -> None:
     """Write rows (n, d) and the columns ``kept``, which come first; complete or not at all."""
     form = FORMATS[ending(path) or ".csv"]
@@ -200,7 +205,7 @@ def write_to(
     sink: BinaryIO,
     rows: Shaped[np.ndarray, "n d"],
     names: Sequence[str],
-    kept: Mapping[str, Any] | None = None,
+    kept: Mapping[str, object] | None = None,
     form: Format | None = None,
 ) -> None:
     """Write as ``write`` does to an open binary file, in CSV unless ``form`` is another format."""
@@ -246,7 +251,7 @@ def _check_shape(path: Path, content: Content) -> None:
         raise TableError(f"{path} has no rows, only {n_columns} columns: pass a file with data")
 
 
-def _as_numbers(column: Any) -> Any:
+def _as_numbers(column: Column) -> Column:
     """An Arrow array of integers, floats or booleans, or None where the values are no numbers."""
     kind, types = column.type, pa.types
     if types.is_boolean(kind) and column.null_count:
@@ -270,7 +275,7 @@ def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pyarrow.compute.if_else(blank, pa.scalar(None, trimmed.type), trimmed)
 
 
-def _content_of(column: Any) -> str:
+def _content_of(column: Column) -> str:
     """What a column without numbers holds, in words."""
     if pa.types.is_temporal(column.type):
         return f"dates or times ({column.type}), not numbers"
@@ -285,7 +290,7 @@ def _content_of(column: Any) -> str:
     return "numbers written as text in more than one way"
 
 
-def _is_text(kind: Any) -> bool:
+def _is_text(kind: pa.DataType) -> bool:
     tests = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
     return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 

@@ -9,7 +9,6 @@ Lengths stay as they are, because coordinates have a unit, so that a difference 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -95,7 +94,7 @@ class MeanMap(FittedMap):
         return self._mean_and_squares(x)[0]
 
     def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
-        def of_member(parts: tuple[Any, Array, Array, Array]) -> Array:
+        def of_member(parts: tuple[PyTree, Array, Array, Array]) -> Array:
             member, rotation, origin, offset = parts
             own = (z - self.alignment.center) @ rotation.T + origin
             x: Array = member.decode_centred(own) + offset
@@ -108,11 +107,11 @@ class MeanMap(FittedMap):
         return jnp.sqrt(self._mean_and_squares(x)[1] / (len(self.alignment.origins) - 1))
 
     @property
-    def _parts(self) -> tuple[Any, Array, Array, Array]:
+    def _parts(self) -> tuple[PyTree, Array, Array, Array]:
         return self.members, self.alignment.rotations, self.alignment.origins, self.offsets
 
     def _mean_and_squares(self, x: Float[Array, "... D"]) -> tuple[Array, Array]:
-        def of_member(parts: tuple[Any, Array, Array, Array]) -> Array:
+        def of_member(parts: tuple[PyTree, Array, Array, Array]) -> Array:
             member, rotation, origin, offset = parts
             z: Array = member.encode_centred(x - offset)
             return (z - origin) @ rotation + self.alignment.center
@@ -133,7 +132,7 @@ class MeanPredictor(FittedPredictor):
     target_offsets: Float[Array, "M K"]
 
     def predict_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... K"]:
-        def of_member(parts: tuple[Any, Array, Array]) -> Array:
+        def of_member(parts: tuple[PyTree, Array, Array]) -> Array:
             member, offset, target_offset = parts
             y: Array = member.predict_centred(x - offset) + target_offset
             return y
@@ -141,7 +140,7 @@ class MeanPredictor(FittedPredictor):
         return over_members(of_member, (self.members, self.offsets, self.target_offsets))[0]
 
 
-def over_members(function: Callable[[Any], Array], parts: PyTree) -> tuple[Array, Array]:
+def over_members(function: Callable[[PyTree], Array], parts: PyTree) -> tuple[Array, Array]:
     """Mean of ``function`` over the members, and the sum of its squared deviations (Welford 1962).
 
     ``parts`` have a leading axis of members. One member after the other is applied, so that memory does
@@ -164,6 +163,6 @@ def over_members(function: Callable[[Any], Array], parts: PyTree) -> tuple[Array
     return mean, squares
 
 
-def stacked(networks: Sequence[Any]) -> Any:
+def stacked(networks: Sequence[PyTree]) -> PyTree:
     """Networks of one structure as one, with a leading axis in every array."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *networks)

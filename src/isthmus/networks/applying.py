@@ -68,7 +68,7 @@ def apply(
     center: Float[np.ndarray, " D"] | None = None,
     add: Float[np.ndarray, " K"] | None = None,
     width: int,
-    dtype: type[np.floating[Any]] = np.float32,
+    dtype: type[np.floating[Any]] = np.float32,  # of any precision
     widest: int | None = None,
 ) -> Float[np.ndarray, "n width"]:
     """function(row − center) + add of each of the rows (n, D): (n, width).

@@ -11,7 +11,7 @@ Source: lecture notes, "Kernel networks" to "Auto-encoders"; initial scale after
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -38,10 +38,10 @@ def zeros(shape: int | tuple[()]) -> Array:
 class Constant(eqx.Module):
     """Numbers that belong to a network, and that training leaves as they are."""
 
-    value: Any
+    value: PyTree
 
 
-def trainable(network: PyTree) -> Any:
+def trainable(network: PyTree) -> PyTree:
     """True for what training moves: every array of floats that is not in a ``Constant``."""
     return jax.tree.map(
         lambda leaf: not isinstance(leaf, Constant) and eqx.is_inexact_array(leaf),

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import equinox as eqx
 import jax
@@ -91,6 +91,10 @@ class Noise(Protocol):
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
         """The corruption, and what it needs beside each of the rows."""
+
+
+Function = Callable[[Array, Array], Array]
+"""``(x, key) -> x`` of raw rows (n, D) and a JAX random key."""
 
 
 class _White(eqx.Module):
@@ -381,7 +385,7 @@ def _interpolation(size: int) -> Float[Array, "size grain"]:
 class _InTurn(eqx.Module):
     """One corruption after the other, each with a key and the columns of ``aside`` of its own."""
 
-    parts: tuple[Any, ...]
+    parts: tuple[Corruption, ...]
 
     @property
     def n_aside(self) -> int:
@@ -402,7 +406,7 @@ class _InTurn(eqx.Module):
 class Compose:
     """One noise after the other: ``Compose([Neighbours(5), Gaussian(0.1)])``."""
 
-    noises: Sequence[Any]
+    noises: Sequence[Noise | Function]
 
     def __post_init__(self) -> None:
         if not isinstance(self.noises, Sequence) or not self.noises:
@@ -418,17 +422,19 @@ class Compose:
         return _InTurn(parts), np.concatenate(found, axis=1) if found else None
 
 
-def as_noise(noise: Any) -> Any:
+def as_noise(noise: object) -> Noise | Function:
     """A noise, or a function ``(x, key) -> x``; anything else is a TypeError."""
     if isinstance(noise, type) or not (hasattr(noise, "bind") or callable(noise)):
         raise TypeError(
             f"noise={noise!r}: expected a noise such as isthmus.noise.Gaussian(0.3), or a function "
             "(x, key) -> x of raw rows (n, D) and a JAX random key"
         )
-    return noise
+    return cast(Noise | Function, noise)
 
 
-def bind(noise: Any, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
+def bind(
+    noise: Noise | Function, data: TrainingRows
+) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
     """The corruption that a noise or a function gives for these rows, and what it needs beside them."""
     if hasattr(noise, "bind"):
         bound: tuple[Corruption, Float[np.ndarray, "n a"] | None] = noise.bind(data)
@@ -437,7 +443,7 @@ def bind(noise: Any, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, 
     return as_corruption(noise, data.scaling), None
 
 
-def _check_function(function: Any, n_features: int) -> None:
+def _check_function(function: Function, n_features: int) -> None:
     """Raise for a function that JAX cannot trace, or that changes the shape of rows."""
     shape = (2, n_features)
     try:
@@ -455,19 +461,19 @@ def _check_function(function: Any, n_features: int) -> None:
         )
 
 
-def as_corruption(function: Callable[[Array, Array], Array], scaling: Scaling) -> Corruption:
+def as_corruption(function: Function, scaling: Scaling) -> Corruption:
     """The corruption of scaled rows by a function of raw rows."""
     return _InRawUnits(function, single(scaling.center), single(scaling.scale))
 
 
-def _check_real(noise: Any, name: str, value: Any, low: float, high: float) -> None:
+def _check_real(noise: object, name: str, value: object, low: float, high: float) -> None:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not low <= float(value) <= high or not np.isfinite(value):
+    if not (is_number and low <= float(cast(float, value)) <= high and np.isfinite(cast(float, value))):
         wanted = f"a finite number from {low:g} to {high:g}"
         raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")
 
 
-def _check_count(noise: Any, name: str, value: Any, least: int = 1) -> None:
+def _check_count(noise: object, name: str, value: object, least: int = 1) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         wanted = f"an integer of at least {least}"
         raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,7 +21,7 @@ from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadi
 from isthmus.diagnostics.quality.measures import Quality, quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.base import squared_gaps
+from isthmus.estimators.base import BaseMap, squared_gaps
 
 TEST_SIZE = 0.25
 """Share of the rows that are held out to evaluate the map."""
@@ -49,7 +48,7 @@ class Findings:
     labels: np.ndarray | None
     label_name: str | None
     feature_names: tuple[str, ...]
-    model: Any
+    model: BaseMap
     train: Int[np.ndarray, " m"]
     test: Int[np.ndarray, " k"]
     coordinates: Float[np.ndarray, "n d"]
@@ -68,7 +67,7 @@ def gather(
     X: object,
     y: ArrayLike | None = None,
     *,
-    model: Any = None,
+    model: BaseMap | None = None,
     methods: Sequence[str | Method] | None = None,
     data: str = "data",
     label_name: str | None = None,

@@ -84,9 +84,9 @@ def write(
         temporary.write_text(text, encoding="utf-8")
 
 
-def records(findings: Findings) -> dict[str, Any]:
+def records(findings: Findings) -> Any:  # whatever JSON holds
     """The numbers of the page, as JSON holds them."""
-    found: dict[str, Any] = _plain(
+    return _plain(
         {
             "data": findings.data,
             "n_rows": len(findings.rows),
@@ -123,7 +123,6 @@ def records(findings: Findings) -> dict[str, Any]:
             "versions": _versions(),
         }
     )
-    return found
 
 
 def check_image_shape(image_shape: tuple[int, int] | None, n_features: int) -> None:
@@ -199,7 +198,7 @@ def _quality(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
     ]
 
 
-def _compared(findings: Findings) -> dict[str, Any]:
+def _compared(findings: Findings) -> dict[str, object]:
     """Headings, and the texts of a line for each method."""
     table = findings.comparison.table()
     columns = [(name, title) for name, title in COMPARED if any(row[name] is not None for row in table)]
@@ -242,7 +241,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:  # whatever JSON holds
     """The value for JSON: arrays as lists, numbers that are not finite as null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}

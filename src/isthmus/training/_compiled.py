@@ -6,7 +6,8 @@ program may run it for one network, or for many side by side.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import equinox as eqx
 import jax
@@ -33,11 +34,11 @@ class HeldOutRows(Protocol):
     """Held-out rows in equal chunks, the last one padded; ``valid`` is 1 on the rows that count."""
 
     @property
-    def rows(self) -> Any:
+    def rows(self) -> Float[Array | np.ndarray, "chunks rows D"]:
         """(chunks, rows, D)"""
 
     @property
-    def valid(self) -> Any:
+    def valid(self) -> Float[Array | np.ndarray, "chunks rows"]:
         """(chunks, rows)"""
 
 
@@ -55,23 +56,26 @@ class State(eqx.Module):
     loss_sum: Float[Array, ""]
     finite: Bool[Array, ""]
     start_losses: Float[Array, "chunks rows"]
-    best_weights: Any
+    best_weights: PyTree
     best_loss: Float[Array, ""]
     best_epoch: Int[Array, ""]
     best_margin: Float[Array, ""]
 
 
+Scalar: TypeAlias = Any  # of NumPy outside a compiled call, of JAX within
+
+
 class Call(NamedTuple):
     """The numbers of one compiled call. They are arrays, so that another value compiles nothing anew."""
 
-    n_passes: Any
-    is_first: Any
-    ends_epoch: Any
-    steps_per_epoch: Any
-    n_steps: Any
-    peak: Any
-    patience: Any
-    seed: Any
+    n_passes: Scalar
+    is_first: Scalar
+    ends_epoch: Scalar
+    steps_per_epoch: Scalar
+    n_steps: Scalar
+    peak: Scalar
+    patience: Scalar
+    seed: Scalar
 
 
 def start_state(
@@ -80,7 +84,7 @@ def start_state(
     """Where training begins, on the device; ``members`` is the leading axis of several."""
     weights = jax.device_put(weights)
     counted = (*members, 0, 0) if held_out is None else held_out.valid.shape
-    scalars: dict[str, Any] = {
+    scalars = {
         "step": np.full(members, 0, np.int32),
         "epoch": np.full(members, -1, np.int32),
         "loss_sum": np.full(members, 0, np.float32),
@@ -154,7 +158,7 @@ def train_on_block(
         )
         return kept
 
-    def end_epoch(state: State, record: Any) -> tuple[State, Array]:
+    def end_epoch(state: State, record: Callable[[Array], Array]) -> tuple[State, Array]:
         train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
         network = eqx.combine(state.weights, static)
         held_out_loss, losses, margin = _evaluate(

@@ -5,8 +5,8 @@ A group has the compiled program, the state that the program hands on, and the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import equinox as eqx
 import jax
@@ -26,9 +26,9 @@ class Group(Protocol):
     """What the loop trains."""
 
     trainings: Sequence[Training]
-    seed: Any
+    seed: np.ndarray
     state: State
-    program: Any
+    program: Callable[..., tuple[State, Array]]
     """``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
     fixed: PyTree
     """What training leaves as it is, with which the program is called."""
@@ -51,7 +51,7 @@ class SingleNetwork:
 
     def __init__(self, training: Training) -> None:
         self.trainings: Sequence[Training] = [training]
-        self.seed: Any = np.uint32(training.rng.integers(2**32))
+        self.seed: np.ndarray = np.asarray(training.rng.integers(2**32), np.uint32)
         self.fixed: PyTree = training.static_part
         weights = training.weights
         optimiser = training.optimiser
@@ -87,7 +87,7 @@ class SingleNetwork:
 
 @eqx.filter_jit
 def _train_side_by_side(
-    fixed: tuple[Any, Any],
+    fixed: tuple[PyTree, PyTree],
     state: State,
     block: Float[Array, "rows D"] | Float[Array, "M rows D"],
     orders: Int[Array | np.ndarray, "M passes steps batch"],
@@ -122,7 +122,9 @@ class StackedNetworks:
     def __init__(self, trainings: Sequence[Training], size: int) -> None:
         which = np.minimum(np.arange(size), len(trainings) - 1)
         self.trainings: Sequence[Training] = [trainings[index] for index in which]
-        self.seed: Any = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[which]
+        self.seed: np.ndarray = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[
+            which
+        ]
         weights = _stacked([one.weights for one in self.trainings])
         optimiser = eqx.filter_jit(eqx.filter_vmap(trainings[0].solver.transformation.init))(weights)
         self.held_out: HeldOut | None = None
@@ -177,11 +179,11 @@ def _common_or_stacked(blocks: Sequence[np.ndarray]) -> np.ndarray:
     return blocks[0] if same else np.stack(blocks)
 
 
-def _stacked(trees: Sequence[Any]) -> Any:
+def _stacked(trees: Sequence[PyTree]) -> PyTree:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
-def _common_and_own(parts: Sequence[Any]) -> tuple[Any, Any]:
+def _common_and_own(parts: Sequence[PyTree]) -> tuple[PyTree, PyTree]:
     """What is equal in all members, and on a leading axis what is not; None at the other's places."""
     structure = jax.tree.structure(parts[0])
     columns = list(zip(*map(jax.tree.leaves, parts), strict=True))

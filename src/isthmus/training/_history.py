@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
@@ -26,7 +29,7 @@ class Recorder:
     clock: float = field(default_factory=time.perf_counter)
     epochs: list[list[np.ndarray]] = field(default_factory=list)
     seconds_per_epoch: float = 0.0
-    bar: Any = None
+    bar: Progress | None = None
 
     def __enter__(self) -> Recorder:
         if self.verbose:

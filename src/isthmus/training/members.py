@@ -9,11 +9,12 @@ A member comes out as ``train`` alone would have trained it, to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
 import equinox as eqx
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from isthmus.data.sources import ArraySource
 from isthmus.training._groups import array_source
@@ -86,7 +87,7 @@ def _numbers(training: Training) -> tuple[object, ...]:
     return (training.learning_rate, *steps, rows, held_out)
 
 
-def _alike_leaves(one: Any, other: Any) -> bool:
+def _alike_leaves(one: ArrayLike, other: ArrayLike) -> bool:
     if eqx.is_array_like(one) and hasattr(one, "shape"):
         same_shape = np.shape(one) == np.shape(other)
         return same_shape and getattr(one, "dtype", None) == getattr(other, "dtype", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -107,7 +107,7 @@ class Training:
         return self.objective, self.held_out_objective or self.objective, self.solver, static
 
     @cached_property
-    def weights(self) -> Any:
+    def weights(self) -> PyTree:
         """What training moves."""
         return eqx.filter(self.network, trainable(self.network))
 
@@ -120,7 +120,7 @@ class Training:
     def steps_per_block(self) -> int:
         return -(-self.source.block_rows // self.batch)
 
-    def call(self, seed: Any) -> Call:
+    def call(self, seed: np.ndarray) -> Call:
         """The numbers of the first compiled call, which makes two passes."""
         steps_per_epoch = self.steps_per_block * self.source.n_blocks
         return Call(

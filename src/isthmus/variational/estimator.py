@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import equinox as eqx
 import jax
@@ -355,7 +355,7 @@ feature_names_in_
     def _frame(self, averages: FrameAverages, scaling: Scaling) -> Frame:
         return permuting_frame(averages)
 
-    def _extras(self, network: DataMap, rows: View) -> Mapping[str, Any]:
+    def _extras(self, network: DataMap, rows: View) -> Mapping[str, object]:
         """KL and activity of each coordinate, in the order of the coordinates."""
         some = rows[slice(None, None, -(-rows.shape[0] // MOST_ROWS_LOOKED_AT))]
         terms, means = [], []

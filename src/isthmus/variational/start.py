@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -18,8 +18,11 @@ from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known
 from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA, axes_of_incomplete, without_useless
 from isthmus.variational.priors import start_prior
 
+if TYPE_CHECKING:
+    from isthmus.variational.estimator import VariationalAutoencoder
 
-def at_ppca(model: Any, given: Given, plan: Plan) -> Start:
+
+def at_ppca(model: VariationalAutoencoder, given: Given, plan: Plan) -> Start:
     """At probabilistic PCA of the training rows, or with random weights and PCA as what must be beaten.
 
     Where training goes on, the scaling is that of the last fit.
@@ -66,7 +69,7 @@ def _axes(
     return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
 
 
-def _check_columns(model: Any, columns: ColumnStatistics) -> None:
+def _check_columns(model: VariationalAutoencoder, columns: ColumnStatistics) -> None:
     empty = np.flatnonzero(columns.n_rows == 0)
     if len(empty):
         names = getattr(model, "feature_names_in_", None)
@@ -77,7 +80,7 @@ def _check_columns(model: Any, columns: ColumnStatistics) -> None:
         )
 
 
-def _scaling_for(model: Any, columns: ColumnStatistics) -> Scaling:
+def _scaling_for(model: VariationalAutoencoder, columns: ColumnStatistics) -> Scaling:
     if not isinstance(model.likelihood, Bernoulli):
         return Scaling.fit(model.scaling, columns)
     if model.scaling is not None:
@@ -88,7 +91,7 @@ def _scaling_for(model: Any, columns: ColumnStatistics) -> Scaling:
     return Scaling.none(len(columns.mean))
 
 
-def example_pair(model: Any, plan: Plan) -> VariationalPair:
+def example_pair(model: VariationalAutoencoder, plan: Plan) -> VariationalPair:
     """A pair of the shapes that the parameters ask for, to compare with the fitted one."""
     fitted = model.network_.pair
     D, d = plan.architecture.n_features, plan.architecture.n_components

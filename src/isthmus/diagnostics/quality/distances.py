@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -120,7 +120,7 @@ class Distances:
         squared = np.asarray(found[0]) if len(found) == 1 else np.concatenate(found, axis=1)
         return squared[: len(queries)]
 
-    def _tiles(self) -> Iterator[tuple[Any, Any]]:
+    def _tiles(self) -> Iterator[tuple[Array | np.ndarray, Array | np.ndarray]]:
         """All rows, and their squares, in parts that fit memory."""
         if self.on_device is not None:
             yield self.on_device, self.squares

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -81,7 +81,7 @@ class Quality:
         """Whether all rows were compared with all; ``spearman`` may still be of a sample of pairs."""
         return self.n_queries == self.n_rows
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[dict[str, object]]:
         """One row per number: its measure, k or σ if it has one, value, and standard error."""
         rows = []
         for measure, errors in self.standard_errors.items():
@@ -110,6 +110,9 @@ NEIGHBOUR_MEASURES = (
     *("trustworthiness", "continuity", "rank_error_in_data", "rank_error_in_map"),
     "overlap",
 )
+
+
+Sums: TypeAlias = Any  # numbers, or arrays of them with one row left out of each
 
 
 def quality(
@@ -200,7 +203,7 @@ def quality(
     pairs = draw_pairs(queries, n, rng)
     data, plane = distances_between(rows), distances_between(coordinates)
     sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
-    found: dict[str, tuple[Any, Any]] = {
+    found: dict[str, tuple[Sums, Sums]] = {
         **{name: _shaped(both, k) for name, both in _of_neighbours(sums, ks, n).items()},
         **_imbalances(sums, n),
         "spearman": rank_correlation(pairs, sums.pairs, n),
@@ -226,10 +229,10 @@ def _of_neighbours(sums: RowSums, ks: Sequence[int], n: int) -> dict[str, Float[
         worst, relative = worst_excess(n, k), reversed_relative(n, k)
         in_data, in_map = sums.ranks_in_data[:, :, index], sums.ranks_in_map[:, :, index]
 
-        def kept(excess: Any, worst: float = worst) -> Any:
+        def kept(excess: Sums, worst: float = worst) -> Sums:
             return 1.0 - excess / (worst or 1.0)
 
-        def share(error: Any, relative: float = relative) -> Any:
+        def share(error: Sums, relative: float = relative) -> Sums:
             return error / relative
 
         found["trustworthiness"].append(estimate(kept, in_data[:, :1], n))
@@ -260,21 +263,21 @@ def _of_distances(
     √(1 − (Σ d e)²/Σ d² Σ e²).
     """
 
-    def step(cross: Any, in_map: Any) -> Any:
+    def step(cross: Sums, in_map: Sums) -> Sums:
         return np.divide(cross, in_map, out=np.zeros_like(cross * in_map), where=in_map > 0)
 
-    def residual(square: Any, cross: Any, in_map: Any) -> Any:
+    def residual(square: Sums, cross: Sums, in_map: Sums) -> Sums:
         return np.maximum(square - cross * step(cross, in_map), 0.0)
 
-    def stress(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+    def stress(square: Sums, cross: Sums, in_map: Sums, in_data: Sums) -> Sums:
         left = residual(square, cross, in_map)
         share = np.divide(left, in_data, out=np.ones_like(left), where=in_data > 0)
         return np.sqrt(np.where((in_data == 0) & (in_map == 0), 0.0, share))
 
-    def rmse(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+    def rmse(square: Sums, cross: Sums, in_map: Sums, in_data: Sums) -> Sums:
         return unit * np.sqrt(residual(square, cross, in_map) / (n - 1))
 
-    def scale(square: Any, cross: Any, in_map: Any, in_data: Any) -> Any:
+    def scale(square: Sums, cross: Sums, in_map: Sums, in_data: Sums) -> Sums:
         return units * (guess + step(cross, in_map))
 
     measures = {"stress": stress, "rmse": rmse, "scale": scale}
@@ -284,7 +287,7 @@ def _of_distances(
 def _of_densities(sums: RowSums, n: int) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, " S"]]:
     """Σ p log(p/q) of p = f/Σ f in the data and q = g/Σ g in the map, for each σ."""
 
-    def divergence(weighted: Any, f: Any, g: Any) -> Any:
+    def divergence(weighted: Sums, f: Sums, g: Sums) -> Sums:
         return np.maximum(weighted / f - np.log(f / g), 0.0)
 
     found = []
@@ -352,7 +355,7 @@ def _check_neighbours(k: int | Sequence[int], n: int) -> tuple[int, ...]:
     return ks
 
 
-def _width(Z: Any) -> int:
+def _width(Z: Sums) -> int:
     """Columns, where there are any; check_coordinates says what is wrong with the rest."""
     try:
         return int(np.shape(Z)[1])

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -243,8 +243,16 @@ def run(
         raise ValueError("X was given without y: pass the targets of its rows")
     if n_train is None:
         n_train = min(200, len(np.asarray(X)) // 2)
-    settings: dict[str, Any] = {"noise": noise, "data": data, "random_state": random_state}
-    return averaging(X, y, n_train=n_train, n_members=n_members, n_reference=n_reference, **settings)
+    return averaging(
+        X,
+        y,
+        n_train=n_train,
+        n_members=n_members,
+        n_reference=n_reference,
+        noise=noise,
+        data=data,
+        random_state=random_state,
+    )
 
 
 def residual_products(

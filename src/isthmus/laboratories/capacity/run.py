@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -293,21 +293,22 @@ def run(
     Their rows are uniform in the cube [−1, 1]³, ``n_train`` (None: 2000) to learn from, 4000 to test on.
     Other parameters and errors as of ``capacity``.
     """
-    settings: dict[str, Any] = {
-        "depths": depths,
-        "budgets": budgets,
-        "n_seeds": n_seeds,
-        "n_updates": n_updates,
-        "random_state": random_state,
-    }
+    of_target = partial(
+        capacity,
+        depths=depths,
+        budgets=budgets,
+        n_seeds=n_seeds,
+        n_updates=n_updates,
+        random_state=random_state,
+    )
     if X is not None:
         if y is None:
             raise ValueError("X was given without y: pass the targets of its rows")
-        return capacity(X, y, target=data, n_train=n_train, **settings)
+        return of_target(X, y, target=data, n_train=n_train)
     n_train = N_TRAIN if n_train is None else check_integer("n_train", n_train, 2)
     cube = np.random.default_rng(random_state).uniform(-1.0, 1.0, (n_train + N_TEST, 3))
     found = [
-        capacity(cube, function(cube), target=name, n_train=n_train, **settings).records
+        of_target(cube, function(cube), target=name, n_train=n_train).records
         for name, function in FUNCTIONS.items()
     ]
     return CapacityReport(tuple(net for nets in found for net in nets))
@@ -354,7 +355,10 @@ class _Task:
         return float(np.mean(squares) / self.variance)
 
 
-def _ascending(name: str, numbers: Any, check: Callable[[str, Any], Any]) -> list[Any]:
+Checked = TypeVar("Checked", int, float)
+
+
+def _ascending(name: str, numbers: object, check: Callable[[str, object], Checked]) -> list[Checked]:
     """Checked numbers, each once."""
     if isinstance(numbers, str) or not isinstance(numbers, Sequence | np.ndarray) or not len(numbers):
         raise ValueError(f"{name}={numbers!r}: expected a sequence of one number or more")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -112,14 +112,14 @@ def run(
     unseen, train = rows[order[: len(rows) // 5]], rows[order[len(rows) // 5 :]]
     n_components = min(n_components, rows.shape[1])
 
-    def trained(own: Sequence[int]) -> Any:
+    def trained(own: Sequence[int]) -> Autoencoder:
         return Autoencoder(n_components, widths=tuple(own), random_state=random_state).fit(train)
 
     with warnings.catch_warnings():
         # A small network may be no better than PCA: that is one of the results.
         warnings.simplefilter("ignore", NoImprovementWarning)
         large = trained(widths)
-        models = [(LARGE, large)]
+        models: list[tuple[str, Autoencoder | None]] = [(LARGE, large)]
         models += [(PRUNED, _pruned(large, train, tolerance)) for tolerance in tolerances]
         for own in small_widths:
             taught = distill(large, train, own, random_state=random_state)
@@ -128,7 +128,7 @@ def run(
     return DistillingReport(data, n_components, tuple(records))
 
 
-def _pruned(model: Any, rows: Float[np.ndarray, "n D"], tolerance: float) -> Any:
+def _pruned(model: Autoencoder, rows: Float[np.ndarray, "n D"], tolerance: float) -> Autoencoder | None:
     """The smaller model, or None if no unit can be removed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no hidden unit could be removed")
@@ -136,7 +136,7 @@ def _pruned(model: Any, rows: Float[np.ndarray, "n D"], tolerance: float) -> Any
     return None if smaller is model else smaller
 
 
-def _record(how: str, model: Any, unseen: Float[np.ndarray, "m D"]) -> CompressedPoint:
+def _record(how: str, model: Autoencoder, unseen: Float[np.ndarray, "m D"]) -> CompressedPoint:
     error = float(np.mean(reconstruction_error(model, unseen)))
     size = n_parameters(model.network_.pair)
     seconds = measured(model, size, error, unseen)["seconds_per_row"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,19 +105,18 @@ def run(
         X, y = load_digits(return_X_y=True)
     if n_train is None:
         n_train = min(200, len(np.asarray(X)) // 2)
-    settings: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs}
-    curve = double_descent(X, y, sizes, n_train=n_train, n_repeats=n_repeats, **settings)
+    run = partial(double_descent, X, y, random_state=random_state, n_jobs=n_jobs)
+    curve = run(sizes, n_train=n_train, n_repeats=n_repeats)
     n_trained = min(N_TRAINED_ROWS, n_train)
     noise = TRAINED_NOISE
     if y is None or not are_classes(y):
         noise = 0.5 * float(np.std(np.asarray(X if y is None else y, np.float64)))
-    settings |= {"n_train": n_trained, "noise": noise}
     single, averaged = (
-        double_descent(
-            *(X, y),
+        run(
             model=TrainedNetworks(n_members=n_members),
+            n_train=n_trained,
             n_repeats=repeats,
-            **settings,
+            noise=noise,
         )
         for n_members, repeats in ((1, n_repeats), (N_AVERAGED, min(2, n_repeats)))
     )

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import isqrt
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -244,12 +244,12 @@ def run(
     Flat rows, (n, D), are taken as square images where D is a square. Other parameters and errors as of
     ``one_number``.
     """
-    settings: dict[str, Any] = {"n_draws": n_draws, "random_state": random_state}
+    of_images = partial(one_number, n_draws=n_draws, random_state=random_state)
     if images is not None:
-        return OneNumberReport((one_number(_squares(images), levels=levels, data=data, **settings),))
-    digits = one_number(load_digits().images, levels=17, data="digits", **settings)
+        return OneNumberReport((of_images(_squares(images), levels=levels, data=data),))
+    digits = of_images(load_digits().images, levels=17, data="digits")
     drawn = animals(N_ANIMALS, random_state=random_state).images
-    return OneNumberReport((digits, one_number(drawn, data="animals", **settings)))
+    return OneNumberReport((digits, of_images(drawn, data="animals")))
 
 
 def _codes(coder: ImageCoder, n_draws: int, random_state: int) -> Iterator[tuple[str, int, Code]]:
