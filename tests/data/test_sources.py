@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from isthmus.data.rows import row_blocks, take_rows
-from isthmus.data.sources import ArraySource, batch_orders
+from isthmus.data.sources import ArraySource, batch_orders, in_common_size, size_in_common
 
 ROWS = np.arange(46, dtype=np.float32).reshape(23, 2)
 
@@ -84,6 +84,8 @@ def test_the_order_of_a_pass_is_that_of_its_number():
     together = batch_orders(7, range(6), 23, (6, 4, 6))
     apart = np.concatenate([batch_orders(7, range(k, k + 1), 23, (1, 4, 6)) for k in range(6)])
     np.testing.assert_array_equal(together, apart)
+    with_room = batch_orders(7, range(6), 23, (6, 8, 6), n_steps=4)
+    np.testing.assert_array_equal(with_room[:, :4], together)
     assert np.any(together != batch_orders(8, range(6), 23, (6, 4, 6)))
 
 
@@ -92,3 +94,23 @@ def test_every_row_is_as_likely_at_every_place():
     counts = np.array([[np.sum(orders[:, place] == row) for row in range(5)] for place in range(5)])
     # Binomial(4000, 1/5): 800 ± 25; the largest of 25 deviations stays within 5 sigma.
     assert np.abs(counts - 800).max() < 126
+
+
+def test_a_size_in_common_is_little_more_and_shared_by_those_near():
+    sizes = np.array([size_in_common(n) for n in range(1, 100_000)])
+    n = np.arange(1, 100_000)
+    assert np.all(sizes >= n)
+    assert np.all(sizes - n < np.maximum(64, n / 8 + 1))
+    assert np.all(np.diff(sizes) >= 0)
+    # Eight in an octave.
+    assert len(np.unique(sizes[2**12 : 2**13])) <= 9
+
+
+def test_rows_are_filled_up_with_copies():
+    rows = np.arange(200.0).reshape(2, 50, 2)
+    filled = in_common_size(rows)
+    assert filled.shape == (2, 64, 2)
+    np.testing.assert_array_equal(filled[:, :50], rows)
+    np.testing.assert_array_equal(filled[:, 50:], rows[:, :14])
+    whole = np.zeros((64, 2))
+    np.testing.assert_array_equal(in_common_size(whole), whole)

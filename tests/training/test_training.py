@@ -10,8 +10,10 @@ import optax
 import pytest
 
 from isthmus.data.sources import ArraySource, batch_orders
+from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.networks.layers import Affine, Layer, tanh
 from isthmus.training import loop, problem
+from isthmus.training._groups import SingleNetwork
 from isthmus.training.loop import train
 from isthmus.training.problem import DivergenceError, HeldOut, Training, least_margin
 from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
@@ -133,7 +135,7 @@ def test_weight_decay_of_adam_shrinks_layers_and_leaves_an_affine_map_alone():
 
 def test_no_step_has_the_draws_of_a_chunk_of_held_out_rows(monkeypatch):
     """Losses are the draws themselves, a number for each step and for each chunk."""
-    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 4)
+    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 64)
     seen = []
 
     def drawn(of_what):
@@ -144,13 +146,27 @@ def test_no_step_has_the_draws_of_a_chunk_of_held_out_rows(monkeypatch):
 
         return loss
 
-    fit(drawn("step"), batch_size=5, max_epochs=2, held_out=ROWS[:12], held_out_objective=drawn("chunk"))
+    held_out = np.resize(ROWS, (192, D))
+    fit(drawn("step"), batch_size=5, max_epochs=2, held_out=held_out, held_out_objective=drawn("chunk"))
     jax.effects_barrier()
     steps, chunks = ({value for kind, value in seen if kind == of} for of in ("step", "chunk"))
     # 8 steps of two epochs each; 3 chunks, which have the same draws in every epoch.
     assert len(steps) == 16
     assert len(chunks) == 3
     assert not steps & chunks
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_data_of_nearly_equal_size_share_a_program(solver):
+    """Also the second call of one training, whose state comes from the first."""
+    model = FeedForwardRegressor((3,), solver=solver, max_epochs=40, random_state=0)
+    batch = {} if solver == "lbfgs" else {"batch_size": 16}
+    before = SingleNetwork.program._cached._cache_size()
+    sizes = (301, 301) if batch == {} else (301, 297, 310)
+    for n in sizes:
+        X = RNG.standard_normal((n, 5))
+        model.set_params(**batch).fit(X, np.sin(X[:, 0]))
+    assert SingleNetwork.program._cached._cache_size() == before + 1
 
 
 def test_noise_is_fresh_at_every_step_and_the_same_for_the_same_seed():
@@ -206,12 +222,12 @@ def test_held_out_losses_are_those_of_the_network_of_that_epoch():
 
 
 def test_held_out_rows_in_several_chunks_give_the_same_losses(monkeypatch):
-    held_out = RNG.standard_normal((23, D)).astype(np.float32)
+    held_out = RNG.standard_normal((200, D)).astype(np.float32)
     whole = fit(held_out=held_out)
-    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 5)
+    monkeypatch.setattr(problem, "HELD_OUT_CHUNK", 60)
     chunks = HeldOut.from_rows(held_out)
-    assert chunks.rows.shape == (5, 5, D)
-    assert float(chunks.valid.sum()) == 23
+    assert chunks.rows.shape == (4, 64, D)
+    assert float(chunks.valid.sum()) == 200
     np.testing.assert_array_equal(
         np.asarray(chunks.rows)[np.asarray(chunks.valid) == 1].reshape(-1, D), held_out
     )

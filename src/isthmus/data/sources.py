@@ -21,6 +21,10 @@ BLOCK_BYTES = 2**30
 """Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
 
 
+MOST_COPIED_BYTES = 2**26
+"""Largest block that is copied to fill it up."""
+
+
 class Source(Protocol):
     """What the training loop reads: a fixed number of blocks, all of one shape."""
 
@@ -81,16 +85,39 @@ class ArraySource:
 
 
 def batch_orders(
-    seed: int, passes: range, n_valid: int, shape: Sequence[int]
+    seed: int, passes: range, n_valid: int, shape: Sequence[int], n_steps: int | None = None
 ) -> Int[np.ndarray, "passes steps batch"]:
-    """Shuffled row numbers for some passes, each of ``steps`` batches; a short last batch wraps.
+    """Shuffled row numbers for some passes, each of ``n_steps`` batches; a short last batch wraps.
 
     A pass has its order by its number, so that it does not matter how many are asked for at a time.
-    ``shape`` is (most passes, steps, batch); what is beyond ``passes`` is left empty.
+    ``shape`` is (most passes, most steps, batch); what is beyond ``passes`` and ``n_steps`` is zero.
+    With ``n_steps`` None a pass has as many as there is place for.
     """
-    most_passes, steps, batch = shape
-    orders = np.zeros((most_passes, steps * batch), np.int32)
+    most_passes, most_steps, batch = shape
+    n_steps = most_steps if n_steps is None else n_steps
+    orders = np.zeros((most_passes, most_steps * batch), np.int32)
     for order, number in zip(orders, passes, strict=False):
         permutation = np.random.default_rng((seed, number)).permutation(n_valid)
-        order[:] = np.resize(permutation.astype(np.int32), steps * batch)
-    return orders.reshape(most_passes, steps, batch)
+        order[: n_steps * batch] = np.resize(permutation.astype(np.int32), n_steps * batch)
+    return orders.reshape(most_passes, most_steps, batch)
+
+
+def size_in_common(n: int, least: int = 64) -> int:
+    """A size not far above n that numbers near n share, so that they share compiled programs.
+
+    It is a multiple of ``least``, and at most an eighth more than n where n is large.
+    """
+    step = max(least, 1 << max(0, n.bit_length() - 4))
+    return -(-n // step) * step
+
+
+def in_common_size(rows: Float[np.ndarray, "*M n D"]) -> Float[np.ndarray, "*M m D"]:
+    """The rows with some of them repeated at the end, up to a size that similar data share.
+
+    What is large stays as it is: there a copy costs more than it saves.
+    """
+    if rows.nbytes > MOST_COPIED_BYTES:
+        return rows
+    n = rows.shape[-2]
+    copied: np.ndarray = np.take(rows, np.arange(size_in_common(n)) % n, axis=-2)
+    return copied

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from isthmus import registry
 from isthmus.data.rows import View
+from isthmus.data.sources import in_common_size, size_in_common
 from isthmus.networks.layers import single
 from isthmus.networks.pairs import PCAPath
 
@@ -68,8 +69,10 @@ class FrameAverages:
     def of(cls, pair: Pair, rows: View) -> FrameAverages:
         """Averages over scaled rows, of which up to 1 000, evenly spaced, are taken."""
         n = rows.shape[0]
-        some = single(rows[slice(None, None, -(-n // FRAME_ROWS))])
-        return cls(n, *(np.asarray(part, np.float64) for part in _averages(pair, some)))
+        some = np.asarray(rows[slice(None, None, -(-n // FRAME_ROWS))])
+        shares = np.where(np.arange(size_in_common(len(some))) < len(some), 1 / len(some), 0.0)
+        averages = _averages(pair, single(in_common_size(some)), single(shares))
+        return cls(n, *(np.asarray(part, np.float64) for part in averages))
 
     def merge(self, other: FrameAverages) -> FrameAverages:
         """The averages over the rows of both."""
@@ -129,12 +132,12 @@ def _frame(matrix: np.ndarray, inverse: np.ndarray, origin: np.ndarray) -> Frame
 
 @eqx.filter_jit
 def _averages(
-    pair: Pair, rows: Float[Array, "n D"]
+    pair: Pair, rows: Float[Array, "n D"], shares: Float[Array, " n"]
 ) -> tuple[Float[Array, " d"], Float[Array, "d d"], Float[Array, "d d"], Float[Array, "D d"]]:
-    """Mean and covariance of the inner coordinates, E[JᵀJ] and E[J] of the decoder."""
+    """Mean and covariance of the inner coordinates, E[JᵀJ] and E[J] of the decoder; shares sum to 1."""
     inner = pair.encode(rows)
-    mean = jnp.mean(inner, axis=0)
-    covariance = (inner - mean).T @ (inner - mean) / inner.shape[0]
+    mean = shares @ inner
+    covariance = (inner - mean).T @ ((inner - mean) * shares[:, None])
 
     def column(direction: Float[Array, " d"]) -> Float[Array, "n D"]:
         tangents = jnp.broadcast_to(direction, inner.shape)
@@ -142,5 +145,5 @@ def _averages(
         return moved
 
     jacobian = jax.lax.map(column, jnp.eye(inner.shape[1], dtype=inner.dtype))  # (d, n, D)
-    metric = jnp.einsum("inj,knj->ik", jacobian, jacobian) / inner.shape[0]
-    return mean, covariance, metric, jnp.mean(jacobian, axis=1).T
+    metric = jnp.einsum("inj,knj,n->ik", jacobian, jacobian, shares)
+    return mean, covariance, metric, jnp.einsum("inj,n->ji", jacobian, shares)

@@ -71,6 +71,7 @@ class Call(NamedTuple):
     n_passes: Scalar
     is_first: Scalar
     ends_epoch: Scalar
+    steps_per_pass: Scalar
     steps_per_epoch: Scalar
     n_steps: Scalar
     peak: Scalar
@@ -137,7 +138,7 @@ def train_on_block(
         done, before, records = carry
         is_start = call.is_first & (done == 0)
         # The first pass takes no step: it only evaluates the start.
-        n_steps = jnp.where(is_start, 0, orders.shape[1])
+        n_steps = jnp.where(is_start, 0, call.steps_per_pass)
         state, _ = jax.lax.fori_loop(0, n_steps, train_step, (before, orders[done]))
         after = jax.lax.cond(
             call.ends_epoch | is_start,

@@ -6,14 +6,16 @@ A group has the compiled program, the state that the program hands on, and the o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import equinox as eqx
 import jax
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from isthmus.data.sources import ArraySource, batch_orders
+from isthmus.data.sources import ArraySource, batch_orders, in_common_size
 from isthmus.training._compiled import Call, State, start_state, train_on_block
 from isthmus.training.problem import HeldOut, Training
 
@@ -56,7 +58,7 @@ class SingleNetwork:
         weights = training.weights
         optimiser = training.optimiser
         if optimiser is None:
-            optimiser = eqx.filter_jit(training.solver.transformation.init)(weights)
+            optimiser = _first_state(training.solver.transformation, weights)
         self.held_out: HeldOut | None = None
         if training.held_out is not None:
             self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
@@ -67,7 +69,7 @@ class SingleNetwork:
         source, rng = self.trainings[0].source, self.trainings[0].rng
         if source.n_blocks == 1:
             ((block, n_valid),) = source.blocks(rng)
-            resident = jax.device_put(block)
+            resident = jax.device_put(in_common_size(block))
             while True:
                 yield iter([(resident, n_valid, True)])
         while True:
@@ -77,7 +79,8 @@ class SingleNetwork:
             )
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
-        return batch_orders(int(self.seed), passes, n_valid, shape)
+        n_steps = self.trainings[0].steps_per_block
+        return batch_orders(int(self.seed), passes, n_valid, shape, n_steps)
 
     def states(self) -> list[State]:
         return [
@@ -126,7 +129,7 @@ class StackedNetworks:
             which
         ]
         weights = _stacked([one.weights for one in self.trainings])
-        optimiser = eqx.filter_jit(eqx.filter_vmap(trainings[0].solver.transformation.init))(weights)
+        optimiser = _first_states(trainings[0].solver.transformation, weights)
         self.held_out: HeldOut | None = None
         if trainings[0].held_out is not None:
             rows = [
@@ -146,7 +149,7 @@ class StackedNetworks:
         block = np.asarray(sources[0].rows[:], np.float32)
         if any(source.rows is not sources[0].rows for source in sources):
             block = _common_or_stacked([np.asarray(source.rows[:], np.float32) for source in sources])
-        resident = jax.device_put(block)
+        resident = jax.device_put(in_common_size(block))
         while True:
             yield iter([(resident, sources[0].n_rows, True)])
 
@@ -155,7 +158,8 @@ class StackedNetworks:
         orders = np.empty((len(self.trainings), *shape), np.int32)
         for training, seed, of_member in zip(self.trainings, self.seed, orders, strict=True):
             own = array_source(training).indices
-            of_member[:] = own[batch_orders(int(seed), passes, n_valid, shape)]
+            n_steps = training.steps_per_block
+            of_member[:] = own[batch_orders(int(seed), passes, n_valid, shape, n_steps)]
         return orders
 
     def states(self) -> list[State]:
@@ -165,6 +169,23 @@ class StackedNetworks:
             jax.tree.map(lambda leaf, member=member: leaf[member, ...], state)
             for member in range(len(self.trainings))
         ]
+
+
+@eqx.filter_jit
+def _first_state(transformation: optax.GradientTransformation, weights: PyTree) -> PyTree:
+    """The optimiser's state before the first step, with the types that it keeps.
+
+    A number that Python wrote has a weak type, which the first step makes a strong one: then the second
+    call would be compiled anew.
+    """
+    state = transformation.init(weights)
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state)
+
+
+@eqx.filter_jit
+def _first_states(transformation: optax.GradientTransformation, weights: PyTree) -> PyTree:
+    """The same of several networks."""
+    return eqx.filter_vmap(partial(_first_state, transformation))(weights)
 
 
 def array_source(training: Training) -> ArraySource:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from isthmus.data.sources import size_in_common
 from isthmus.networks.processes import check_process
 from isthmus.training._compiled import Call, State
 from isthmus.training._groups import Group, Orders, SingleNetwork, StackedNetworks
@@ -46,9 +47,9 @@ def train(trainings: Sequence[Training], size: int | None = None) -> list[Traini
     call = first.call(group.seed)
     most_passes = 2
     if first.source.n_blocks == 1:
-        most = MAX_ORDERS // (first.source.n_rows * len(group.trainings))
+        most = MAX_ORDERS // (size_in_common(first.source.n_rows) * len(group.trainings))
         most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
-    shape = (most_passes, first.steps_per_block, first.batch)
+    shape = (most_passes, size_in_common(first.steps_per_block, least=4), first.batch)
     n_passes, reasons = 2, [""]
     with (
         Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder,

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from scipy.special import stdtrit
 
-from isthmus.data.sources import Source
+from isthmus.data.sources import Source, size_in_common
 from isthmus.networks.layers import trainable
 from isthmus.training._compiled import Call, State
 from isthmus.training._compiled import Objective as Objective
@@ -59,7 +59,7 @@ class DivergenceError(ArithmeticError):
 
 
 class HeldOut(NamedTuple):
-    """Held-out rows in equal chunks, the last one padded; ``valid`` is 1 on the rows that count."""
+    """Held-out rows in equal chunks, filled up with copies; ``valid`` is 1 on the rows that count."""
 
     rows: Float[Array | np.ndarray, "chunks rows D"]
     valid: Float[Array | np.ndarray, "chunks rows"]
@@ -67,7 +67,8 @@ class HeldOut(NamedTuple):
     @classmethod
     def from_rows(cls, rows: Float[np.ndarray, "m D"]) -> HeldOut:
         n_chunks = -(-len(rows) // HELD_OUT_CHUNK)
-        size = -(-len(rows) // n_chunks)
+        size = size_in_common(-(-len(rows) // n_chunks))
+        n_chunks = -(-len(rows) // size)
         padded = np.resize(rows, (n_chunks * size, rows.shape[1]))
         valid = (np.arange(n_chunks * size) < len(rows)).astype(np.float32)
         return cls(padded.reshape(n_chunks, size, -1), valid.reshape(n_chunks, size))
@@ -127,6 +128,7 @@ class Training:
             n_passes=np.int32(2),
             is_first=np.bool_(True),
             ends_epoch=np.bool_(True),
+            steps_per_pass=np.int32(self.steps_per_block),
             steps_per_epoch=np.float32(steps_per_epoch),
             n_steps=np.float32(self.max_epochs * steps_per_epoch),
             peak=np.float32(self.learning_rate),

@@ -15,6 +15,7 @@ from typing import Self
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
@@ -23,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_errors, check_real, check_rows
-from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View, row_blocks
+from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
@@ -31,7 +32,7 @@ from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
-from isthmus.networks.layers import Activation, single
+from isthmus.networks.layers import Activation
 from isthmus.objectives.noise import TrainingRows
 from isthmus.training.loop import train
 from isthmus.variational.elbo import (
@@ -358,14 +359,16 @@ feature_names_in_
     def _extras(self, network: DataMap, rows: View) -> Mapping[str, object]:
         """KL and activity of each coordinate, in the order of the coordinates."""
         some = rows[slice(None, None, -(-rows.shape[0] // MOST_ROWS_LOOKED_AT))]
-        terms, means = [], []
-        for _, block in row_blocks(some):
-            mean, divergence = _mean_and_kl(network, single(block))
-            means.append(mean)
-            terms.append(divergence)
+        d = network.n_coordinates
+        found = map_rows(
+            lambda block: _mean_and_kl(network, block),
+            some,
+            np.empty((some.shape[0], 2 * d)),
+            widest=widest_layer(network),
+        )
         order = np.argmax(np.abs(np.asarray(network.frame.matrix)), axis=1)
-        divergences = np.asarray(np.mean(np.concatenate(terms), axis=0, dtype=np.float64))[order]
-        variance = np.asarray(np.var(np.concatenate(means), axis=0, dtype=np.float64))[order]
+        divergences = np.mean(found[:, d:], axis=0)[order]
+        variance = np.var(found[:, :d], axis=0)[order]
         return {"kl_": divergences, "active_": variance > LEAST_VARIANCE_OF_MEAN}
 
 
@@ -386,13 +389,13 @@ def _warn_of_collapse(model: VariationalAutoencoder) -> None:
 
 
 @eqx.filter_jit
-def _mean_and_kl(
-    network: DataMap, block: Float[Array, "n D+a"]
-) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
+def _mean_and_kl(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n 2d"]:
+    """μ of each row, and the KL divergence of each of its coordinates."""
     u, error = rows_and_errors(block, network.center.shape[0])
     mean, _ = network.pair.posterior(u, error)
     noise = draw_noise(jax.random.key(0), EVALUATION_DRAWS, *mean.shape)
-    return mean, bound_terms(network.pair, u, noise, error).kl
+    divergence = bound_terms(network.pair, u, noise, error).kl
+    return jnp.concatenate([mean, divergence], axis=-1)
 
 
 @eqx.filter_jit
