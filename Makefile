@@ -4,7 +4,7 @@ BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 BENCHMARKS ?= first_fit cli_cache training time_to_quality transform quality defaults noises variational \
 	imputation ensembles compression double_descent trust dimension
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 2 --dist loadgroup
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 INSTALL = -m pip install --quiet --constraint constraints.txt

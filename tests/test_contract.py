@@ -37,7 +37,6 @@ TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
         isthmus.Autoencoder(**TINY, tied=True, skip_links=True, scaling="standard", loss="huber"),
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
-        isthmus.LinearAutoencoder(solver="gradient_descent", max_epochs=20),
         isthmus.DenoisingAutoencoder(**TINY),
         isthmus.DenoisingAutoencoder(**TINY, noise=isthmus.noise.Masking(), tied=True, draws=2),
         isthmus.VariationalAutoencoder(**TINY),
@@ -46,8 +45,6 @@ TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
                 isthmus.Autoencoder(**TINY),
-                isthmus.LinearAutoencoder(),
-                isthmus.DenoisingAutoencoder(**TINY),
                 isthmus.VariationalAutoencoder(**TINY),
                 isthmus.FeedForwardRegressor((8,)),
                 isthmus.FeedForwardClassifier((8,)),
