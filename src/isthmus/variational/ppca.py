@@ -97,12 +97,14 @@ class GaussianFill(eqx.Module):
 
     Entries that are missing get their mean given the others; one with the error e counts by σ²/(σ² + e²)
     and moves as far towards that mean. The second result is by how much log σ² of each coordinate
-    grows, since less is known. Rows that are complete come back as they are.
+    grows, since less is known. Rows that are complete come back as they are. ``is_nearly_exact`` says
+    that σ² is too small for sums of squares in single precision.
     """
 
     mean: Float[Array, " D"]
     loadings: Float[Array, "D d"]
     noise_variance: Float[Array, ""]
+    is_nearly_exact: bool = eqx.field(static=True, default=False)
 
     def __call__(
         self, u: Float[Array, "... D"], error: Float[Array, "... D"] | None = None
@@ -125,16 +127,41 @@ class GaussianFill(eqx.Module):
         missing = jnp.isnan(u)
         gap = jnp.where(missing, 0.0, u - self.mean)
         seen = jnp.where(missing, 0.0, self.trust(error)).astype(u.dtype)
-        eye = self.noise_variance * jnp.eye(self.loadings.shape[1], dtype=u.dtype)
+        solve = self._by_square_roots if self.is_nearly_exact else self._by_products
+        z, variances = solve(seen, gap)
+        _, of_whole = solve(jnp.ones_like(gap[(0,) * (gap.ndim - 1)]), self.mean)
+        on_plane = z @ self.loadings.T
+        return self.mean + on_plane + seen * (gap - on_plane), jnp.log(variances / of_whole)
+
+    def _by_products(
+        self, seen: Float[Array, "... D"], gap: Float[Array, "... D"]
+    ) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+        """The posterior mean of z, and its variances in units of σ²."""
         # σ² × the posterior precision of z, given what was seen: σ² + Wᵀ diag(seen) W.
         products = self.loadings[:, :, None] * self.loadings[:, None, :]  # (D, d, d)
+        eye = self.noise_variance * jnp.eye(self.loadings.shape[1], dtype=gap.dtype)
         precision = jnp.einsum("...j,jkl->...kl", seen, products) + eye
         covariance = inverse(precision)  # (..., d, d)
         z = jnp.einsum("...kl,...l->...k", covariance, (seen * gap) @ self.loadings)
-        whole = jnp.diagonal(inverse(self.loadings.T @ self.loadings + eye))
-        growth = jnp.log(jnp.diagonal(covariance, axis1=-2, axis2=-1) / whole)
-        on_plane = z @ self.loadings.T
-        return self.mean + on_plane + seen * (gap - on_plane), growth
+        return z, jnp.diagonal(covariance, axis1=-2, axis2=-1)
+
+    def _by_square_roots(
+        self, seen: Float[Array, "... D"], gap: Float[Array, "... D"]
+    ) -> tuple[Float[Array, "... d"], Float[Array, "... d"]]:
+        """The same by least squares, min |diag(seen)^½ (gap − W z)|² + σ² |z|².
+
+        In the products σ² would be lost beside Wᵀ W where it is the only thing that holds a coordinate;
+        σ itself is not lost beside W.
+        """
+        D, d = self.loadings.shape
+        weights = jnp.sqrt(seen)
+        prior = jnp.sqrt(self.noise_variance) * jnp.eye(d, dtype=gap.dtype)
+        prior = jnp.broadcast_to(prior, (*gap.shape[:-1], d, d))
+        system = jnp.concatenate([weights[..., None] * self.loadings, prior], axis=-2)
+        q, r = jnp.linalg.qr(system)
+        inner = jnp.einsum("...jk,...j->...k", q[..., :D, :], weights * gap)
+        roots = jnp.linalg.inv(r)
+        return jnp.einsum("...kl,...l->...k", roots, inner), jnp.sum(jnp.square(roots), axis=-1)
 
     def trust(self, error: Float[Array, "... D"] | None) -> Float[Array, "... D"]:
         """What an entry with this error counts, of one without: σ²/(σ² + e²)."""
@@ -144,7 +171,9 @@ class GaussianFill(eqx.Module):
 
     @classmethod
     def of(cls, ppca: ProbabilisticPCA) -> GaussianFill:
-        return cls(single(ppca.mean), single(ppca.loadings), single(np.asarray(ppca.noise_variance)))
+        nearly_exact = ppca.noise_variance < LEAST_START_VARIANCE
+        noise_variance = single(np.asarray(ppca.noise_variance))
+        return cls(single(ppca.mean), single(ppca.loadings), noise_variance, nearly_exact)
 
 
 def inverse(matrices: Float[Array, "... d d"]) -> Float[Array, "... d d"]:
