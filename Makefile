@@ -29,10 +29,12 @@ check: # every check, with the tools in BIN: the one list of them
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 bench: $(BENCH_VENV)/.installed ## measure against other libraries, in an environment of their own
+	@mkdir -p benchmarks/results
 	@for name in $(BENCHMARKS); do \
 		printf '\n== benchmarks/%s.py\n' "$$name"; \
-		$(BENCH_VENV)/bin/python "benchmarks/$$name.py" || exit 1; \
+		$(BENCH_VENV)/bin/python "benchmarks/$$name.py" --json "benchmarks/results/$$name.json" || exit 1; \
 	done
+	@$(BENCH_VENV)/bin/python benchmarks/results.py
 
 dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
 	@$(BIN)/python -m build

@@ -207,19 +207,33 @@ class Aim:
     def __str__(self) -> str:
         return f"{'≥' if self.at_least else '≤'} {self.bound:.2f}"
 
-    def judge(self, figure: float) -> str:
+    def judge(self, figure: float) -> Judged:
         """The aim, and whether ``figure`` meets it."""
-        met = figure >= self.bound if self.at_least else figure <= self.bound
-        return f"{self}  {'met' if met else 'missed'}"
+        return Judged(self, figure, figure >= self.bound if self.at_least else figure <= self.bound)
+
+
+class Judged(str):
+    """A cell of a table, such as "≤ 0.57  met", that is a headline of the results."""
+
+    aim: Aim
+    figure: float
+    met: bool
+
+    def __new__(cls, aim: Aim, figure: float, met: bool) -> Judged:
+        cell = super().__new__(cls, f"{aim}  {'met' if met else 'missed'}")
+        cell.aim, cell.figure, cell.met = aim, figure, met
+        return cell
 
 
 @dataclass
 class Report:
-    """Prints tables as they come and keeps them for ``--json``."""
+    """Prints tables as they come and keeps them, and which aims are met, for ``--json``."""
 
     claim: str
     quick: bool
     results: dict[str, Any] = field(default_factory=dict)
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    headlines: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         CONSOLE.print(self.claim, style="bold")
@@ -235,6 +249,18 @@ class Report:
         for row in rows:
             table.add_row(*row)
         CONSOLE.print(table)
+        self.tables.append({"title": title, "columns": list(columns), "rows": [list(r) for r in rows]})
+        self.headlines += [
+            {
+                "claim": ": ".join(filter(None, (title, row[0]))),
+                "figure": cell.figure,
+                "aim": str(cell.aim),
+                "met": cell.met,
+            }
+            for row in rows
+            for cell in row
+            if isinstance(cell, Judged)
+        ]
 
     def race(
         self,
@@ -279,6 +305,8 @@ class Report:
             "claim": self.claim,
             "quick": self.quick,
             "machine": machine(),
+            "headlines": self.headlines,
+            "tables": self.tables,
             "results": self.results,
         }
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,76 @@
+"""Write RESULTS.md: one table of headlines, then what each script printed, out of their JSON files.
+
+``make bench`` runs it last. No figure on the page is typed: ``benchmarks/results/NAME.json`` is what
+``benchmarks/NAME.py --json`` wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+HERE = Path(__file__).parent
+SHOWN = ("Processor", "Cores", "Memory", "System", "Python", "Libraries")
+PREAMBLE = """# Results
+
+What `make bench` measured; scripts whose figures are times ran alone. In a race a ratio above 1
+means that isthmus is faster; where an aim begins with ≤, less is better. Aims that were missed
+are left as they are."""
+
+
+def page(reports: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The paragraphs of the page."""
+    yield PREAMBLE
+    machines = {tuple(report["machine"].get(name, "") for name in SHOWN) for report in reports.values()}
+    for machine in sorted(machines):
+        yield "\n".join(f"- {name}: {value}" for name, value in zip(SHOWN, machine, strict=True))
+    yield "## Claims and aims"
+    yield markdown_table(
+        ("claim", "figure", "aim", ""),
+        [
+            (
+                f"[{report['claim']}](#{anchor(name)})<br>{headline['claim']}",
+                f"{headline['figure']:.3g}",
+                headline["aim"],
+                "met" if headline["met"] else "**missed**",
+            )
+            for name, report in reports.items()
+            for headline in report["headlines"]
+        ],
+    )
+    for name, report in reports.items():
+        yield f"## {name}"
+        yield f"{report['claim']}. `benchmarks/{name}.py`"
+        for table in report["tables"]:
+            yield f"**{table['title']}**"
+            yield markdown_table(table["columns"], table["rows"])
+
+
+def anchor(name: str) -> str:
+    """What GitHub calls the place of a heading."""
+    return name.lower().replace(" ", "-")
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column is text, the others are figures."""
+    lines = [columns, ["---", *["--:"] * (len(columns) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+@click.command(help=__doc__)
+@click.option("--folder", type=click.Path(path_type=Path, exists=True), default=HERE / "results")
+@click.option("--output", type=click.Path(path_type=Path), default=HERE / "RESULTS.md")
+def main(folder: Path, output: Path) -> None:
+    reports = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
+    quick = [name for name, report in reports.items() if report["quick"]]
+    if quick:
+        raise click.ClickException(f"figures of --quick mean nothing: {', '.join(quick)}")
+    output.write_text("\n\n".join(page(reports)) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
