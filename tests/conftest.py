@@ -26,6 +26,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("isthmus", "shapes.checked")
 
 # A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)

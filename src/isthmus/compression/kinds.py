@@ -149,7 +149,9 @@ class _SquaredError(eqx.Module):
 
     n_features: int = eqx.field(static=True)
 
-    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n width"], key: Array
+    ) -> Float[Array, " n"]:
         u = batch[:, : self.n_features]
         gap = jnp.where(jnp.isnan(u), 0.0, u - network.decode(network.encode(u)))
         return 0.5 * jnp.sum(jnp.square(gap), axis=-1)

@@ -111,7 +111,7 @@ def check_dense(X: object) -> Float[np.ndarray, "n D"]:
     return dense(check_table(X)).astype(np.float64)
 
 
-def target_array(y: object) -> Shaped[np.ndarray, "n ..."]:
+def target_array(y: object) -> Shaped[np.ndarray, " ..."]:
     """Targets as an array of labels or numbers, none of them masked."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")

@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from isthmus import registry
 from isthmus.data.rows import Rows, dense, row_blocks
@@ -21,7 +21,7 @@ MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
 
 
-def column_means(rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
+def column_means(rows: Shaped[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
     """The mean of each column, in float64 whatever the rows are."""
     return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
 
@@ -35,7 +35,7 @@ class Moments:
     scatter: Float[np.ndarray, "D D"]
 
     @classmethod
-    def of(cls, rows: Float[np.ndarray, "n D"]) -> Moments:
+    def of(cls, rows: Shaped[np.ndarray, "n D"]) -> Moments:
         mean = column_means(rows)
         centred = rows - mean
         return cls(len(rows), mean, centred.T @ centred)
@@ -71,7 +71,7 @@ class ColumnStatistics:
     high: Float[np.ndarray, " D"]
 
     @classmethod
-    def of(cls, block: Float[np.ndarray, "n D"]) -> ColumnStatistics:
+    def of(cls, block: Shaped[np.ndarray, "n D"]) -> ColumnStatistics:
         mean = column_means(block)
         if np.isnan(mean).any():
             return cls._of_present(block)
@@ -81,7 +81,7 @@ class ColumnStatistics:
         return cls(n, mean, scatter / max(1, len(block) - 1), low, high)
 
     @classmethod
-    def _of_present(cls, block: Float[np.ndarray, "n D"]) -> ColumnStatistics:
+    def _of_present(cls, block: Shaped[np.ndarray, "n D"]) -> ColumnStatistics:
         present = ~np.isnan(block)
         n = np.sum(present, axis=0).astype(np.float64)
         mean = np.sum(block, axis=0, where=present, dtype=np.float64) / np.maximum(n, 1)

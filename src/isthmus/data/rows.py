@@ -86,7 +86,7 @@ class JoinedRows:
         n, D = self.rows.shape
         return n, D + self.aside.shape[1]
 
-    def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D+a"]:
+    def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n width"]:
         return np.concatenate([self.rows[index], self.aside[index]], axis=1, dtype=np.float32)
 
 

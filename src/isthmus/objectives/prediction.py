@@ -63,7 +63,9 @@ class Prediction(eqx.Module):
     n_features: int = eqx.field(static=True)
     n_targets: int = eqx.field(static=True)
 
-    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n width"], key: Array
+    ) -> Float[Array, " n"]:
         u, rest = batch[:, : self.n_features], batch[:, self.n_features :]
         target, weight = rest[:, : self.n_targets], rest[:, self.n_targets :]
         losses = self.loss(target, network(u))

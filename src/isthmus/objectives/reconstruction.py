@@ -23,7 +23,9 @@ class Reconstruction(eqx.Module):
     corruption: Corruption | None = None
     draws: int = eqx.field(static=True, default=1)
 
-    def __call__(self, network: PyTree, batch: Float[Array, "n D+a"], key: Array) -> Float[Array, " n"]:
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n width"], key: Array
+    ) -> Float[Array, " n"]:
         if self.corruption is None:
             return self.loss(batch, network.decode(network.encode(batch)))
         n_features = batch.shape[1] - self.corruption.n_aside

@@ -45,21 +45,22 @@ class HeldOutRows(Protocol):
 class State(eqx.Module):
     """What compiled calls hand on: weights, optimiser, counters, and the best so far.
 
-    ``epoch`` counts evaluated epochs from −1, "nothing yet": the first pass only evaluates the start.
-    ``best_margin`` is the best epoch's advance on the start in standard errors of that difference.
+    Of several networks every array has a leading axis M. ``epoch`` counts evaluated epochs from −1,
+    "nothing yet": the first pass only evaluates the start. ``best_margin`` is the best epoch's advance
+    on the start in standard errors of that difference.
     """
 
     weights: PyTree
     optimiser: PyTree
-    step: Int[Array, ""]
-    epoch: Int[Array, ""]
-    loss_sum: Float[Array, ""]
-    finite: Bool[Array, ""]
-    start_losses: Float[Array, "chunks rows"]
+    step: Int[Array, "*M"]
+    epoch: Int[Array, "*M"]
+    loss_sum: Float[Array, "*M"]
+    finite: Bool[Array, "*M"]
+    start_losses: Float[Array, "*M chunks rows"]
     best_weights: PyTree
-    best_loss: Float[Array, ""]
-    best_epoch: Int[Array, ""]
-    best_margin: Float[Array, ""]
+    best_loss: Float[Array, "*M"]
+    best_epoch: Int[Array, "*M"]
+    best_margin: Float[Array, "*M"]
 
 
 Scalar: TypeAlias = Any  # of NumPy outside a compiled call, of JAX within

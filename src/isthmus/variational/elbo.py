@@ -234,7 +234,7 @@ class NegativeELBO(eqx.Module):
         return replace(self, warm_up=zeros(()))
 
     def __call__(
-        self, network: VariationalPair, batch: Float[Array, "n D+a"], key: Array
+        self, network: VariationalPair, batch: Float[Array, "n width"], key: Array
     ) -> Float[Array, " n"]:
         u, error = rows_and_errors(batch, batch.shape[1] // 2 if self.errors else batch.shape[1])
         d = network.encoder.log_var.shape[0]
@@ -255,7 +255,7 @@ class NegativeELBO(eqx.Module):
 
 
 def rows_and_errors(
-    block: Float[Array, "n D+a"], n_features: int
+    block: Float[Array, "n width"], n_features: int
 ) -> tuple[Float[Array, "n D"], Float[Array, "n D"] | None]:
     """Rows, and the known errors of their entries that stand on their right, if any do."""
     if block.shape[1] == n_features:

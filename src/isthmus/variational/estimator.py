@@ -389,7 +389,7 @@ def _warn_of_collapse(model: VariationalAutoencoder) -> None:
 
 
 @eqx.filter_jit
-def _mean_and_kl(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n 2d"]:
+def _mean_and_kl(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, "n outputs"]:
     """μ of each row, and the KL divergence of each of its coordinates."""
     u, error = rows_and_errors(block, network.center.shape[0])
     mean, _ = network.pair.posterior(u, error)
@@ -399,7 +399,7 @@ def _mean_and_kl(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array,
 
 
 @eqx.filter_jit
-def _means(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n d"]:
+def _means(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, "n d"]:
     mean, _ = network.pair.posterior(*rows_and_errors(block, network.center.shape[0]))
     return network.frame.enter(mean)
 
@@ -448,7 +448,7 @@ def raw_rows(rows: View) -> Rows:
 
 
 @eqx.filter_jit
-def _bound(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, " n"]:
+def _bound(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, " n"]:
     u, error = rows_and_errors(block, network.center.shape[0])
     pair: VariationalPair = network.pair
     noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])

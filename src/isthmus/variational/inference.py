@@ -323,7 +323,7 @@ def _widest(pair: VariationalPair, n_features: int) -> int:
 
 
 @eqx.filter_jit
-def _posterior(network: DataMap, block: Float[Array, "n D+a"]) -> Float[Array, "n 2d"]:
+def _posterior(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, "n outputs"]:
     mean, log_var = network.pair.posterior(*rows_and_errors(block, network.center.shape[0]))
     std = jnp.exp(0.5 * log_var) @ jnp.abs(network.frame.matrix).T
     return jnp.concatenate([network.frame.enter(mean), std], axis=1)
@@ -369,7 +369,7 @@ def _over_draws(
 
 @eqx.filter_jit
 def _log_likelihood(
-    pair: VariationalPair, block: Float[Array, "n D+a"], key: Array, n_samples: Array, n_features: int
+    pair: VariationalPair, block: Float[Array, "n width"], key: Array, n_samples: Array, n_features: int
 ) -> Float[Array, " n"]:
     u, error = rows_and_errors(block, n_features)
 
@@ -387,7 +387,7 @@ Moments = tuple[Array, Array, Array, Array]
 
 @eqx.filter_jit
 def _moments_of_missing(
-    pair: VariationalPair, block: Float[Array, "n D+a"], key: Array, n_samples: Array, n_features: int
+    pair: VariationalPair, block: Float[Array, "n width"], key: Array, n_samples: Array, n_features: int
 ) -> Float[Array, "n 2D+1"]:
     """Mean and standard deviation of every entry given those that are known, and the log weight."""
     u, error = rows_and_errors(block, n_features)

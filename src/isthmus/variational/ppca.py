@@ -163,7 +163,7 @@ class GaussianFill(eqx.Module):
         roots = jnp.linalg.inv(r)
         return jnp.einsum("...kl,...l->...k", roots, inner), jnp.sum(jnp.square(roots), axis=-1)
 
-    def trust(self, error: Float[Array, "... D"] | None) -> Float[Array, "... D"]:
+    def trust(self, error: Float[Array, "... D"] | None) -> Float[Array, " ..."]:
         """What an entry with this error counts, of one without: σ²/(σ² + e²)."""
         if error is None:
             return jnp.ones_like(self.noise_variance)
