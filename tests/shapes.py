@@ -27,6 +27,8 @@ def fits(value, hint):
     if typing.get_origin(hint) in UNIONS:
         return any(fits(value, one) for one in typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        # set_output makes frames of arrays.
+        value = value.to_numpy() if hasattr(value, "columns") else value
         return isinstance(value, hint.dtype[typing.Any, hint.dim_str])
     kind = typing.get_origin(hint) or hint
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)

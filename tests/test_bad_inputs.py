@@ -24,7 +24,7 @@ from sklearn.exceptions import NotFittedError
 
 import isthmus
 from isthmus import cli
-from isthmus.cli._fit import MODELS
+from isthmus.cli._choices import map_classes
 from isthmus.files import tables
 from isthmus.files.formats import TableError
 from isthmus.objectives import noise
@@ -126,7 +126,7 @@ def fit(X):
 
 def tiny(model="autoencoder", X=ROWS, x_error=None, **parameters):
     """A fit of a tiny map, for its parameters."""
-    estimator = getattr(isthmus, MODELS[model])(**{**TINY, **parameters})
+    estimator = map_classes()[model](**{**TINY, **parameters})
     return estimator.fit(X) if x_error is None else estimator.fit(X, x_error=x_error)
 
 
@@ -456,10 +456,10 @@ GENERATIVE = [
           ValueError, "n_samples=0: expected an integer of at least 1",
           lambda d: ["impute", d.saved_variational, d.csv(holed(2)), "--samples", 0], 1,
           "n_samples=0: expected an integer"),
-    Input("sampling from a map that knows no distribution", lambda d: isthmus.sample(d.model, 1),
+    Input("sampling from a map that has no distribution", lambda d: isthmus.sample(d.model, 1),
           TypeError, "expected a fitted VariationalAutoencoder, got LinearAutoencoder",
           lambda d: ["sample", d.saved], 1, "of class LinearAutoencoder.*--model variational"),
-    Input("imputing by a map that knows no distribution", lambda d: isthmus.impute(d.model, ROWS),
+    Input("imputing by a map that has no distribution", lambda d: isthmus.impute(d.model, ROWS),
           TypeError, "expected a fitted VariationalAutoencoder, got LinearAutoencoder",
           lambda d: ["impute", d.saved, d.csv()], 1, "of class LinearAutoencoder.*--model variational"),
     Input("denoising by a map that was fitted without noise",

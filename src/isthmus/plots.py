@@ -31,7 +31,7 @@ EQUAL = 1e-4
 
 
 def class_map(
-    ax: Axes, Z: Float[np.ndarray, "n 2"], labels: ArrayLike, *, size: float = 9.0, alpha: float = 0.8
+    ax: Axes, Z: np.ndarray, labels: ArrayLike, *, size: float = 9.0, alpha: float = 0.8
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
@@ -48,8 +48,8 @@ def class_map(
 
 def posterior_map(
     ax: Axes,
-    mean: Float[np.ndarray, "n 2"],
-    std: Float[np.ndarray, "n 2"],
+    mean: np.ndarray,
+    std: np.ndarray,
     labels: ArrayLike,
     *,
     alpha: float = 0.3,
@@ -115,8 +115,8 @@ def decoded_grid(
 
 def value_map(
     ax: Axes,
-    Z: Float[np.ndarray, "n 2"],
-    values: Float[np.ndarray, " n"],
+    Z: np.ndarray,
+    values: np.ndarray,
     label: str,
     *,
     size: float = 9.0,

@@ -230,7 +230,7 @@ def test_a_map_of_the_wrong_kind_is_no_fault_of_the_program(folder, linear, comm
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
         f"isthmus: error: {folder / 'linear.isthmus'} holds a map of class LinearAutoencoder, which "
-        f"knows no distribution of its rows, and isthmus {command} needs one that does: fit it with "
+        f"has no distribution of its rows, and isthmus {command} needs one that does: fit it with "
         "--model variational\n"
     )
 

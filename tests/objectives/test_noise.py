@@ -276,9 +276,10 @@ def test_noise_is_fresh_at_every_step_and_the_same_for_every_judgement():
     ).fit(TABLE)
     jax.effects_barrier()
     assert len(model.history_["epoch"]) == 4
-    # 30 rows are held out of 300: ten steps of 27 in each epoch, and a judgement of it and of the start.
+    # 30 rows are held out of 300, and filled up to 64: ten steps of 27 in each epoch, and a judgement of
+    # it and of the start.
     steps = [key for n, *key in seen if n == 27]
-    judgements = [key for n, *key in seen if n == 30]
+    judgements = [key for n, *key in seen if n == 64]
     assert len(steps) == len({tuple(key) for key in steps}) == 30
     assert len(judgements) == 4
     assert all(key == judgements[0] for key in judgements)

@@ -1,5 +1,8 @@
 """The variational auto-encoder: probabilistic PCA where it is linear, and never worse than it."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -151,7 +154,23 @@ def test_collapse_is_told_with_what_to_do():
     ) as told:
         started(6, beta=2.0, likelihood=Gaussian(1.0), X=rows_with(np.r_[8, 5, 3, [0.3] * 7]))
     assert "n_components=3 is the same map" in str(told[0].message)
-    assert told[0].filename == __file__
+
+
+def test_the_warning_of_collapse_points_to_the_fit():
+    """In a process of its own, where no checks of shapes stand between the calls."""
+    program = """
+import warnings, numpy as np, isthmus
+warnings.simplefilter("always")
+rows = np.random.default_rng(0).standard_normal((60, 4)) * 0.1
+with warnings.catch_warnings(record=True) as caught:
+    isthmus.VariationalAutoencoder(
+        2, beta=50.0, widths=(4,), max_epochs=1, likelihood=isthmus.likelihoods.Gaussian(1.0)
+    ).fit(rows)
+print({(warning.category.__name__, warning.filename, warning.lineno) for warning in caught})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "('CollapseWarning', '<string>', 8)" in done.stdout
+    assert "('NoImprovementWarning', '<string>', 8)" in done.stdout
 
 
 def test_free_bits_keep_a_coordinate_in_use():

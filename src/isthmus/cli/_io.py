@@ -150,7 +150,7 @@ def load_variational(path: Path, command: str) -> VariationalAutoencoder:
     fitted = isthmus.load(path)
     if not isinstance(fitted, isthmus.VariationalAutoencoder):
         raise ValueError(
-            f"{path} holds a map of class {type(fitted).__name__}, which knows no distribution of its "
+            f"{path} holds a map of class {type(fitted).__name__}, which has no distribution of its "
             f"rows, and isthmus {command} needs one that does: fit it with --model variational"
         )
     return fitted

@@ -168,7 +168,7 @@ def _shapes(network: PyTree) -> tuple[object, list[tuple[int, ...]]]:
 
 
 def _student(cls: type[Student], template: Model, own: dict[str, object]) -> Student:
-    """An estimator with the parameters of ``template`` that it knows, and its own."""
+    """An estimator with those parameters of ``template`` that it has too, and its own."""
     student = cls()
     is_trained = isinstance(template, TrainedMap | FeedForwardPredictor)
     given = template.get_params(deep=False) if is_trained else {}
@@ -189,7 +189,7 @@ class _Lesson(eqx.Module):
     corruption: Corruption | None = None
 
     def __call__(
-        self, network: PyTree, batch: Float[Array, "n D+D+d"], key: Array
+        self, network: PyTree, batch: Float[Array, "n width"], key: Array
     ) -> Float[Array, " n"]:
         n_features = (batch.shape[1] - self.weights.shape[0]) // 2
         u, x_hat, taught = jnp.split(batch, [n_features, 2 * n_features], axis=1)
@@ -205,7 +205,9 @@ class _SoftLabels(eqx.Module):
 
     n_features: int = eqx.field(static=True)
 
-    def __call__(self, network: PyTree, batch: Float[Array, "n D+K"], key: Array) -> Float[Array, " n"]:
+    def __call__(
+        self, network: PyTree, batch: Float[Array, "n width"], key: Array
+    ) -> Float[Array, " n"]:
         u, p = batch[:, : self.n_features], batch[:, self.n_features :]
         return -jnp.sum(p * jax.nn.log_softmax(class_scores(network(u))), axis=-1)
 
@@ -219,7 +221,7 @@ class _Start:
 
     pair: PyTree
     frame: Frame
-    aside: Float[np.ndarray, "n D+d"]
+    aside: Float[np.ndarray, "n a"]
     weights: Float[np.ndarray, " d"]
 
     @classmethod

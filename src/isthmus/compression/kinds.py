@@ -77,7 +77,7 @@ def _decoded(pair: PyTree, u: Float[Array, "n D"]) -> Float[Array, "n D"]:
     return decoded
 
 
-def _decoded_and_spread(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, "n D+d"]:
+def _decoded_and_spread(pair: VariationalPair, u: Float[Array, "n D"]) -> Float[Array, "n outputs"]:
     mean, log_var = pair.posterior(u)
     return jnp.concatenate([pair.decode(mean), log_var], axis=-1)
 

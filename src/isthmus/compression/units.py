@@ -75,7 +75,7 @@ class Ranking(NamedTuple):
     """
 
     order: Int[np.ndarray, " m"]
-    errors: Float[np.ndarray, " m+1"]
+    errors: Float[np.ndarray, " counts"]
 
 
 def rank_units(activations: Float[np.ndarray, "n w"], gradients: Float[np.ndarray, "n w"]) -> Ranking:

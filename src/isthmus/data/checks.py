@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Num, Shaped
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -155,7 +155,7 @@ def unchanged_on_error(model: object) -> Iterator[None]:
         raise
 
 
-def check_coordinates(Z: object, n_components: int) -> Float[np.ndarray, "n d"]:
+def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
     """Coordinates (n, d), numeric and finite."""
     coordinates: np.ndarray = _explained(
         Z, "Z", lambda values: check_array(values, dtype=NUMERIC, ensure_all_finite=False)

@@ -1,4 +1,4 @@
-"""Tables of any library → arrays: the one place that knows how pandas, Polars and Arrow keep numbers.
+"""Tables of any library → arrays: only this file depends on how pandas, Polars and Arrow keep numbers.
 
 Missing values become NaN, also those of nullable types. Dates, durations and masked entries are refused,
 because NumPy would make numbers of them.

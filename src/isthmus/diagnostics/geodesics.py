@@ -223,7 +223,7 @@ def _expansion(
 def _step(
     gradient: Float[np.ndarray, "k d"],
     diagonal: Float[np.ndarray, "k d d"],
-    beside: Float[np.ndarray, "k-1 d d"],
+    beside: Float[np.ndarray, "gaps d d"],
     damping: float,
 ) -> Float[np.ndarray, "k d"]:
     """Solve (H + damping · mean diagonal · 1) step = gradient; with more damping if H is indefinite."""

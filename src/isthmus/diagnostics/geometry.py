@@ -199,8 +199,8 @@ class Loadings:
         lines = ["mean change of a feature per unit of a coordinate (root mean square in brackets)"]
         for k in range(self.values.shape[1]):
             strongest = self.strongest(k).items()
-            told = (f"{name} {one.mean:+.3g} ({one.strength:.3g})" for name, one in strongest)
-            lines.append(f"coordinate {k}: {', '.join(told)}")
+            named = (f"{name} {one.mean:+.3g} ({one.strength:.3g})" for name, one in strongest)
+            lines.append(f"coordinate {k}: {', '.join(named)}")
         return "\n".join(lines)
 
 

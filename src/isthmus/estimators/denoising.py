@@ -191,7 +191,7 @@ def denoise(model: BaseMap, X: object) -> Float[np.ndarray, "n D"]:
 
 
 def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, "n D"]:
-    """∂ log p(x)/∂x as a denoiser knows it: (n, D) → (n, D), (f(x) − x)/σ², per unit of each feature.
+    """∂ log p(x)/∂x by a denoiser: (n, D) → (n, D), (f(x) − x)/σ², per unit of each feature.
 
     p is the density of *noisy* rows, the data's smoothed by the noise that the model was trained with.
     With d < D coordinates it holds along the learnt surface, and across it says how far away the

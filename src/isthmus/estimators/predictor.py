@@ -105,8 +105,8 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         solver = as_solver(self.solver, decaying_solvers(weight_decay))
         if weight_decay and solver.has_own_rate and not solver.needs_all_rows:
             raise ValueError(
-                f"weight_decay={weight_decay:g} was given with an Optax transformation, which knows "
-                "nothing of it: set weight_decay=0.0, and the decay in the transformation"
+                f"weight_decay={weight_decay:g} was given with an Optax transformation, which has "
+                "no part in it: set weight_decay=0.0, and the decay in the transformation"
             )
         return schedule(self, n_rows, solver)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Int, Num
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -153,7 +153,7 @@ def _row_weights(
     return np.asarray(weight / weight.mean())
 
 
-def log_odds(counts: Real[np.ndarray, " K"]) -> Float[np.ndarray, " k"]:
+def log_odds(counts: Num[np.ndarray, " K"]) -> Float[np.ndarray, " k"]:
     """The outputs whose probabilities are these frequencies, ½ at least: f = artanh(2p − 1) for two."""
     logs = np.log(np.maximum(counts, 0.5))
     return np.array([0.5 * (logs[1] - logs[0])]) if len(logs) == 2 else logs - logs.mean()

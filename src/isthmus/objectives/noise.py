@@ -120,7 +120,7 @@ class Gaussian:
     """x̃ = x + scale · s ε with ε ~ N(0, 1), and s the standard deviation of each feature.
 
     ``scale=0.3`` by default: a third of a feature's spread hides what is small and keeps what is large.
-    With this noise a denoiser knows the gradient of the log density: ``isthmus.score_function``.
+    With this noise a denoiser gives the gradient of the log density: ``isthmus.score_function``.
     """
 
     scale: float = 0.3

@@ -33,7 +33,7 @@ class GaussianEncoder(eqx.Module):
     """u → μ(u) = path(u) + correction(u)₁ and log σ²(u) = log_var + correction(u)₂.
 
     Missing entries of u, NaN, are filled first, and uncertain ones corrected, where their errors are
-    given; a correction that takes 2 D inputs is told which are missing. Without a ``fill`` rows must be
+    given; a correction with 2 D inputs also sees which are missing. Without a ``fill`` rows must be
     complete.
     """
 

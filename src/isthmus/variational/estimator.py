@@ -63,7 +63,7 @@ MOST_ROWS_LOOKED_AT = 10_000
 LEFT_OUT = 0.2
 """Share of the entries that the encoder does not see in training, where some are missing anyway.
 
-Without it the likelihood would be measured on entries that the encoder knows, and what is imputed
+Without it the likelihood would be measured on entries that the encoder has seen, and what is imputed
 would be less sure than it says."""
 
 EVALUATION_DRAWS = 4
@@ -91,7 +91,7 @@ class VariationalAutoencoder(TrainedMap):
     rows, ``isthmus.log_likelihood`` a sharper bound, ``isthmus.impute`` the missing entries.
 
     Missing entries, NaN, are left out of the likelihood everywhere. The encoder sees them filled by
-    probabilistic PCA and, if it was trained with any, is told which.
+    probabilistic PCA and, if it was trained with any, which they are.
 
     Parameters
     ----------

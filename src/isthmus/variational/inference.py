@@ -1,4 +1,4 @@
-"""What a variational auto-encoder knows: posteriors, samples, likelihoods, missing entries.
+"""What a variational auto-encoder can say of rows: posteriors, samples, likelihoods, missing entries.
 
 Averages over p(z | x) are taken with draws from the encoder's normal distribution, weighted by
 p(x | z) p(z)/q(z | x) (Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519; Mattei &
@@ -267,7 +267,7 @@ def _pair(model: object) -> VariationalPair:
     pair = getattr(getattr(model, "network_", None), "pair", None)
     if not isinstance(pair, VariationalPair):
         raise TypeError(
-            f"expected a fitted VariationalAutoencoder, got {type(model).__name__}, which knows no "
+            f"expected a fitted VariationalAutoencoder, got {type(model).__name__}, which has no "
             "distribution of its coordinates"
         )
     return pair
@@ -388,7 +388,7 @@ Moments = tuple[Array, Array, Array, Array]
 @eqx.filter_jit
 def _moments_of_missing(
     pair: VariationalPair, block: Float[Array, "n width"], key: Array, n_samples: Array, n_features: int
-) -> Float[Array, "n 2D+1"]:
+) -> Float[Array, "n moments"]:
     """Mean and standard deviation of every entry given those that are known, and the log weight."""
     u, error = rows_and_errors(block, n_features)
     # Moments about a point among the draws, so that a small spread far from zero is not lost.

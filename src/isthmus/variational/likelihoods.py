@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
 from isthmus import registry
 from isthmus.data.moments import ColumnStatistics
@@ -103,7 +103,7 @@ class Supporting(Protocol):
         """Whether each number, in the data's units, can occur."""
 
 
-def impossible(distribution: object, x: Float[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
+def impossible(distribution: object, x: Num[np.ndarray, "n D"]) -> Bool[np.ndarray, "n D"]:
     """Entries of rows, in the data's units, that cannot occur, as far as the distribution says so."""
     if not isinstance(distribution, Supporting):
         return np.zeros(x.shape, bool)

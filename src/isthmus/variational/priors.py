@@ -42,7 +42,7 @@ class Prior(Protocol):
 
 @runtime_checkable
 class ClosedDivergence(Protocol):
-    """A prior that knows its Kullback–Leibler divergence."""
+    """A prior with a closed form of its Kullback–Leibler divergence."""
 
     def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """KL(N(mean, exp log_var) ‖ p) of each coordinate."""
@@ -221,8 +221,8 @@ def gaussian_entropy(log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
 def kl(
     prior: Prior, mean: Float[Array, "... d"], log_var: Float[Array, "... d"], z: Float[Array, "... d"]
 ) -> Float[Array, "... d"]:
-    """KL(N(mean, exp log_var) ‖ prior): closed if the prior knows it, else from the draw z."""
-    known = prior.prior if isinstance(prior, GivenPrior) else prior
-    if isinstance(known, ClosedDivergence):
-        return known.kl(mean, log_var)
+    """KL(N(mean, exp log_var) ‖ prior): by the prior's closed form, or else from the draw z."""
+    own = prior.prior if isinstance(prior, GivenPrior) else prior
+    if isinstance(own, ClosedDivergence):
+        return own.kl(mean, log_var)
     return -gaussian_entropy(log_var) - prior.log_density(z)
