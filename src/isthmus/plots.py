@@ -89,7 +89,7 @@ def posterior_map(
 def decoded_grid(
     ax: Axes,
     model: BaseMap,
-    Z: Float[np.ndarray, "n 2"],
+    Z: np.ndarray,
     image_shape: tuple[int, int],
     *,
     n_across: int = 30,
@@ -155,7 +155,7 @@ def value_map(
 def decoded_features(
     axes: Sequence[Axes],
     model: BaseMap,
-    Z: Float[np.ndarray, "n 2"],
+    Z: np.ndarray,
     features: Sequence[int],
     names: Sequence[str],
     *,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
 from isthmus.data.rows import Rows, dense, row_blocks
@@ -328,7 +328,7 @@ def _reconstruction_error(X: object, rows: Rows, X_hat: object, model: BaseMap |
     return float(total / rows.shape[0])
 
 
-def _check_numbers_of_rows(rows: Rows, coordinates: Float[np.ndarray, "n d"]) -> int:
+def _check_numbers_of_rows(rows: Rows, coordinates: Num[np.ndarray, "m d"]) -> int:
     n = int(rows.shape[0])
     if len(coordinates) != n:
         raise ValueError(
