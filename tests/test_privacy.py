@@ -13,6 +13,9 @@ ROOT = Path(isthmus.__file__).parent
 OF_NAMED_TUPLES = {"_asdict", "_field_defaults", "_fields", "_make", "_replace"}
 """Methods that are public, in spite of their names: the underscore keeps fields apart from them."""
 
+OF_SCIKIT_LEARN = {"_parameter_constraints", "_validate_params"}
+"""What its developers' guide has every estimator call so."""
+
 OWN = ("self", "cls")
 
 
@@ -74,7 +77,11 @@ def attributes(tree) -> Iterator[tuple[int, str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             whose = ast.unparse(node.value)
-            if whose not in OWN and whose != "super()" and node.attr not in OF_NAMED_TUPLES:
+            if (
+                whose not in OWN
+                and whose != "super()"
+                and node.attr not in OF_NAMED_TUPLES | OF_SCIKIT_LEARN
+            ):
                 yield node.lineno, whose, node.attr
 
 

@@ -297,7 +297,7 @@ def test_noise_that_is_not_finite_is_told_before_the_first_step():
         ({"noise": lambda x, key: x[:, :2]}, ValueError, r"shape \(2, 8\) into \(2, 2\)"),
         ({"noise": lambda x, key: np.asarray(x)}, TypeError, "TracerArrayConversionError.*jax.numpy"),
         ({"noise": lambda x: x}, TypeError, "failed on rows.*positional argument"),
-        ({"draws": 0}, ValueError, "draws=0"),
+        ({"draws": 0}, ValueError, "'draws' parameter of DenoisingAutoencoder must be an int"),
         ({"loss": "cross_entropy"}, ValueError, r"needs data in \[0, 1\]"),
         ({"loss": "cross_entropy", "scaling": "standard"}, ValueError, "use scaling='range'"),
     ],

@@ -329,7 +329,11 @@ def test_the_scaling_of_a_member_is_that_of_its_training_rows(autoencoders):
         (isthmus.Ensemble(isthmus.Autoencoder), TypeError, "expected an isthmus estimator"),
         (isthmus.Ensemble(GridSearchCV(None, {})), TypeError, "expected an isthmus estimator"),
         (isthmus.Ensemble(isthmus.Ensemble(isthmus.Autoencoder())), TypeError, "not an ensemble"),
-        (isthmus.Ensemble(isthmus.Autoencoder(), 0), ValueError, "n_members=0: expected an integer"),
+        (
+            isthmus.Ensemble(isthmus.Autoencoder(), 0),
+            ValueError,
+            "'n_members' parameter of Ensemble must be an int",
+        ),
         (isthmus.Ensemble(isthmus.Autoencoder(widths=3)), ValueError, "expected a sequence"),
     ],
 )

@@ -8,16 +8,17 @@ with PCA itself, epoch 0, in the running.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import optax
 
 from isthmus import registry
-from isthmus.data.checks import check_real
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import input_noise_for
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
+from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
@@ -148,6 +149,12 @@ class Autoencoder(TrainedMap):
 
     input_noise_: float
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        **TrainedMap._parameter_constraints,
+        "tied": ["boolean"],
+        "input_noise": [NOT_NEGATIVE, None],
+    }
+
     def __init__(
         self,
         n_components: int = 2,
@@ -193,8 +200,6 @@ class Autoencoder(TrainedMap):
 
     def _check_parameters(self) -> None:
         check_loss(as_loss(self.loss), self.scaling)
-        if self.input_noise is not None:
-            check_real("input_noise", self.input_noise, 0.0, closed=True)
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
         self._check_parameters()

@@ -10,6 +10,7 @@ Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import optax
@@ -17,12 +18,13 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import as_rows, check_integer
+from isthmus.data.checks import as_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
+from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
@@ -93,6 +95,12 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
     columns_: ColumnStatistics
     noise_scale_: Float[np.ndarray, " D"] | None
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        **TrainedMap._parameter_constraints,
+        "draws": [COUNT],
+        "tied": ["boolean"],
+    }
+
     def __init__(
         self,
         n_components: int = 2,
@@ -140,7 +148,6 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
 
     def _check_parameters(self) -> None:
         check_loss(as_loss(self.loss), self.scaling)
-        check_integer("draws", self.draws, 1)
         if self.noise is not None:
             as_noise(self.noise)
 
@@ -159,7 +166,7 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         spread = noise.spread(data) * data.scaling.scale if isinstance(noise, Gaussian) else None
         fitted = {"columns_": data.columns, "noise_scale_": spread}
         loss = as_loss(self.loss)
-        objective = Reconstruction(loss, corruption, int(self.draws))
+        objective = Reconstruction(loss, corruption, self.draws)
         return Objectives(objective, Reconstruction(loss, corruption), aside, fitted)
 
     def _link(self) -> Link:

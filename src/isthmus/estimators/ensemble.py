@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -20,11 +20,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import check_integer, check_rows, unchanged_on_error
+from isthmus.data.checks import check_rows, unchanged_on_error
 from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
+from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
 from isthmus.networks.applying import apply, widest_layer
@@ -123,6 +124,12 @@ class Ensemble(BaseMap):
     members_: list[Member]
     classes_: np.ndarray
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "n_members": [COUNT],
+        "bootstrap": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
         self,
         estimator: Member,
@@ -139,13 +146,14 @@ class Ensemble(BaseMap):
     def fit(self, X: object, y: object = None) -> Self:
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
         self._check_estimator()
-        n_members = check_integer("n_members", self.n_members, 1)
+        self._validate_params()
+        n_members = self.n_members
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
             members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
             fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
-            members, diverged = fit_all(members, rows, y, bool(self.bootstrap))
+            members, diverged = fit_all(members, rows, y, self.bootstrap)
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "

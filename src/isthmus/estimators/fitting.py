@@ -150,8 +150,11 @@ class Trainable(Protocol):
     verbose: bool
     solver: object
 
+    def _validate_params(self) -> None:
+        """As scikit-learn: raise for a parameter that is not what its constraints say."""
+
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Any:  # maps have more
-        """How to train, from parameters that it checks; raises ValueError or TypeError."""
+        """How to train, from the parameters; raises ValueError or TypeError where they do not agree."""
 
     def _targets(
         self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None
@@ -178,6 +181,7 @@ def prepare(
     check_process()
     continues = model.warm_start and hasattr(model, "network_")
     with unchanged(model):
+        model._validate_params()
         rows = check_rows(model, X, reset=not continues, min_rows=2)
         schedule = model._schedule(*rows.shape, continues=False)
         targets = model._targets(y, rows, continues=continues)
@@ -207,6 +211,7 @@ def prepare_one_pass(
     check_process()
     continues = hasattr(model, "network_")
     with unchanged(model):
+        model._validate_params()
         rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
         schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
         targets = model._targets(y, rows, continues=continues, **known)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import optax
@@ -22,10 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import (
-    check_choice,
     check_coordinates,
-    check_integer,
-    check_real,
     check_rows,
     unchanged_on_error,
 )
@@ -34,6 +31,7 @@ from isthmus.data.rows import Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.parameters import COUNT, FRACTION, Constraints, one_of
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single, zeros
@@ -125,6 +123,14 @@ class LinearAutoencoder(BaseMap):
     explained_variance_ratio_: Float[np.ndarray, " d"]
     noise_variance_: float
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        "n_components": [COUNT, FRACTION, None],
+        "solver": one_of(("exact", "gradient_descent", "adam")),
+        "max_epochs": [COUNT],
+        "random_state": ["random_state"],
+        "verbose": ["boolean"],
+    }
+
     def __init__(
         self,
         n_components: float | None = 2,
@@ -144,8 +150,7 @@ class LinearAutoencoder(BaseMap):
         """Learn W from rows (n, D); ``y`` is ignored."""
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
-            check_choice("solver", self.solver, ("exact", *LINEAR_SOLVERS))
-            check_integer("max_epochs", self.max_epochs, 1)
+            self._validate_params()
             if self.solver == "exact":
                 self._adopt_axes(self._exact_axes(rows), rows.shape)
             else:
@@ -181,12 +186,11 @@ class LinearAutoencoder(BaseMap):
         most = min(rows.shape)
         if self.n_components is None or isinstance(self.n_components, Integral):
             return principal_axes(rows, _checked_count(self.n_components, rows.shape))
-        fraction = check_real("n_components", self.n_components, 0.0, 1.0)
         axes = principal_axes(rows)
         if axes.total_variance == 0:
             return axes.leading(1)
         share = np.cumsum(axes.variances) / axes.total_variance
-        return axes.leading(min(most, int(np.searchsorted(share, fraction, side="right")) + 1))
+        return axes.leading(min(most, int(np.searchsorted(share, self.n_components, side="right")) + 1))
 
     def _train(self, rows: Rows) -> None:
         """Minimise ½‖u − WᵀW u‖² over W, then turn W within its subspace to the principal axes."""
@@ -269,11 +273,11 @@ def _tied_pair(weight: Float[np.ndarray, "d D"]) -> EncoderDecoder:
     return EncoderDecoder(encoder, MirrorShifts(None, (), None))
 
 
-def _checked_count(n_components: object, shape: tuple[int, int]) -> int:
+def _checked_count(n_components: float | None, shape: tuple[int, int]) -> int:
     n, D = shape
     if n_components is None:
         return min(n, D)
-    count = check_integer("n_components", n_components, 1, "Use None to keep all")
+    count = int(n_components)
     if count > min(n, D):
         raise ValueError(
             f"n_components={count} must be at most min(n, D), the rank that data with "

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-import optax
 from jaxtyping import Float, PyTree
 
 from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
@@ -16,10 +15,11 @@ from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.parameters import MapParameters
 from isthmus.estimators.plan import Plan, shapes_of
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, canonical_frame, pca_frame
-from isthmus.networks.layers import Activation, single
+from isthmus.networks.layers import single
 from isthmus.networks.links import Identity, Link
 from isthmus.networks.pairs import PCAPath
 from isthmus.objectives.noise import TrainingRows
@@ -58,7 +58,7 @@ class Objectives:
         return rows if self.aside is None else JoinedRows(rows, self.aside)
 
 
-class TrainedMap(BaseMap):
+class TrainedMap(MapParameters, BaseMap):
     """A map that training finds, from PCA on, with held-out rows to choose the epoch.
 
     A subclass has the parameters that ``Plan`` reads, and says where training begins and what is
@@ -77,30 +77,13 @@ class TrainedMap(BaseMap):
     validation_loss_: float
     pca_validation_loss_: float
 
-    n_components: int
-    widths: Sequence[int]
-    decoder_widths: Sequence[int] | None
-    activation: str | Activation | Sequence[str | Activation]
-    skip: str | None
-    skip_links: bool
-    scaling: str | None
-    solver: str | optax.GradientTransformation
-    learning_rate: float | None
-    batch_size: int | None
-    max_epochs: int | None
-    validation_fraction: float
-    patience: int | None
-    warm_start: bool
-    random_state: int | np.random.RandomState | None
-    verbose: bool
-
     @abstractmethod
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         """What is minimised over these rows, from this start."""
 
     @abstractmethod
     def _check_parameters(self) -> None:
-        """Raise for parameters that only this map has, before any work."""
+        """Raise for parameters that only this map has, where their constraints cannot say it."""
 
     def fit(self, X: object, y: object = None) -> Self:
         """Learn the map from rows (n, D); ``y`` is ignored."""

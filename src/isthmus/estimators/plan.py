@@ -6,16 +6,16 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Protocol, Self
+from typing import Self
 
 import jax
 import numpy as np
-import optax
 from jaxtyping import Int, PyTree
 
-from isthmus.data.checks import check_choice, check_integer, check_real
+from isthmus.data.checks import check_choice, check_integer
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.scaling import SCALINGS, Scaling
+from isthmus.data.scaling import Scaling
+from isthmus.estimators.parameters import MapParameters, TrainingParameters
 from isthmus.networks.layers import ACTIVATIONS, Activation
 from isthmus.networks.pairs import Architecture, EncoderDecoder, PCAPath
 from isthmus.objectives.losses import Loss, named_losses
@@ -29,29 +29,6 @@ MIN_EPOCHS, MAX_EPOCHS = 40, 400
 
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
-
-
-class TrainingParameters(Protocol):
-    """Parameters of every estimator that is trained, as they were given."""
-
-    solver: str | optax.GradientTransformation
-    learning_rate: float | None
-    batch_size: int | None
-    max_epochs: int | None
-    validation_fraction: float
-    patience: int | None
-
-
-class MapParameters(TrainingParameters, Protocol):
-    """Parameters of every map that is trained."""
-
-    n_components: int
-    widths: Sequence[int]
-    decoder_widths: Sequence[int] | None
-    activation: str | Activation | Sequence[str | Activation]
-    skip: str | None
-    skip_links: bool
-    scaling: str | None
 
 
 @dataclass(frozen=True)
@@ -89,22 +66,15 @@ def schedule(model: TrainingParameters, n_rows: int, solver: Solver) -> Schedule
                 f"batch_size={model.batch_size!r}: solver={model.solver!r} takes all rows in each step; "
                 "set batch_size=None, or use solver='adam'"
             )
-        batch_size = check_integer("batch_size", model.batch_size, 1)
-    max_epochs = _automatic_epochs(n_rows, batch_size)
-    if model.max_epochs is not None:
-        max_epochs = check_integer("max_epochs", model.max_epochs, 1)
-    patience = max(10, max_epochs // 5)
-    if model.patience is not None:
-        patience = check_integer("patience", model.patience, 1)
+        batch_size = int(model.batch_size)
+    max_epochs = int(model.max_epochs or _automatic_epochs(n_rows, batch_size))
     return Schedule(
         solver=solver,
         learning_rate=_learning_rate(model, solver),
         batch_size=batch_size,
         max_epochs=max_epochs,
-        patience=patience,
-        validation_fraction=check_real(
-            "validation_fraction", model.validation_fraction, 0.0, 1.0, closed=True
-        ),
+        patience=int(model.patience or max(10, max_epochs // 5)),
+        validation_fraction=float(model.validation_fraction),
         rate_is_given=model.learning_rate is not None,
         batch_is_given=model.batch_size is not None,
     )
@@ -134,9 +104,7 @@ class Plan(Schedule):
         ``continues``: the model has its coordinates already, so fewer rows than these may come.
         ``warm_up`` is the share of all epochs before the whole objective is reached.
         """
-        architecture = _architecture(model, n_rows, n_features, continues, bool(tied))
-        check_choice("skip", model.skip, ("pca", None))
-        check_choice("scaling", model.scaling, SCALINGS)
+        architecture = _architecture(model, n_rows, n_features, continues, tied)
         plan = cls(
             **vars(schedule(model, n_rows, as_solver(model.solver))),
             architecture=architecture,
@@ -156,7 +124,7 @@ class Plan(Schedule):
 def _architecture(
     model: MapParameters, n_rows: int, n_features: int, continues: bool, tied: bool
 ) -> Architecture:
-    n_components = check_integer("n_components", model.n_components, 1)
+    n_components = int(model.n_components)
     most = n_features if continues else min(n_rows, n_features)
     if n_components > most:
         raise ValueError(
@@ -183,7 +151,7 @@ def _architecture(
         decoder_widths,
         activations,
         decoder_activations,
-        skip_links=bool(model.skip_links),
+        skip_links=model.skip_links,
         tied=tied,
     )
 
@@ -314,7 +282,7 @@ def _learning_rate(model: TrainingParameters, solver: Solver) -> float:
             "search, which has a rate of its own: set learning_rate=None, and the rate in the "
             "transformation"
         )
-    return check_real("learning_rate", model.learning_rate, 0.0)
+    return float(model.learning_rate)
 
 
 def _automatic_epochs(n_rows: int, batch_size: int) -> int:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import jax
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_choice, check_real, check_rows
+from isthmus.data.checks import check_rows
 from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints, TrainingParameters, one_of
 from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
 from isthmus.estimators.targets import TargetColumns, Targets
 from isthmus.networks.applying import apply
@@ -44,7 +44,7 @@ def takes_parts(model: FeedForwardPredictor) -> bool:
     return True
 
 
-class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
+class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta):
     """What classifier and regressor share: the network, its training, and applying it."""
 
     network_: Predictor
@@ -60,16 +60,15 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
     start: str
     loss: str | Loss
     scaling: str | None
-    solver: str | optax.GradientTransformation
-    learning_rate: float | None
     weight_decay: float
-    batch_size: int | None
-    max_epochs: int | None
-    validation_fraction: float
-    patience: int | None
-    warm_start: bool
-    random_state: int | np.random.RandomState | None
-    verbose: bool
+
+    _parameter_constraints: ClassVar[Constraints] = {
+        **TrainingParameters._parameter_constraints,
+        "skip_links": ["boolean"],
+        "start": one_of(STARTS),
+        "scaling": one_of(SCALINGS),
+        "weight_decay": [NOT_NEGATIVE],
+    }
 
     @abstractmethod
     def _targets(self, y: object, rows: Rows, *, continues: bool, **known: np.ndarray | None) -> Targets:
@@ -99,9 +98,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
         return self
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Schedule:
-        weight_decay = check_real("weight_decay", self.weight_decay, 0.0, closed=True)
-        check_choice("start", self.start, STARTS)
-        check_choice("scaling", self.scaling, SCALINGS)
+        weight_decay = float(self.weight_decay)
         solver = as_solver(self.solver, decaying_solvers(weight_decay))
         if weight_decay and solver.has_own_rate and not solver.needs_all_rows:
             raise ValueError(
@@ -165,7 +162,7 @@ class FeedForwardPredictor(BaseEstimator, metaclass=ABCMeta):
             given.rng,
             (D, *widths, k),
             hidden_activations(self.activation, len(widths)),
-            skip_links=bool(self.skip_links),
+            skip_links=self.skip_links,
             last_is_zero=self.start == "constant",
         )
         if not given.continues:

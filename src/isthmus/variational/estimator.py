@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import jax
@@ -23,11 +23,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import check_errors, check_real, check_rows
+from isthmus.data.checks import check_errors, check_rows
 from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
+from isthmus.estimators.parameters import NOT_NEGATIVE, POSITIVE, SHARE, Constraints
 from isthmus.estimators.plan import Plan
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
@@ -169,6 +170,14 @@ feature_names_in_
     kl_: Float[np.ndarray, " d"]
     active_: Bool[np.ndarray, " d"]
 
+    _parameter_constraints: ClassVar[Constraints] = {
+        **TrainedMap._parameter_constraints,
+        "beta": [POSITIVE],
+        "warm_up": [SHARE],
+        "free_bits": [NOT_NEGATIVE],
+        "input_noise": [NOT_NEGATIVE, None],
+    }
+
     def __init__(
         self,
         n_components: int = 2,
@@ -274,11 +283,6 @@ feature_names_in_
     def _check_parameters(self) -> None:
         check_prior(self.prior)
         check_likelihood(self.likelihood)
-        check_real("beta", self.beta, 0.0)
-        check_real("warm_up", self.warm_up, 0.0, 1.0, closed=True)
-        check_real("free_bits", self.free_bits, 0.0, closed=True)
-        if self.input_noise is not None:
-            check_real("input_noise", self.input_noise, 0.0, closed=True)
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
         self._check_parameters()
