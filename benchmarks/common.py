@@ -209,7 +209,8 @@ class Aim:
 
     def judge(self, figure: float) -> Judged:
         """The aim, and whether ``figure`` meets it."""
-        return Judged(self, figure, figure >= self.bound if self.at_least else figure <= self.bound)
+        met = figure >= self.bound if self.at_least else figure <= self.bound
+        return Judged(self, float(figure), bool(met))
 
 
 class Judged(str):
