@@ -32,8 +32,6 @@ from isthmus.report import gather
 from isthmus.report.page import check_image_shape
 from isthmus.variational import likelihoods
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 ROWS = np.random.default_rng(0).standard_normal((40, 4))
 NAMES = ["a", "b", "c", "d"]
 TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}

@@ -21,7 +21,6 @@ from isthmus.variational.estimator import evidence_lower_bound
 # trained W is given too few epochs by design here: its convergence is test_linear's subject. In noise
 # there is nothing for a coordinate to carry.
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

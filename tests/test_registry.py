@@ -16,7 +16,6 @@ from isthmus import registry
 from isthmus.cli import main
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
     pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning"),
 ]

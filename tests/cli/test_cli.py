@@ -22,8 +22,6 @@ from isthmus.networks import layers as networks
 from isthmus.objectives import losses
 from isthmus.training import _groups as training
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 COMMANDS = [
     *("fit", "transform", "inverse", "denoise", "impute", "sample"),
     *("info", "choices", "quality", "dimension", "compare", "report", "lab", "demo"),

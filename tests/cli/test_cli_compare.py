@@ -14,8 +14,6 @@ import isthmus
 from isthmus.cli import main
 from isthmus.comparison import METHODS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 IRIS = load_iris(as_frame=True)
 X = IRIS.data.set_axis(list("abcd"), axis=1)
 SPECIES = IRIS.target_names[IRIS.target]

@@ -19,7 +19,6 @@ TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}
 TINY_OPTIONS = ("--widths", 4, "--max-epochs", 2, "--seed", 0)
 # Tiny maps rarely win anything over PCA, in Python as well.
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
 ]
 

@@ -12,8 +12,6 @@ import isthmus
 from isthmus.cli import main
 from isthmus.report import findings, page
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 QUICK = partial(isthmus.choose_dimension, widths=(8,), max_epochs=2)
 
 

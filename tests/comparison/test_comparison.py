@@ -25,8 +25,6 @@ from isthmus.comparison._peers import (
 )
 from isthmus.training._history import Recorder
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
 
 

@@ -23,7 +23,7 @@ DIGITS = Digits(
 
 
 @pytest.fixture(scope="module")
-def outcomes(quick_compilation_in_module):
+def outcomes():
     return variational.fit(DIGITS, widths=(32,), max_epochs=12, batch_size=128)
 
 

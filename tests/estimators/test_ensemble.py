@@ -16,7 +16,6 @@ import isthmus
 from isthmus.estimators import ensemble as ensemble_module
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     # Few epochs on few rows: that some members stay PCA is as it should be.
     pytest.mark.filterwarnings("ignore:.*No epoch beat:isthmus.NoImprovementWarning"),
     pytest.mark.filterwarnings("ignore:.*carry nothing:isthmus.CollapseWarning"),

@@ -9,7 +9,6 @@ from isthmus.estimators import maps, predictor
 from isthmus.variational import estimator as variational
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
     pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning"),
 ]

@@ -23,7 +23,6 @@ from isthmus import ModelFileError
 from isthmus.files import models as persistence
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
 ]
 

@@ -147,7 +147,6 @@ def test_the_jackknife_of_a_mean_is_its_standard_error():
     assert error == pytest.approx(values.std(ddof=1) / np.sqrt(20))
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_the_same_seed_gives_the_same_records(rows):
     one, again = averaging(*rows, **CHEAP), averaging(*rows, **CHEAP)
     other = averaging(*rows, random_state=1, **CHEAP)
@@ -164,7 +163,6 @@ def test_noise_that_all_have_learnt_is_not_averaged_out(rows):
     assert noisy.intercept.value > quiet.intercept.value + 10 * noisy.intercept.error
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_all_classes_of_noisy_rows_are_classes(rows):
     X, _ = rows
     labels = np.array(["a", "b", "c"])[np.digitize(X[:, 0], [-0.3, 0.3])]
@@ -174,7 +172,6 @@ def test_all_classes_of_noisy_rows_are_classes(rows):
     assert report.intercept.value < 2.7
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_members_left_over_are_in_no_group(rows):
     report = averaging(*rows, member=SMALL, n_members=70, n_groups=8, n_reference=4)
     assert [(record.M, record.n_groups) for record in report.records] == [

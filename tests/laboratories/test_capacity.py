@@ -147,7 +147,6 @@ def test_a_winner_is_beyond_the_scatter_of_starts(perceptron, deep, winner):
     assert CapacityReport(tuple(nets)).clear_winner("data", 100) == winner
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_the_same_seed_gives_the_same_records(cube):
     x, y = cube[:300], waves(cube[:300])
     one, again, other = (capacity(x, y, random_state=seed, **CHEAP).records for seed in (0, 0, 1))
@@ -156,7 +155,6 @@ def test_the_same_seed_gives_the_same_records(cube):
     assert [(one.depth, one.seed) for one in one] == [(1, 0), (1, 1), (2, 0), (2, 1)]
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_errors_are_shares_of_the_variance_of_all_outputs(cube):
     # Units do not matter, and a rate of nothing leaves the mean of the training rows.
     x = cube[:400]

@@ -17,7 +17,6 @@ from isthmus.report import _distrust as distrust
 from isthmus.report import findings, gather, page, write
 
 pytestmark = [
-    pytest.mark.usefixtures("quick_compilation_in_module"),
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
 ]
 
@@ -61,7 +60,7 @@ def choice_without_networks(X, random_state):
 
 
 @pytest.fixture(scope="module")
-def found(quick_compilation_in_module):
+def found():
     """An S-curve with a constant column, whose labels are halves of it and whose name is markup."""
     X, t = make_s_curve(300, random_state=0)
     frame = pd.DataFrame(np.column_stack([X, np.ones(300)]), columns=["x", "y", "z <b>", "one"])

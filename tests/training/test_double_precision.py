@@ -113,7 +113,6 @@ def in_double_precision(folder):
     np.savez(f"{folder}/found.npz", **found, **answers(theirs))
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_double_precision_gives_the_same_numbers(tmp_path):
     models = fitted()
