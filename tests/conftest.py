@@ -1,6 +1,7 @@
 """What must be set before anything is imported, and what tests must not leave behind."""
 
 import gc
+import itertools
 import os
 import signal
 import tempfile
@@ -58,3 +59,21 @@ def _few_compiled_programs():
     if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def interrupt_in_call(monkeypatch):
+    """``(number, owner, name)``: that call of a function raises what Ctrl-C does."""
+
+    def arrange(number, owner, name):
+        function, calls = getattr(owner, name), itertools.count(1)
+
+        def interrupted(*arguments):
+            if next(calls) == number:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        static = isinstance(vars(owner)[name], staticmethod)
+        monkeypatch.setattr(owner, name, staticmethod(interrupted) if static else interrupted)
+
+    return arrange

@@ -225,17 +225,8 @@ def test_info_tells_the_facts(autoencoder, folder):
     assert "sepal length" in shown
 
 
-def test_ctrl_c_saves_the_best_so_far(folder, tmp_path, monkeypatch):
-    calls = []
-    orders = training.batch_orders
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return orders(*arguments)
-
-    monkeypatch.setattr(training, "batch_orders", interrupted)
+def test_ctrl_c_saves_the_best_so_far(folder, tmp_path, interrupt_in_call):
+    interrupt_in_call(3, training, "batch_orders")
     path = tmp_path / "map.isthmus"
     result = succeed(
         *("fit", folder / "iris.csv", "--drop", "species", "--widths", 8, "--seed", 0),

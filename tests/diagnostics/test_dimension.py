@@ -407,7 +407,7 @@ def test_the_dimension_of_curved_surfaces_in_fifty_columns(dimension):
     assert "denoiser" in str(choice)
 
 
-def test_of_flat_data_all_witnesses_say_the_same():
+def test_of_flat_data_all_estimates_agree():
     rng = np.random.default_rng(0)
     choice = isthmus.choose_dimension(rng.standard_normal((2000, 2)) @ rng.standard_normal((2, 50)))
     assert choice.dimension == choice.knee == choice.jacobian_rank == choice.active_units == 2

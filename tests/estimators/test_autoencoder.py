@@ -343,16 +343,8 @@ def test_an_activation_of_ones_own():
 # Interrupts and divergence
 
 
-def test_ctrl_c_leaves_the_best_map_so_far(monkeypatch):
-    draw, calls = _groups.batch_orders, []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return draw(*arguments)
-
-    monkeypatch.setattr(_groups, "batch_orders", interrupted)
+def test_ctrl_c_leaves_the_best_map_so_far(interrupt_in_call):
+    interrupt_in_call(4, _groups, "batch_orders")
     model = Autoencoder(2, **{**SMALL, "max_epochs": 1000})
     with pytest.warns(UserWarning, match="interrupted after"):
         model.fit(SADDLE)

@@ -155,19 +155,10 @@ def test_drawn_rows_are_drawn_for_each_member():
         np.testing.assert_allclose(result.network.weight[0], ROWS[rows].mean(0), rtol=1e-5, atol=1e-6)
 
 
-def test_ctrl_c_leaves_the_members_so_far(monkeypatch):
+def test_ctrl_c_leaves_the_members_so_far(monkeypatch, interrupt_in_call):
     """Two calls make a training: the fourth is the second one of the second chunk."""
     monkeypatch.setattr(loop, "SECONDS_PER_CALL", 1e9)
-    calls = []
-    program = StackedNetworks.program
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return program(*arguments)
-
-    monkeypatch.setattr(StackedNetworks, "program", staticmethod(interrupted))
+    interrupt_in_call(4, StackedNetworks, "program")
     with pytest.warns(UserWarning, match="interrupted after 1 of 12 epochs"):
         results = train_members([training(seed) for seed in range(6)], chunk=2)
     assert [result.stopped for result in results] == ["max_epochs"] * 2 + ["interrupted"] * 2

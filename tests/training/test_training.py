@@ -329,19 +329,10 @@ def test_a_loss_that_is_never_finite_leaves_the_start():
     np.testing.assert_array_equal(caught.value.result.network.weight, START)
 
 
-def test_ctrl_c_gives_the_best_so_far(monkeypatch):
-    draw, calls = _groups.batch_orders, []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return draw(*arguments)
-
-    monkeypatch.setattr(_groups, "batch_orders", interrupted)
+def test_ctrl_c_gives_the_best_so_far(interrupt_in_call):
+    interrupt_in_call(4, _groups, "batch_orders")
     with pytest.warns(UserWarning, match="interrupted after .* of 1000 epochs"):
         result = fit(max_epochs=1000)
-    monkeypatch.undo()
     assert result.stopped == "interrupted"
     assert 0 < result.best_epoch == result.history["epoch"][-1] < 1000
     as_long = fit(max_epochs=result.best_epoch)

@@ -111,7 +111,7 @@ def choose_dimension(
     max_rows: int = 5000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> DimensionChoice:
-    """How many coordinates rows X (n, D) need: one verdict from two independent witnesses.
+    """How many coordinates rows X (n, D) need: one verdict from two independent methods.
 
     Nearest neighbours say which numbers are possible. Their estimates are biased, so each is compared
     with those on data of known dimension and as many rows, uniform in a cube and Gaussian, which the
