@@ -35,6 +35,10 @@ install_import_hook("isthmus", "shapes.checked")
 # A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# There are millions of objects, few of them in cycles, and looking through them takes a twentieth of the
+# time.
+gc.set_threshold(200_000, 20, 50)
+
 
 def pytest_collection_modifyitems(items):
     """A process of its own has all tests of a file, which share fixtures and compiled programs.
@@ -59,6 +63,14 @@ def _few_compiled_programs():
     if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def optimised_programs():
+    """For tests that train for seconds, or are about a compiled program's last bit."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from isthmus import registry
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.maps import Objectives, Start
 from isthmus.networks.layers import Constant, single
-from isthmus.objectives.noise import Corruption, TrainingRows
+from isthmus.objectives.corruption import Corruption, TrainingRows
 from isthmus.training.problem import Objective
 from isthmus.variational.likelihoods import LEAST_VARIANCE, Known
 """

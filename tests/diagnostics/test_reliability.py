@@ -31,6 +31,7 @@ def moved(rows, by):
     return np.stack([shift(row.reshape(8, 8), by, order=0).ravel() for row in rows])
 
 
+@pytest.mark.usefixtures("optimised_programs")
 @pytest.mark.parametrize(
     ("name", "least"),
     [("noise", 0.95), ("inverted", 0.95), ("two pixels right", 0.95), ("one pixel right", 0.7)],

@@ -199,7 +199,7 @@ def test_without_scaling_by_column_a_rotation_does_not_matter_to_pca_and_its_err
 
 def test_a_robust_loss_bears_an_outlier():
     X = SADDLE.copy()
-    X[::25] += 40 * RNG.standard_normal((20, 4))
+    X[::25] += 40 * np.random.default_rng(1).standard_normal((20, 4))
     clean = np.ones(len(X), bool)
     clean[::25] = False
     errors = {}
@@ -208,7 +208,7 @@ def test_a_robust_loss_bears_an_outlier():
         model = Autoencoder(2, loss=loss, **options).fit(X)
         errors[str(loss)] = np.median(isthmus.reconstruction_error(model, X)[clean])
     squared, *robust = errors.values()
-    assert max(robust) < squared
+    assert max(robust) < 0.5 * squared
 
 
 def test_cross_entropy_decodes_into_the_unit_interval():

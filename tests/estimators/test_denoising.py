@@ -13,7 +13,8 @@ from sklearn.decomposition import PCA
 import isthmus
 from isthmus import DenoisingAutoencoder, NoImprovementWarning
 from isthmus.data.rows import ScaledRows
-from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper, TrainingRows, bind
+from isthmus.objectives.corruption import TrainingRows, bind
+from isthmus.objectives.noise import Gaussian, Masking, SaltAndPepper
 
 D, N_ROWS = 8, 4000
 VARIANCES = np.geomspace(4, 0.05, D)
@@ -139,6 +140,7 @@ def test_the_score_of_gaussian_rows(scaling):
     assert np.linalg.norm(gap) < 0.05 * np.linalg.norm(expected * model.noise_scale_)
 
 
+@pytest.mark.usefixtures("optimised_programs")
 def test_the_score_of_a_mixture_of_two_gaussians():
     rng = np.random.default_rng(0)
     left = rng.random(5000) < 0.3

@@ -41,6 +41,7 @@ def net(depth, error, *, target="data", budget=100, rate=0.01, train=None, seed=
     return Net(target, depth, (5,) * depth, budget, budget, rate, seed, train, error)
 
 
+@pytest.mark.usefixtures("optimised_programs")
 def test_the_perceptron_finds_the_tent_at_its_own_rate_only(found):
     # One layer of eight ReLU nodes is the tent, so that 48 nodes can represent it well: it is a matter
     # of finding. 0.94 and 0.02 were measured.

@@ -13,7 +13,8 @@ import scipy.ndimage
 from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.noise import ImageJitter, TrainingRows
+from isthmus.objectives.corruption import TrainingRows
+from isthmus.objectives.noise import ImageJitter
 
 KEY = jax.random.key(0)
 SIGMAS = 5.0
@@ -56,6 +57,7 @@ def linear_maps(places):
     return maps, np.abs(np.einsum("nji,pi->npj", maps, pixels) - found).max()
 
 
+@pytest.mark.usefixtures("optimised_programs")
 @pytest.mark.parametrize("scaling", [None, "standard", "range"])
 def test_without_any_jitter_an_image_stays_to_the_last_bit(scaling):
     data = sheet(np.random.default_rng(1).uniform(0, 16, (40, 12)), scaling)

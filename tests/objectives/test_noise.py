@@ -15,16 +15,8 @@ import isthmus
 from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.noise import (
-    Compose,
-    Gaussian,
-    ImageJitter,
-    Masking,
-    Neighbours,
-    SaltAndPepper,
-    TrainingRows,
-    bind,
-)
+from isthmus.objectives.corruption import TrainingRows, bind
+from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Masking, Neighbours, SaltAndPepper
 from isthmus.objectives.reconstruction import Reconstruction
 
 RNG = np.random.default_rng(0)

@@ -210,6 +210,7 @@ def test_the_divergence_from_a_mixture_is_estimated_without_bias():
     assert abs(total.mean() - exact) < SIGMAS * total.std() / np.sqrt(N_DRAWS)
 
 
+@pytest.mark.usefixtures("optimised_programs")
 def test_a_mixture_begins_as_about_the_standard_normal():
     start = Mixture(500)(np.random.default_rng(0), 2)
     z = np.asarray(start.sample(jax.random.key(0), N_DRAWS, 2))

@@ -41,8 +41,8 @@ from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single
 from isthmus.networks.links import class_scores
 from isthmus.networks.pairs import PCAPath
+from isthmus.objectives.corruption import Corruption
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import Corruption
 from isthmus.objectives.reconstruction import Reconstruction
 from isthmus.training.loop import train
 from isthmus.training.problem import Objective

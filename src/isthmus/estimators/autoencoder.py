@@ -22,8 +22,8 @@ from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
+from isthmus.objectives.corruption import TrainingRows, white
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import TrainingRows, white
 from isthmus.objectives.reconstruction import Reconstruction
 
 

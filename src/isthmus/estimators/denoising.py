@@ -28,8 +28,9 @@ from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
+from isthmus.objectives.corruption import Function, Noise, TrainingRows, as_noise, bind
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import Function, Gaussian, Noise, TrainingRows, as_noise, bind
+from isthmus.objectives.noise import Gaussian
 from isthmus.objectives.reconstruction import Reconstruction
 
 

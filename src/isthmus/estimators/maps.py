@@ -22,7 +22,7 @@ from isthmus.networks.frames import Frame, FrameAverages, canonical_frame, pca_f
 from isthmus.networks.layers import single
 from isthmus.networks.links import Identity, Link
 from isthmus.networks.pairs import PCAPath
-from isthmus.objectives.noise import TrainingRows
+from isthmus.objectives.corruption import TrainingRows
 from isthmus.training.loop import train
 from isthmus.training.problem import Objective
 

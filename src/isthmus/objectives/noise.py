@@ -1,9 +1,8 @@
 """Noise for denoising auto-encoders: what is done to a row before the map sees it.
 
-A noise is a small frozen object. Bound to the rows of a training it gives a *corruption*, a pure
-function ``(u, aside, key) -> u`` on scaled rows; ``aside`` holds what was found out beforehand about
-each row, such as its neighbours. The first three are those of Vincent et al. 2010, "Stacked denoising
-autoencoders"; the others move a row along the data, as lecture notes, "Denoising auto-encoders", ask.
+A noise is a small frozen object; ``corruption.py`` has what it becomes in a training. The first three
+are those of Vincent et al. 2010, "Stacked denoising autoencoders"; the others move a row along the data,
+as lecture notes, "Denoising auto-encoders", ask.
 
 >>> from isthmus.noise import Compose, Gaussian, ImageJitter
 >>> noise = Compose([ImageJitter((8, 8), shift=0.5), Gaussian(0.1), lambda x, key: x.clip(0, 16)])
@@ -13,11 +12,10 @@ ImageJitter(shape=(8, 8), shift=0.5, rotation=10.0, zoom=0.1, elastic=0.5)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Protocol, cast
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -27,11 +25,19 @@ from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
 from isthmus import registry
-from isthmus.data.moments import ColumnStatistics, column_statistics
 from isthmus.data.neighbours import COPY, distinct
-from isthmus.data.rows import ChosenRows, ScaledRows, View, dense, row_blocks, take_rows
-from isthmus.data.scaling import Scaling
+from isthmus.data.rows import View, dense, row_blocks, take_rows
 from isthmus.networks.layers import single
+from isthmus.objectives.corruption import (
+    Corruption,
+    Function,
+    Noise,
+    TrainingRows,
+    as_corruption,
+    as_noise,
+    bind,
+    white,
+)
 
 __all__ = [
     "Compose",
@@ -43,75 +49,6 @@ __all__ = [
     "Noise",
     "SaltAndPepper",
 ]
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """All scaled rows, which of them are trained on, and the known errors of all.
-
-    ``fitted_columns`` are the statistics of each column that noise is measured in, where training goes
-    on and a few new rows must not change them.
-    """
-
-    rows: ScaledRows
-    train_rows: Int[np.ndarray, " m"]
-    errors: Float[np.ndarray, "n D"] | None = None
-    fitted_columns: ColumnStatistics | None = None
-
-    @property
-    def scaling(self) -> Scaling:
-        return self.rows.scaling
-
-    @cached_property
-    def columns(self) -> ColumnStatistics:
-        """Statistics of the columns of the training rows, in scaled units."""
-        if self.fitted_columns is not None:
-            return self.fitted_columns
-        return column_statistics(ChosenRows(self.rows, self.train_rows))
-
-    def with_columns(self, columns: ColumnStatistics) -> TrainingRows:
-        """The same rows, their noise measured in the columns of an earlier fit."""
-        return replace(self, fitted_columns=columns)
-
-
-class Corruption(Protocol):
-    """A noise bound to rows: an Equinox module. Entries of ``aside`` (n, n_aside) belong to the row."""
-
-    @property
-    def n_aside(self) -> int:
-        """Numbers that it needs beside each row."""
-
-    def __call__(
-        self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
-    ) -> Float[Array, "n D"]: ...
-
-
-class Noise(Protocol):
-    """What a noise of your own has, if it is more than a function ``(x, key) -> x`` in raw units."""
-
-    def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
-        """The corruption, and what it needs beside each of the rows."""
-
-
-Function = Callable[[Array, Array], Array]
-"""``(x, key) -> x`` of raw rows (n, D) and a JAX random key."""
-
-
-class _White(eqx.Module):
-    """u + spread ε."""
-
-    spread: Float[Array, " ..."]
-    n_aside: int = eqx.field(static=True, default=0)
-
-    def __call__(
-        self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
-    ) -> Float[Array, "n D"]:
-        return u + self.spread * jax.random.normal(key, u.shape)
-
-
-def white(spread: float) -> Corruption:
-    """Gaussian noise of one standard deviation in scaled units."""
-    return _White(single(np.asarray(spread)))
 
 
 @registry.noises
@@ -134,7 +71,7 @@ class Gaussian:
         return spread
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        return _White(single(self.spread(data))), None
+        return white(self.spread(data)), None
 
 
 class _Replacing(eqx.Module):
@@ -278,22 +215,6 @@ def _nearest_others(
     return found
 
 
-class _InRawUnits(eqx.Module):
-    """A function of raw rows and a key, applied to scaled rows."""
-
-    function: Callable[[Array, Array], Array] = eqx.field(static=True)
-    center: Float[Array, " D"]
-    scale: Float[Array, " D"]
-    n_aside: int = eqx.field(static=True, default=0)
-
-    def __call__(
-        self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
-    ) -> Float[Array, "n D"]:
-        x = u * self.scale + self.center
-        # By the difference, so that what the function leaves alone stays as it is to the last bit.
-        return u + (self.function(x, key) - x) / self.scale
-
-
 @registry.noises
 @dataclass(frozen=True)
 class ImageJitter:
@@ -420,50 +341,6 @@ class Compose:
         parts, asides = zip(*(bind(noise, data) for noise in self.noises), strict=True)
         found = [aside for aside in asides if aside is not None]
         return _InTurn(parts), np.concatenate(found, axis=1) if found else None
-
-
-def as_noise(noise: object) -> Noise | Function:
-    """A noise, or a function ``(x, key) -> x``; anything else is a TypeError."""
-    if isinstance(noise, type) or not (hasattr(noise, "bind") or callable(noise)):
-        raise TypeError(
-            f"noise={noise!r}: expected a noise such as isthmus.noise.Gaussian(0.3), or a function "
-            "(x, key) -> x of raw rows (n, D) and a JAX random key"
-        )
-    return cast(Noise | Function, noise)
-
-
-def bind(
-    noise: Noise | Function, data: TrainingRows
-) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
-    """The corruption that a noise or a function gives for these rows, and what it needs beside them."""
-    if hasattr(noise, "bind"):
-        bound: tuple[Corruption, Float[np.ndarray, "n a"] | None] = noise.bind(data)
-        return bound
-    _check_function(noise, data.rows.shape[1])
-    return as_corruption(noise, data.scaling), None
-
-
-def _check_function(function: Function, n_features: int) -> None:
-    """Raise for a function that JAX cannot trace, or that changes the shape of rows."""
-    shape = (2, n_features)
-    try:
-        moved = jax.eval_shape(function, single(np.zeros(shape)), jax.random.key(0))
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise TypeError(
-            f"noise={function!r} failed on rows of shape {shape} and a JAX random key "
-            f"({type(error).__name__}: {reason}). Write it with jax.numpy and jax.random"
-        ) from error
-    if getattr(moved, "shape", None) != shape:
-        raise ValueError(
-            f"noise={function!r} made rows of shape {shape} into {getattr(moved, 'shape', moved)!r}: "
-            "return rows of the shape that came"
-        )
-
-
-def as_corruption(function: Function, scaling: Scaling) -> Corruption:
-    """The corruption of scaled rows by a function of raw rows."""
-    return _InRawUnits(function, single(scaling.center), single(scaling.scale))
 
 
 def _check_real(noise: object, name: str, value: object, low: float, high: float) -> None:

@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from isthmus.objectives.corruption import Corruption
 from isthmus.objectives.losses import Loss
-from isthmus.objectives.noise import Corruption
 
 
 class Reconstruction(eqx.Module):

@@ -34,7 +34,7 @@ from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
 from isthmus.networks.layers import Activation
-from isthmus.objectives.noise import TrainingRows
+from isthmus.objectives.corruption import TrainingRows
 from isthmus.training.loop import train
 from isthmus.variational.elbo import (
     NegativeELBO,
