@@ -1,5 +1,6 @@
 """What must be set before anything is imported, and what tests must not leave behind."""
 
+import contextlib
 import gc
 import itertools
 import os
@@ -65,12 +66,25 @@ def _few_compiled_programs():
         gc.collect()
 
 
-@pytest.fixture
-def optimised_programs():
-    """For tests that train for seconds, or are about a compiled program's last bit."""
+@contextlib.contextmanager
+def _optimised():
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture
+def optimised_programs():
+    """For tests that train for seconds, or are about a compiled program's last bit."""
+    with _optimised():
+        yield
+
+
+@pytest.fixture(scope="module")
+def optimised_programs_in_module():
+    """The same for a module whose tests share what was trained."""
+    with _optimised():
+        yield
 
 
 @pytest.fixture

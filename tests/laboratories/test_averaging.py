@@ -25,8 +25,11 @@ SMALL = FeedForwardRegressor((8,), max_epochs=20, validation_fraction=0.0)
 CHEAP = {"member": SMALL, "n_members": 64, "n_reference": 16}
 
 
+pytestmark = pytest.mark.usefixtures("optimised_programs_in_module")
+
+
 @pytest.fixture(scope="module")
-def report():
+def report(optimised_programs_in_module):
     return run(n_members=256, n_reference=128)
 
 
@@ -49,7 +52,6 @@ def drawn_products(rng, n_members, bias, variance, n_rows=400):
     return residuals @ residuals.T / n_rows
 
 
-@pytest.mark.usefixtures("optimised_programs")
 def test_the_spread_of_networks_falls_as_one_over_the_root_of_their_number(report):
     assert [record.M for record in report.records] == [1, 2, 4, 8, 16]
     assert report.exponent.value == pytest.approx(-0.5, abs=0.05)
@@ -59,7 +61,6 @@ def test_the_spread_of_networks_falls_as_one_over_the_root_of_their_number(repor
         assert record.spread == pytest.approx(one / np.sqrt(record.M), rel=0.05)
 
 
-@pytest.mark.usefixtures("optimised_programs")
 def test_the_error_of_networks_is_a_line_in_one_over_their_number(report):
     assert report.r_squared > 0.98
     # The slope is the variance of one network, which its spread measures by itself.
