@@ -52,8 +52,16 @@ def _exactly_distinct(
     rows: Shaped[np.ndarray, "n D"],
 ) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:
     # −0 and 0 are equal, and differ in their bytes.
-    digests = b"".join(blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in rows)
-    keys = np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    values = np.ascontiguousarray(rows + 0.0)
+    # Equal rows have equal parities, and few others have.
+    parities = np.bitwise_xor.reduce(values.view(f"u{values.itemsize}"), axis=1)
+    _, group, counts = np.unique(parities, return_inverse=True, return_counts=True)
+    doubtful = np.flatnonzero(counts[group] > 1)
+    if len(doubtful) == 0:
+        return np.arange(len(rows)), np.arange(len(rows))
+    keys = np.stack([group, np.zeros_like(group)], axis=1).astype(np.uint64)
+    digests = b"".join(blake2b(row.tobytes(), digest_size=16).digest() for row in values[doubtful])
+    keys[doubtful] = np.frombuffer(digests, np.uint64).reshape(-1, 2)
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
@@ -80,7 +88,8 @@ def _nearest_others(
     from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
 
     k = min(MOST_COPIES + 1, len(rows) - 1)
-    centred = rows - rows.mean(axis=0, dtype=np.float64)
+    precision = np.float32 if rows.dtype == np.float32 else np.float64
+    centred = np.asarray(rows - rows.mean(axis=0, dtype=np.float64), precision)
     found = (
         NearestNeighbors(n_neighbors=k + 1)
         .fit(centred)

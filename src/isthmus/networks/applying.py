@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from isthmus.data.rows import Rows, dense
+from isthmus.networks.layers import single
 from isthmus.networks.processes import check_process
 
 BLOCK_ELEMENTS = 2**22
@@ -73,23 +75,41 @@ def apply(
 ) -> Float[np.ndarray, "n width"]:
     """function(row − center) + add of each of the rows (n, D): (n, width).
 
-    ``center`` is subtracted and ``add`` added in float64, whatever the rows are. ``function`` is pure,
-    row-wise and a pytree, such as a method of a fitted module; it is compiled once for all modules of
-    one shape. ``widest`` is the widest layer, by default that of the module.
+    ``center`` is subtracted and ``add`` added as exactly as in float64, whatever the rows are.
+    ``function`` is pure, row-wise and a pytree, such as a method of a fitted module; it is compiled once
+    for all modules of one shape. ``widest`` is the widest layer, by default that of the module.
     """
+    parts: tuple[Array, ...] = ()
+    before = None
+    if center is not None and np.can_cast(rows.dtype, np.float32):
+        # x − high is exact where the two are near one another, and there alone low counts.
+        high = single(center)
+        parts = jax.device_put((high, single(center - high)))
+    elif center is not None:
+        before = partial(_minus, center=center)
     return map_rows(
-        lambda block: _compiled(function, block),
+        lambda block: _compiled(function, block, parts),
         rows,
         np.empty((rows.shape[0], width), dtype),
-        before=None if center is None else lambda block: np.asarray(block - center, np.float32),
+        before=before,
         after=None if add is None else lambda block: block.astype(np.float64) + add,
         widest=widest_layer(function) if widest is None else widest,
     )
 
 
 @eqx.filter_jit
-def _compiled(function: Callable[[Array], Array], rows: Array) -> Array:
+def _compiled(function: Callable[[Array], Array], rows: Array, parts: tuple[Array, ...]) -> Array:
+    """The function of rows without the parts of their center."""
+    for part in parts:
+        rows = rows - part
     return function(rows)
+
+
+def _minus(block: np.ndarray, center: Float[np.ndarray, " D"]) -> Float[np.ndarray, "n D"]:
+    """block − center in float64, rounded to float32, without a copy in float64."""
+    out = np.empty(block.shape, np.float32)
+    np.subtract(block, center, out=out, dtype=np.float64, casting="same_kind")
+    return out
 
 
 def _power_of_two_at_least(size: int) -> int:
