@@ -41,11 +41,8 @@ def distinct(
     if len(first) < 3:
         return first, inverse
     groups = _rounded_copies(np.asarray(rows[first], np.float64))
-    _, kept, group_of = np.unique(groups, return_index=True, return_inverse=True)
-    order = np.argsort(kept)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[kept[order]], place[group_of][inverse]
+    kept, place = _in_order_of_appearance(groups)
+    return first[kept], place[inverse]
 
 
 def _exactly_distinct(
@@ -57,12 +54,16 @@ def _exactly_distinct(
     parities = np.bitwise_xor.reduce(values.view(f"u{values.itemsize}"), axis=1)
     _, group, counts = np.unique(parities, return_inverse=True, return_counts=True)
     doubtful = np.flatnonzero(counts[group] > 1)
-    if len(doubtful) == 0:
-        return np.arange(len(rows)), np.arange(len(rows))
-    keys = np.stack([group, np.zeros_like(group)], axis=1).astype(np.uint64)
-    digests = b"".join(blake2b(row.tobytes(), digest_size=16).digest() for row in values[doubtful])
-    keys[doubtful] = np.frombuffer(digests, np.uint64).reshape(-1, 2)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    digests = [blake2b(row.tobytes(), digest_size=16).digest() for row in values[doubtful]]
+    group[doubtful] = len(rows) + np.unique(digests, return_inverse=True)[1]
+    return _in_order_of_appearance(group)
+
+
+def _in_order_of_appearance(
+    groups: Int[np.ndarray, " n"],
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:
+    """The first of each group, ascending; and where among these each one's group stands."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -56,6 +56,13 @@ class TiedReconstruction:
         return Squared()(batch, network.decode(network.encode(batch)))
 
 
+LINEAR_SOLVERS = {
+    "gradient_descent": Solver(optax.identity(), constant, peak=0.25),
+    "adam": Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=3e-2),
+}
+"""In units where λ₁ = 1 the loss has curvature at most 4, so that a rate of 1/4 is half the limit."""
+
+
 @registry.estimators
 class LinearAutoencoder(BaseMap):
     """PCA, as the auto-encoder that it is: one matrix W, used in both directions.
@@ -125,7 +132,7 @@ class LinearAutoencoder(BaseMap):
 
     _parameter_constraints: ClassVar[Constraints] = {
         "n_components": [COUNT, FRACTION, None],
-        "solver": one_of(("exact", "gradient_descent", "adam")),
+        "solver": one_of(("exact", *LINEAR_SOLVERS)),
         "max_epochs": [COUNT],
         "random_state": ["random_state"],
         "verbose": ["boolean"],
@@ -259,13 +266,6 @@ class LinearAutoencoder(BaseMap):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-LINEAR_SOLVERS = {
-    "gradient_descent": Solver(optax.identity(), constant, peak=0.25),
-    "adam": Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=3e-2),
-}
-"""In units where λ₁ = 1 the loss has curvature at most 4, so that a rate of 1/4 is half the limit."""
 
 
 def _tied_pair(weight: Float[np.ndarray, "d D"]) -> EncoderDecoder:
