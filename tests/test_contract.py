@@ -31,6 +31,7 @@ TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
 
 @parametrize_with_checks(
     [
+        isthmus.Autoencoder(**TINY),
         isthmus.Autoencoder(max_epochs=1),
         isthmus.Autoencoder(**TINY, tied=True, skip_links=True, scaling="standard", loss="huber"),
         isthmus.LinearAutoencoder(),
@@ -38,17 +39,19 @@ TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
         isthmus.DenoisingAutoencoder(**TINY),
         isthmus.DenoisingAutoencoder(**TINY, noise=isthmus.noise.Masking(), tied=True, draws=2),
         isthmus.VariationalAutoencoder(**TINY),
+        isthmus.VariationalAutoencoder(**TINY, prior=isthmus.priors.Mixture(3), scaling="standard"),
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
                 isthmus.Autoencoder(**TINY),
+                isthmus.VariationalAutoencoder(**TINY),
                 isthmus.FeedForwardRegressor((8,)),
                 isthmus.FeedForwardClassifier((8,)),
             )
         ),
         isthmus.Ensemble(isthmus.LinearAutoencoder(), 3, bootstrap=True, random_state=0),
         isthmus.FeedForwardClassifier(),
-        isthmus.FeedForwardClassifier((8,), loss="squared", solver="lbfgs"),
+        isthmus.FeedForwardClassifier((8, 8), skip_links=True, loss="squared", solver="lbfgs"),
         isthmus.FeedForwardRegressor(),
         isthmus.FeedForwardRegressor((16,), activation="tanh", start="gaussian", loss="huber"),
     ]
