@@ -297,8 +297,9 @@ VALUES = [
 ]
 SHAPES = [
     array("one dimension", ROWS[0], ValueError, r"shape \(4,\).*reshape", r"shape \(4,\).*reshape"),
-    array("three dimensions", ROWS.reshape(40, 2, 2), ValueError,
-          r"shape \(40, 2, 2\): flatten each row", "read as 40 rows of 4 numbers", code=0),
+    array("images", ROWS.reshape(40, 2, 2), None, "", "read as 40 rows of 4 numbers", code=0),
+    array("five dimensions", ROWS.reshape(40, 1, 2, 1, 2), ValueError,
+          r"shape \(40, 1, 2, 1, 2\): flatten each row", "read as 40 rows of 4 numbers", code=0),
     data("rows of unequal length", [[1, 2], [3]], ValueError,
          "inhomogeneous shape.*Every row needs as many numbers",
          lambda d: d.file("data.csv", "a,b\n1,2\n3\n"),
@@ -373,7 +374,7 @@ PARAMETERS = [
               ["--loss", "cubed"], 2, "there is no 'cubed'. The choices of loss are Squared"),
     parameter("an unknown scaling", {"scaling": "log"},
               must_be("scaling", "a str among .*'range'", "'log'"),
-              ["--scaling", "log"], 2, "'log' is not one of 'standard'"),
+              ["--scaling", "log"], 2, "'log' is not one of 'auto', 'none', 'standard'"),
     parameter("an unknown skip", {"skip": "ica"},
               must_be("skip", "a str among {'pca'} or None", "'ica'"),
               ["--skip", "ica"], 2, "'ica' is not one of 'pca', 'none'"),

@@ -2,9 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.transforms import Affine2D
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
 import isthmus
@@ -166,7 +168,7 @@ def test_decoded_features_are_where_they_decode_from(model):
     Z = model.transform(DIGITS)
     figure, axes = plt.subplots(1, 3)
     names = [f"pixel {j}" for j in range(64)]
-    decoded_features(axes, model, Z, [20, 43], names, n_across=40)
+    decoded_features(axes, model.inverse_transform, Z, [20, 43], names, n_across=40)
     assert [ax.get_title() for ax in axes[:2]] == ["pixel 20", "pixel 43"]
     assert [ax.get_visible() for ax in axes] == [True, True, False]
     for ax, feature in zip(axes, (20, 43), strict=False):
@@ -196,10 +198,57 @@ def test_the_dimension_is_drawn_over_its_scales(ax):
     rows = np.zeros((2000, 10))
     rows[:, :2] = rng.uniform(0, 1, (2000, 2))
     found = isthmus.intrinsic_dimension(rows + 0.01 * rng.standard_normal(rows.shape), "gride")
-    dimension_scales(ax, found)
+    dimension_scales(ax, found.scales)
     (line, _, (bars,)) = ax.containers[0].lines
     np.testing.assert_allclose(line.get_xdata(), [scale.distance for scale in found.scales])
     np.testing.assert_allclose(line.get_ydata(), [scale.estimate for scale in found.scales])
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, [(scale.low, scale.high) for scale in found.scales])
     assert line.get_ydata()[0] > 3.5 > 2.4 > line.get_ydata()[-1]
+
+
+def test_one_line_draws_the_map(model):
+    ax = isthmus.plot(model, DIGITS, LABELS)
+    drawn = np.concatenate([points.get_offsets() for points in ax.collections])
+    order = np.argsort(LABELS, kind="stable")
+    np.testing.assert_allclose(drawn, model.transform(DIGITS)[order])
+    assert [text.get_text() for text in ax.texts] == [str(digit) for digit in range(10)]
+    plt.close(ax.figure)
+
+
+def test_numbers_are_a_colour_scale_with_the_name_of_the_column(ax, model):
+    ink = pd.Series(DIGITS.sum(axis=1), name="ink")
+    isthmus.plot(model, DIGITS, ink, ax=ax)
+    np.testing.assert_allclose(ax.collections[-1].get_array(), ink)
+    assert ax.figure.axes[1].get_ylabel() == "ink"
+
+
+def test_without_labels_all_rows_have_one_colour(ax, model):
+    isthmus.plot(model, DIGITS, ax=ax)
+    (points,) = ax.collections
+    np.testing.assert_allclose(points.get_offsets(), model.transform(DIGITS))
+    assert len(points.get_facecolor()) == 1
+
+
+def test_of_more_coordinates_the_first_two_are_drawn_and_it_says_so(ax):
+    model = isthmus.LinearAutoencoder(5).fit(DIGITS)
+    isthmus.plot(model, DIGITS, ax=ax)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), model.transform(DIGITS)[:, :2])
+    assert ax.get_ylabel() == "coordinate 1 of 5"
+
+
+def test_one_coordinate_is_a_histogram_of_each_class(ax):
+    model = isthmus.LinearAutoencoder(1).fit(DIGITS)
+    isthmus.plot(model, DIGITS, LABELS < 5, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["False", "True"]
+    heights = [patch.get_xy()[:, 1] for patch in ax.patches]
+    z, edges = model.transform(DIGITS)[:, 0], np.unique(ax.patches[0].get_xy()[:, 0])
+    for line, of_class in zip(heights, (LABELS >= 5, LABELS < 5), strict=True):
+        assert line.max() == np.histogram(z[of_class], edges)[0].max()
+
+
+def test_labels_must_fit_the_rows(ax, model):
+    with pytest.raises(ValueError, match="one label for each of 1797 rows"):
+        isthmus.plot(model, DIGITS, LABELS[:5], ax=ax)
+    with pytest.raises(TypeError, match="fitted map"):
+        isthmus.plot(KMeans(2, n_init=1).fit(DIGITS), DIGITS, ax=ax)

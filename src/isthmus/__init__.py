@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
     from isthmus.compression.distill import distill as distill
     from isthmus.compression.prune import prune as prune
+    from isthmus.data.units import UnequalScalesWarning as UnequalScalesWarning
     from isthmus.diagnostics.dimension.choice import choose_dimension as choose_dimension
     from isthmus.diagnostics.dimension.intrinsic import intrinsic_dimension as intrinsic_dimension
     from isthmus.diagnostics.geodesics import geodesic as geodesic
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from isthmus.objectives.losses import CrossEntropy as CrossEntropy
     from isthmus.objectives.losses import Huber as Huber
     from isthmus.objectives.losses import Squared as Squared
+    from isthmus.plots import plot as plot
     from isthmus.training.problem import DivergenceError as DivergenceError
     from isthmus.variational.estimator import CollapseWarning as CollapseWarning
     from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
@@ -63,6 +65,7 @@ _NAMES = {
     "estimators.base": ("reconstruction_error",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
+    "data.units": ("UnequalScalesWarning",),
     "diagnostics.geodesics": ("geodesic",),
     "diagnostics.dimension.intrinsic": ("intrinsic_dimension",),
     "diagnostics.dimension.choice": ("choose_dimension",),
@@ -83,10 +86,11 @@ _NAMES = {
         *("sample", "sample_posterior", "sample_prior"),
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
+    "plots": ("plot",),
     "files.models": ("ModelFileError", "load", "save"),
     "training.problem": ("DivergenceError",),
 }
-_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "priors", "registry")
+_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "plots", "priors", "registry")
 """Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -108,6 +112,7 @@ __all__ = [
     "NoImprovementWarning",
     "Quality",
     "Squared",
+    "UnequalScalesWarning",
     "VariationalAutoencoder",
     "choose_dimension",
     "compare",
@@ -124,6 +129,7 @@ __all__ = [
     "loadings",
     "log_likelihood",
     "metric",
+    "plot",
     "posterior",
     "prune",
     "quality",

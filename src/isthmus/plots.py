@@ -1,23 +1,22 @@
-"""Pictures of two-dimensional maps: rows coloured by class, the plane decoded to images, and images.
+"""Pictures of maps: ``plot``, and what it and the results of isthmus are drawn with.
 
-Each function draws into the Axes that it is given, and leaves the figure around them alone.
+Each function but ``plot`` draws into the Axes that it is given, and leaves the figure around them alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 from numpy.typing import ArrayLike
-from sklearn.neighbors import NearestNeighbors
+
+from isthmus.data.checks import check_map, target_array
+from isthmus.data.targets import are_classes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from isthmus.estimators.base import BaseMap
-from isthmus.diagnostics.dimension.intrinsic import Dimension
 
 CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
@@ -25,9 +24,138 @@ CLASS_COLOURS = (
 )  # fmt: skip
 """Ten hues that stay apart for the common forms of colour blindness, after Tol's "bright" scheme."""
 
+OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
+"""Colours of the map, of what it is compared with, of highlights, and of the background."""
 
 EQUAL = 1e-4
 """Relative range of values below which they are drawn in one colour."""
+
+
+class Map(Protocol):
+    """A fitted map, as far as pictures need it."""
+
+    n_features_in_: int
+
+    def transform(self, X: object, /) -> Float[np.ndarray, "n d"]: ...
+
+    def inverse_transform(self, Z: object, /) -> Float[np.ndarray, "n D"]: ...
+
+
+class Scale(Protocol):
+    """A scale of an estimate of the dimension, as far as its picture needs it."""
+
+    @property
+    def distance(self) -> float: ...
+    @property
+    def estimate(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class HeldOutErrors(Protocol):
+    """The errors with one number of coordinates, as far as their picture needs them."""
+
+    @property
+    def n_components(self) -> int: ...
+    @property
+    def pca(self) -> float: ...
+    @property
+    def denoiser(self) -> float: ...
+
+
+def plot(model: Map, X: object, y: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
+    """The map of rows X (n, D) in one line: each row where the model places it, coloured by y.
+
+    Parameters
+    ----------
+    model : fitted map
+        Of two coordinates, for the whole picture. Of more, the first two are drawn, which have the most
+        variance; one is drawn as a histogram, of each class if there are classes.
+    X : array-like (n, D)
+        Rows, as ``transform`` takes them.
+    y : array-like (n,), or None, default None
+        Labels, or numbers for a colour scale: text, booleans and integers of at most 20 different values
+        are labels. A named column, such as one of a data frame, names the scale.
+    ax : matplotlib Axes, or None, default None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        What was drawn into; ``ax.figure.savefig("map.png")`` keeps it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what ``transform`` refuses, and where y has not one value per row; NotFittedError before
+        ``fit``.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> ax = isthmus.plot(isthmus.LinearAutoencoder(2).fit(X), X, y)
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.texts]
+    ('coordinate 0', ['0', '1', '2'])
+    """
+    check_map(model)
+    Z = np.asarray(model.transform(X))
+    labels = None if y is None else target_array(y)
+    if labels is not None and labels.shape != (len(Z),):
+        raise ValueError(
+            f"expected one label for each of {len(Z)} rows, got labels of shape {labels.shape}"
+        )
+    ax = axes_or_new(ax)
+    in_classes = labels is not None and are_classes(labels)
+    if Z.shape[1] == 1:
+        histograms(ax, Z[:, 0], labels if in_classes else None)
+        ax.set_xlabel("coordinate 0")
+        ax.set_ylabel("rows")
+        return ax
+    plane = Z[:, :2]
+    if labels is None:
+        points(ax, plane)
+    elif in_classes:
+        class_map(ax, plane, labels)
+    else:
+        name = getattr(y, "name", None)
+        value_map(ax, plane, labels.astype(np.float64), "y" if name is None else str(name))
+    ax.set_xlabel("coordinate 0")
+    ax.set_ylabel("coordinate 1" + (f" of {Z.shape[1]}" if Z.shape[1] > 2 else ""))
+    return ax
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The Axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    _, new = plt.subplots(layout="constrained")
+    return new
+
+
+def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: float = 0.6) -> None:
+    """Scatter coordinates (n, 2) in one colour. Raises ValueError if Z has not two columns."""
+    _check_plane(Z)
+    x, y = Z.T
+    ax.scatter(x, y, s=size, color=OURS, alpha=alpha, linewidths=0, rasterized=True)
+    _frame(ax, *_square_around(Z))
+
+
+def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | None = None) -> None:
+    """How many of n values lie where; of each class a line of its own, if there are labels."""
+    edges = np.histogram_bin_edges(values, bins="auto").tolist()
+    if labels is None:
+        ax.hist(values, bins=edges, color=OURS)
+    else:
+        for label, colour, chosen in _classes(labels, len(values)):
+            ax.hist(values[chosen], bins=edges, histtype="step", color=colour, label=str(label))
+        ax.legend(frameon=False)
+    _open_frame(ax)
 
 
 def class_map(
@@ -88,9 +216,9 @@ def posterior_map(
 
 def decoded_grid(
     ax: Axes,
-    model: BaseMap,
+    model: Map,
     Z: np.ndarray,
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, ...] | None = None,
     *,
     n_across: int = 30,
     cmap: str = "gray_r",
@@ -98,10 +226,12 @@ def decoded_grid(
     """Images that ``model`` decodes from a regular grid over the plane, each drawn at its place.
 
     The grid spans the coordinates Z (n, 2) of the data. A tile farther than its own side from
-    every row of Z is left blank, because there are no data. Raises ValueError if Z has not two columns,
-    or ``image_shape`` (height, width) is not the number of features.
+    every row of Z is left blank, because there are no data. A map that was fitted on images needs no
+    ``image_shape`` (height, width). Raises ValueError if Z has not two columns, or the shape is not the
+    number of features.
     """
     _check_plane(Z)
+    image_shape = getattr(model, "row_shape_", ()) if image_shape is None else image_shape
     if np.prod(image_shape) != model.n_features_in_:
         raise ValueError(
             f"image_shape={image_shape} has {np.prod(image_shape)} pixels, but the model decodes to "
@@ -154,7 +284,7 @@ def value_map(
 
 def decoded_features(
     axes: Sequence[Axes],
-    model: BaseMap,
+    decode: Callable[[Float[np.ndarray, "m 2"]], Float[np.ndarray, "m D"]],
     Z: np.ndarray,
     features: Sequence[int],
     names: Sequence[str],
@@ -163,12 +293,13 @@ def decoded_features(
 ) -> None:
     """The decoded value of one feature in each of the Axes, over the plane of Z (n, 2).
 
+    ``decode`` makes rows of coordinates, as ``inverse_transform`` of a map does.
     As in ``decoded_grid`` the plane is left blank where there are no rows. Axes without a feature are
     hidden. Raises ValueError if Z has not two columns.
     """
     _check_plane(Z)
     centres, known, side = _grid(Z, n_across)
-    decoded = model.inverse_transform(centres[known])
+    decoded = decode(centres[known]).reshape(int(known.sum()), -1)
     for ax, feature in zip(axes, features, strict=False):
         plane = np.full(len(centres), np.nan)
         plane[known] = decoded[:, feature]
@@ -183,14 +314,14 @@ def decoded_features(
         ax.set_visible(False)
 
 
-def dimension_scales(ax: Axes, found: Dimension, *, colour: str = CLASS_COLOURS[0]) -> None:
+def dimension_scales(ax: Axes, scales: Sequence[Scale], *, colour: str = OURS) -> None:
     """Estimates of ``isthmus.intrinsic_dimension`` at all scales, with their intervals.
 
     Over the distance to the farthest neighbour in use, in the data's units. Flat where the data have one
     dimension; noise shows as estimates that fall from small distances to large ones.
     """
     distance, estimate, low, high = np.array(
-        [(scale.distance, scale.estimate, scale.low, scale.high) for scale in found.scales]
+        [(scale.distance, scale.estimate, scale.low, scale.high) for scale in scales]
     ).T
     bars = np.stack([estimate - low, high - estimate])
     ax.errorbar(distance, estimate, bars, fmt="o-", color=colour, capsize=3)
@@ -199,6 +330,110 @@ def dimension_scales(ax: Axes, found: Dimension, *, colour: str = CLASS_COLOURS[
         set_formatter("{x:g}")
     ax.set_xlabel("distance to the neighbours in use")
     ax.set_ylabel("dimension")
+    _open_frame(ax)
+
+
+def error_by_dimension(
+    ax: Axes, errors: Sequence[HeldOutErrors], chosen: int, left_open: tuple[int, int]
+) -> None:
+    """Errors of restoring unseen rows from noise by the number of coordinates, and the one chosen.
+
+    The shade is over the numbers that are left open.
+    """
+    d = [error.n_components for error in errors]
+    ax.plot(d, [100 * error.pca for error in errors], "o-", color=OTHER, label="PCA")
+    ours = [100 * error.denoiser for error in errors]
+    ax.plot(d, ours, "o-", color=OURS, label="denoising auto-encoder")
+    ax.axvline(chosen, color=WARM, linestyle="--", label=f"the choice: {chosen}")
+    low, high = left_open
+    ax.axvspan(low - 0.1, high + 0.1, color=WARM, alpha=0.12, linewidth=0)
+    ax.set_yscale("log")
+    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        set_formatter("{x:g}")
+    ax.set_xticks(d)
+    ax.set_xlabel("coordinates")
+    ax.set_ylabel("unseen rows restored from noise:\nerror, % of their variance")
+    ax.legend(frameon=False)
+    _open_frame(ax)
+
+
+def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: int) -> None:
+    """Losses of training and held-out rows by epoch, and the epoch ``best`` that is kept."""
+    epoch, train, held_out = (history[name] for name in ("epoch", "train_loss", "validation_loss"))
+    ax.plot(epoch, train, color=FAINT, label="training rows, with noise")
+    if not np.isnan(held_out).all():
+        ax.plot(epoch, held_out, color=OURS, label="held-out rows")
+        ax.plot(epoch[best], held_out[best], "o", color=WARM, label=f"kept: epoch {epoch[best]}")
+    both = np.concatenate([train, held_out])
+    if np.isfinite(both).any() and np.nanmin(both) > 0:
+        ax.set_yscale("log")
+    ax.set_xlabel("epoch (0 is the start)")
+    ax.set_ylabel("loss per row")
+    ax.legend(frameon=False)
+    _open_frame(ax)
+
+
+def loading_bars(
+    ax: Axes, names: Sequence[str], means: Sequence[float], strengths: Sequence[float]
+) -> None:
+    """What a coordinate does to features, the first at the top: the mean, on ± the root mean square."""
+    upwards, light = list(names)[::-1], np.array(strengths)[::-1]
+    for sign in (-1, 1):
+        ax.barh(upwards, sign * light, color="#eeeeee")
+    ax.barh(upwards, list(means)[::-1], color=OURS, height=0.5)
+    ax.axvline(0, color=FAINT, linewidth=1)
+    ax.set_xlabel("change per unit of the coordinate")
+    _open_frame(ax)
+
+
+def bars(ax: Axes, names: Sequence[str], values: Sequence[float], errors: Sequence[float]) -> None:
+    """Shares of 1 as bars, the first at the top, each with its standard error."""
+    ax.barh(list(names)[::-1], list(values)[::-1], xerr=list(errors)[::-1], color=OURS, height=0.6)
+    ax.set_xlim(min(0.0, *values), 1.0)
+    _open_frame(ax)
+
+
+def curves(
+    ax: Axes, across: Num[np.ndarray, " m"], shares: Mapping[str, Float[np.ndarray, " m"]]
+) -> None:
+    """Shares of 1 over a number, a line for each."""
+    for (name, values), colour in zip(shares.items(), CLASS_COLOURS, strict=False):
+        ax.plot(across, values, "o-", color=colour, label=name)
+    ax.set_ylim(0.0, 1.0)
+    ax.legend(frameon=False)
+    _open_frame(ax)
+
+
+def dots(ax: Axes, names: Sequence[str], measures: Mapping[str, Sequence[float | None]]) -> None:
+    """Some measures of each name, the first at the top; what is None is left out."""
+    places = np.arange(len(names))[::-1]
+    for (measure, values), colour in zip(measures.items(), CLASS_COLOURS, strict=False):
+        known = np.array([np.nan if value is None else value for value in values])
+        ax.plot(known, places, "o", color=colour, label=measure)
+    ax.set_yticks(places, names)
+    ax.grid(axis="y", color="#eeeeee")
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    _open_frame(ax)
+
+
+def flagged_rows(
+    ax: Axes,
+    sparsity: Float[np.ndarray, " n"],
+    error: Float[np.ndarray, " n"],
+    flagged: Bool[np.ndarray, " n"],
+) -> None:
+    """Rows by the distance to known rows in the map and by their reconstruction error."""
+    for chosen, colour, label in ((~flagged, OURS, "like the known rows"), (flagged, WARM, "flagged")):
+        if chosen.any():
+            x, y = sparsity[chosen], error[chosen]
+            ax.scatter(x, y, s=9, color=colour, linewidths=0, label=f"{label}: {chosen.sum()}")
+    for values, set_scale in ((sparsity, ax.set_xscale), (error, ax.set_yscale)):
+        if np.min(values) > 0:
+            set_scale("log")
+    ax.set_xlabel("distance to known rows in the map")
+    ax.set_ylabel("squared error of the row")
+    ax.legend(frameon=False)
+    _open_frame(ax)
 
 
 def image_grid(
@@ -273,6 +508,8 @@ def _grid(
     side = 2 * half / n_across
     steps = side * (np.arange(n_across) + 0.5) - half
     centres = middle + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    from sklearn.neighbors import NearestNeighbors  # loads much of scikit-learn
+
     nearest, _ = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors(centres)
     return centres, nearest[:, 0] < side, side
 
@@ -293,6 +530,12 @@ def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.nda
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_color("#cccccc")
+
+
+def _open_frame(ax: Axes) -> None:
+    """Hide the frame but for the two axes with numbers."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
 
 
 def _check_plane(Z: ArrayLike) -> None:

@@ -323,7 +323,7 @@ def test_choices_are_those_of_the_library():
     options = {option.name: option for option in cli.fit.params}
     for name in losses.named_losses():
         assert name in options["loss"].help
-    assert {*options["scaling"].type.choices} == {kind or "none" for kind in scaling.SCALINGS}
+    assert {*options["scaling"].type.choices} == {"auto", *(kind or "none" for kind in scaling.SCALINGS)}
     for name in networks.ACTIVATIONS:
         assert name in options["activation"].help
 

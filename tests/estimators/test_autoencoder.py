@@ -393,7 +393,7 @@ def test_a_refused_fit_changes_nothing():
         ({"loss": len}, "isthmus.Huber"),
         ({"loss": "cross_entropy"}, "scaling='range'"),
         ({"loss": "cross_entropy", "scaling": "standard"}, "scaling='range'"),
-        ({"scaling": "robust"}, "scaling"),
+        ({"scaling": "log"}, "scaling"),
         ({"input_noise": -1.0}, "input_noise"),
         ({"solver": "lbfgs"}, "solver"),
         ({"solver": 3}, "solver"),

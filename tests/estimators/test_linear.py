@@ -24,6 +24,7 @@ def signed_like(components, reference):
     return components * np.sign(np.sum(components * reference, axis=1))[:, None]
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("d", [1, 2, 4])
 def test_exact_is_scikit_learns_pca(name, d):
@@ -48,6 +49,7 @@ def test_exact_is_scikit_learns_pca(name, d):
     )
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 @pytest.mark.parametrize("name", DATA)
 def test_the_largest_entry_of_each_component_is_positive(name):
     components = isthmus.LinearAutoencoder(4).fit(DATA[name]).components_

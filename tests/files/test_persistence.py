@@ -490,6 +490,7 @@ def test_a_map_whose_numbers_changed_is_refused_and_says_by_how_much(saved, fact
         assert 0.1 < change_told < 10
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 @pytest.mark.parametrize("scaling", [None, "standard"])
 def test_a_small_feature_beside_a_large_one_is_probed_too(path, scaling):
     """Its change is nothing beside the largest output, and all of its own."""

@@ -109,6 +109,7 @@ def test_reconstruction_error_is_the_squared_distance(model):
     assert model.score(SADDLE) == pytest.approx(-errors.mean(), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 @pytest.mark.parametrize("d", [1, 3, 12])
 def test_the_mean_error_of_pca_is_the_sum_of_left_out_eigenvalues(d):
     errors = isthmus.reconstruction_error(isthmus.LinearAutoencoder(d).fit(WINE), WINE)
@@ -244,6 +245,7 @@ def check_jacobians(model, rows):
     np.testing.assert_allclose(back @ J, whole, atol=1e-4 * np.abs(whole).max())
 
 
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 def test_the_jacobians_of_pca_are_its_components():
     model = isthmus.LinearAutoencoder(3).fit(WINE)
     J = isthmus.jacobian(model, WINE[:5])

@@ -12,7 +12,6 @@ from scipy.stats import kstest
 from sklearn.base import clone
 
 import isthmus
-from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives.corruption import TrainingRows, bind
@@ -32,7 +31,7 @@ SIGMAS = 5.0
 
 def sheet(X, scaling=None, train_rows=None):
     kept = np.arange(len(X)) if train_rows is None else np.asarray(train_rows)
-    return TrainingRows(ScaledRows(X, Scaling.fit(scaling, column_statistics(X))), kept)
+    return TrainingRows(ScaledRows(X, Scaling.fit(scaling, X)), kept)
 
 
 def corrupt(noise, data, key=KEY):
@@ -113,7 +112,7 @@ CLOUD = np.random.default_rng(1).standard_normal((60, 4)) * [1.0, 1.0, 1.0, 20.0
 
 def nearest_others(X, scaling, k, reference):
     """Numbers of the k nearest rows among ``reference`` by brute force, the row itself left out."""
-    u = Scaling.fit(scaling, column_statistics(X))(X).astype(np.float64)
+    u = Scaling.fit(scaling, X)(X).astype(np.float64)
     distance = cdist(u, u[reference])
     distance[np.arange(len(X))[:, None] == reference] = np.inf
     return np.asarray(reference)[np.argsort(distance, axis=1)[:, :k]]

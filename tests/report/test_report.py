@@ -46,11 +46,12 @@ class Page(HTMLParser):
             self.json += data
 
 
-def choice_without_networks(X, random_state):
+def choice_without_networks(X, random_state, scaling=None):
     """Two dimensions, with estimates of the rows and errors that no network was trained for."""
     methods = ("two_nn", "mle", "gride", "pca")
     estimates = {
-        name: isthmus.intrinsic_dimension(X, name, random_state=random_state) for name in methods
+        name: isthmus.intrinsic_dimension(X, name, scaling=scaling, random_state=random_state)
+        for name in methods
     }
     errors = tuple(HeldOut(d, pca=0.6 / d, denoiser=0.4 / d**2) for d in (1, 2, 3))
     return DimensionChoice(
@@ -184,3 +185,54 @@ def test_what_cannot_be_reported(given, message):
     rows = np.random.default_rng(0).standard_normal((300, 3))
     with pytest.raises(ValueError, match=message):
         gather(**{"X": rows, "methods": ["PCA"]} | given)
+
+
+@pytest.fixture(scope="module")
+def birds():
+    """Millimetres beside grams, which hold nearly all of the variance."""
+    rng = np.random.default_rng(0)
+    kind, size = rng.integers(0, 2, 240), rng.standard_normal(240)
+    return pd.DataFrame(
+        {
+            "bill_mm": 40 + 8 * kind + 2 * size + rng.standard_normal(240),
+            "depth_mm": 18 - 3 * kind + size + 0.5 * rng.standard_normal(240),
+            "mass_g": 3700 + 1200 * kind + 300 * size + 200 * rng.standard_normal(240),
+        }
+    )
+
+
+def of_birds(birds, monkeypatch, **options):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    return gather(birds, model=isthmus.LinearAutoencoder(2), methods=("PCA",), **options)
+
+
+def test_columns_of_different_units_are_standardised_and_the_page_says_so(birds, monkeypatch, tmp_path):
+    found = of_birds(birds, monkeypatch)
+    assert "mass_g" in found.units
+    np.testing.assert_allclose(found.rows[found.train].std(axis=0, ddof=1), 1.0)
+    np.testing.assert_allclose(found.in_raw_units(found.rows), birds)
+    # One unit of a coordinate of standardised columns, in grams and millimetres.
+    per_unit = found.model.components_ * birds.iloc[found.train].std().to_numpy()
+    np.testing.assert_allclose(found.loadings.mean, per_unit, rtol=1e-4)
+    spread = found.coordinates.std(axis=0)
+    assert spread[1] > 0.2 * spread[0]
+    assert not any("line" in reason for reason in distrust.reasons(found))
+    write(found, tmp_path / "page.html")
+    assert "so each is standardised" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
+def test_the_page_never_shows_a_line_without_saying_why(birds, monkeypatch):
+    found = of_birds(birds, monkeypatch, scaling=None)
+    assert found.units == ""
+    (reason,) = [reason for reason in distrust.reasons(found) if "is a line" in reason]
+    assert "mostly mass_g" in reason
+    assert "--scaling standard" in reason
+
+
+def test_a_map_with_a_scaling_of_its_own_keeps_it(birds, monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    model = isthmus.LinearAutoencoder(2, scaling="robust")
+    found = gather(birds, model=model, methods=("PCA",))
+    assert found.units == ""
+    np.testing.assert_array_equal(found.rows, birds)

@@ -103,7 +103,7 @@ class OwnPrior(eqx.Module):
 
 ROWS = np.random.default_rng(0).poisson(5.0, (20, D)).astype(float)
 COLUMNS = column_statistics(ROWS)
-KNOWN = Known(ROWS, Scaling.fit(None, COLUMNS), COLUMNS, np.full(D, 0.5))
+KNOWN = Known(ROWS, Scaling.fit(None, ROWS, COLUMNS), COLUMNS, np.full(D, 0.5))
 
 NETWORKS = {
     "from the path": PLAIN.initialise(np.random.default_rng(0), PATH),

@@ -34,7 +34,7 @@ SIGMAS = 5
 def bound(likelihood, rows, kind=None, left_out=LEFT_OUT):
     """The distribution that training begins with, and the scaling."""
     columns = column_statistics(rows)
-    scaling = Scaling.none(rows.shape[1]) if kind == "none" else Scaling.fit(kind, columns)
+    scaling = Scaling.none(rows.shape[1]) if kind == "none" else Scaling.fit(kind, rows, columns)
     return likelihood(Known(rows, scaling, columns, left_out)), scaling
 
 
@@ -185,7 +185,7 @@ def test_known_errors_add_in_variance():
 @pytest.mark.parametrize("unit", [1e-31, 1e-12, 1.0, 1e12, 1e31])
 def test_a_gaussian_density_has_the_units_of_the_data(unit):
     for scale, kind in [("shared", None), ("feature", "standard"), (1e-3 * unit, None), (unit, "range")]:
-        one = Scaling.fit(kind, column_statistics(NUMBERS))
+        one = Scaling.fit(kind, NUMBERS)
         scaling = Scaling(unit * one.center, unit * one.scale)
         rows = unit * NUMBERS
         distribution = Gaussian(scale)(Known(rows, scaling, column_statistics(rows), LEFT_OUT))

@@ -59,6 +59,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are evaluated on.",
 )
 @options.columns_options
+@options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
     "-o",
@@ -79,6 +80,7 @@ def compare(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    scaling: str | None,
     seed: int,
     output: Path | None,
 ) -> None:
@@ -97,6 +99,7 @@ def compare(
         targets,
         methods=methods,
         n_components=n_components,
+        scaling=scaling,
         test_size=test_size,
         n_seeds=seeds,
         random_state=seed,

@@ -14,7 +14,7 @@ import isthmus
 from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
-from isthmus.cli._io import read_table, show
+from isthmus.cli._io import features, read_table, say, show
 
 if TYPE_CHECKING:
     from isthmus.estimators.base import BaseMap
@@ -61,6 +61,7 @@ of_variational = options.under("Of --model variational")
 )
 @options.columns_options
 @click.option("--label", help="A column, such as a class, that is no feature. See transform --keep.")
+@options.SCALING
 @click.option("--seed", "random_state", type=int, help="Seed of everything random.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
 @of_network("--widths", metavar="SIZES", callback=options.widths, help="Encoder's widths: 512,256.")
@@ -70,7 +71,6 @@ of_variational = options.under("Of --model variational")
     callback=options.names,
     help="tanh, relu, cos, silu, gelu or identity; or one per layer, with commas between them.",
 )
-@of_network("--scaling", type=click.Choice(["standard", "range", "none"]), help="Scaling of features.")
 @of_network(
     "--loss",
     metavar="LOSS",
@@ -124,6 +124,7 @@ def fit(
     drop: Sequence[str],
     header: bool | None,
     label: str | None,
+    scaling: str | None,
     quiet: bool,
     **parameters: object,
 ) -> None:
@@ -142,8 +143,11 @@ def fit(
     given = {name: value for name, value in parameters.items() if value is not None}
     estimator = _estimator(model, given)
     table = read_table(data, header)
-    rows = table.numbers(table.choose(columns, [*drop, *([label] if label else [])]))
-    estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
+    rows = features(table, columns, [*drop, *([label] if label else [])])
+    kind, note = _scaling_for(estimator, scaling, rows)
+    if note:
+        say(f"the {note}; --scaling none takes them as they are")
+    estimator.set_params(scaling=kind, verbose=sys.stderr.isatty() and not quiet)
     started = time.perf_counter()
     estimator.fit(rows)
     seconds = time.perf_counter() - started
@@ -153,6 +157,26 @@ def fit(
 
         show({"rows": rows.shape[0], **summarise(describe(estimator)), "seconds": f"{seconds:.1f}"})
         click.echo(f"saved {output}")
+
+
+def _scaling_for(estimator: BaseMap, scaling: str | None, rows: object) -> tuple[str | None, str]:
+    """The scaling that a map is to have, and one line on what "auto" chose, or an empty one.
+
+    Losses and likelihoods of shares and of counts take data as they are, so "auto" is None with these.
+    """
+    from isthmus.data.checks import as_rows
+    from isthmus.data.frames import column_labels
+    from isthmus.data.units import chosen_scaling
+    from isthmus.estimators.plan import as_loss, interval_of
+    from isthmus.variational.likelihoods import Gaussian
+
+    parameters = estimator.get_params(deep=False)
+    in_own_units = interval_of(as_loss(parameters.get("loss", "squared"))) is not None
+    if scaling == "auto" and (
+        in_own_units or not isinstance(parameters.get("likelihood", Gaussian()), Gaussian)
+    ):
+        return None, ""
+    return chosen_scaling(scaling, as_rows(rows), column_labels(rows))
 
 
 def _estimator(cls: type[BaseMap], given: Mapping[str, object]) -> BaseMap:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,6 +42,20 @@ def read_table(data: Path, header: bool | None) -> Table:
     return table
 
 
+def features(table: Table, columns: Sequence[str], drop: Sequence[str]) -> Any:  # as Table.numbers
+    """The features of a table; a note names those that number the rows and say nothing of them."""
+    positions = table.choose(columns, drop)
+    rows = table.numbers(positions)
+    numbering = [] if columns else table.numbering(positions)
+    if numbering:
+        names = ", ".join(numbering)
+        say(
+            f"{table.path}: {names} has another whole number in each row, as an id has, and is taken as "
+            f"a feature; if it is one, leave it out with --drop {shlex.quote(names.replace(', ', ','))}"
+        )
+    return rows
+
+
 def labelled_rows(
     data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
 ) -> tuple[np.ndarray | csr_array, np.ndarray | None]:
@@ -48,7 +63,7 @@ def labelled_rows(
     import numpy as np
 
     table = read_table(data, header)
-    rows = table.numbers(table.choose(columns, [*drop, *([label] if label else [])]))
+    rows = features(table, columns, [*drop, *([label] if label else [])])
     if label is None:
         return rows, None
     (position,) = table.positions([label])
@@ -115,9 +130,10 @@ def check_keep(keep: Sequence[str], *outputs: Path | None) -> None:
 def write(
     output: Path | None, rows: np.ndarray, names: Sequence[str], kept: Mapping[str, object]
 ) -> None:
-    """Write to a file, or CSV to stdout."""
+    """Write to a file, or CSV to stdout; images as flat rows."""
     from isthmus.files import tables
 
+    rows = rows.reshape(len(rows), -1)
     if output is None:
         tables.write_to(sys.stdout.buffer, rows, names, kept)
     else:
@@ -132,6 +148,7 @@ def write_both(
     from isthmus.files.atomic import replacing
     from isthmus.files.formats import FORMATS
 
+    outputs = {output: rows.reshape(len(rows), -1) for output, rows in outputs.items()}
     with contextlib.ExitStack() as stack:
         for output, rows in outputs.items():
             if output is None:

@@ -119,6 +119,11 @@ def count(ctx: click.Context, param: click.Parameter, value: str | None) -> floa
         raise click.BadParameter(f"{value!r} is not a number.") from None
 
 
+def scaling(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The scaling as Python takes it."""
+    return None if value == "none" else value
+
+
 def widths(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     """Whole numbers with commas between them."""
     if value is None:
@@ -177,6 +182,15 @@ def columns_options(command: Callback) -> Callback:
     return command
 
 
+SCALING = click.option(
+    "--scaling",
+    type=click.Choice(["auto", "none", "standard", "range", "robust"]),
+    default="auto",
+    show_default=True,
+    callback=scaling,
+    help="Of the columns: each by its standard deviation, its range, or the distance between its "
+    "quartiles. auto standardises named columns whose spreads differ by more than a factor of 10.",
+)
 DATA = click.argument("data", callback=data_file)
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 DATA_OUTPUT = click.option(

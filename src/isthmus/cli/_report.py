@@ -14,7 +14,7 @@ import click
 import isthmus
 from isthmus.cli import _options as options
 from isthmus.cli._choices import map_class
-from isthmus.cli._io import labelled_rows, read_table
+from isthmus.cli._io import features, labelled_rows, read_table, say
 
 if TYPE_CHECKING:
     from isthmus.estimators.base import BaseMap
@@ -31,6 +31,7 @@ METHODS = ("two_nn", "mle", "gride", "pca")
     help="One estimate with its scales, in seconds; without it, a verdict from all evidence, networks "
     "included, in half a minute.",
 )
+@options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object.")
 def dimension(
@@ -39,6 +40,7 @@ def dimension(
     drop: Sequence[str],
     header: bool | None,
     method: str | None,
+    scaling: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -49,17 +51,18 @@ def dimension(
       isthmus dimension images.npy --method gride
     """
     table = read_table(data, header)
-    rows = table.numbers(table.choose(columns, drop))
+    rows = features(table, columns, drop)
     found: Any  # one of two reports
     if method is None:
-        found = isthmus.choose_dimension(rows, random_state=seed)
+        found = isthmus.choose_dimension(rows, scaling=scaling, random_state=seed)
         facts = {"dimension": found.dimension, "low": found.low, "high": found.high, "knee": found.knee}
         facts["estimates"] = {
             name: [one.estimate, one.low, one.high] for name, one in found.estimates.items()
         }
     else:
-        found = isthmus.intrinsic_dimension(rows, method, random_state=seed)
+        found = isthmus.intrinsic_dimension(rows, method, scaling=scaling, random_state=seed)
         facts = {"dimension": found.estimate, "low": found.low, "high": found.high, "level": found.level}
+    facts["units"] = found.units
     click.echo(json.dumps(facts, indent=2) if as_json else str(found))
 
 
@@ -106,6 +109,7 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--methods", help="What to compare with, names with commas between them; all if not given."
 )
 @options.columns_options
+@options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 def report(
     data: Path,
@@ -118,6 +122,7 @@ def report(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    scaling: str | None,
     seed: int,
 ) -> None:
     """Write a page about a map of DATA: the picture, its faithfulness, and what to distrust.
@@ -139,11 +144,14 @@ def report(
         rows,
         labels,
         model=model(n_components=n_components),
+        scaling=scaling,
         methods=None if methods is None else [name.strip() for name in methods.split(",")],
         data=data.name,
         label_name=label,
         random_state=seed,
     )
+    if findings.units:
+        say(f"the {findings.units}")
     write(findings, output, image_shape=image, command=_again())
     click.echo(f"page: {output}", err=True)
 

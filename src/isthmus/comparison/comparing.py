@@ -19,7 +19,10 @@ from isthmus.comparison._evaluation import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
+from isthmus.data.scaling import Scaling
+from isthmus.data.units import chosen_scaling, scaled_by
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -31,6 +34,7 @@ def compare(
     methods: Sequence[str | Method] | str | Method | None = None,
     n_components: int = 2,
     *,
+    scaling: str | None = "auto",
     test_size: float = 0.25,
     n_seeds: int = 1,
     random_state: int = 0,
@@ -48,7 +52,7 @@ def compare(
     Parameters
     ----------
     X : array-like or CSR matrix (n, D), finite
-        The data, as they are: scale the columns before if their units differ. Held as float64.
+        The data. Held as float64.
     y : array-like (n,), optional
         Targets, for the prediction from neighbours in the map; no method sees them. Text, booleans and
         integers with at most 20 different values are classes, whose score is the accuracy; other
@@ -58,6 +62,11 @@ def compare(
         "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
     n_components : int, default 2
         Number of coordinates, d < D; 2, because two can be plotted.
+    scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
+        Of the columns, before any method sees them, by the training rows of each split. "auto"
+        standardises a table of named columns whose standard deviations differ by more than a factor of
+        10, which must have different units, and says so; otherwise, and with None, columns are taken as
+        they are. Errors and measures of distances are then in scaled units.
     test_size : float in (0, 1), default 0.25
         Share of the rows held out.
     n_seeds : int, default 1
@@ -110,6 +119,7 @@ def compare(
     """
     every = chosen(methods)
     rows = np.asarray(dense(check_table(X)), dtype=np.float64)
+    kind, units = chosen_scaling(scaling, rows, column_labels(X))
     settings = Settings(
         check_integer("n_components", n_components, 1),
         check_integer("k", k, 1),
@@ -120,7 +130,7 @@ def compare(
     seeds = tuple(range(first, first + check_integer("n_seeds", n_seeds, 1)))
     target = None if y is None else Target.of(y, len(rows))
     n_train, n_test = _check_sizes(rows.shape, share, settings)
-    splits = [_split(rows, target, share, seed) for seed in seeds]
+    splits = [_split(rows, target, share, seed, kind) for seed in seeds]
     score, of_train, of_test = _of_data(target, splits, settings)
     with _status(verbose) as status:
         records = []
@@ -143,12 +153,17 @@ def compare(
         score=score,
         data_train_score=of_train,
         data_test_score=of_test,
+        units=units or ("" if kind is None else scaled_by(kind)),
     )
 
 
-def _split(rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int) -> Split:
+def _split(
+    rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int, scaling: str | None
+) -> Split:
     train, test = train_test_split(np.arange(len(rows)), test_size=share, random_state=seed)
     targets = (target.take(train), target.take(test)) if target else None
+    if scaling is not None:
+        rows = Scaling.fit(scaling, rows[train])(rows, np.float64)
     return Split(seed, rows[train], rows[test], targets)
 
 

@@ -150,6 +150,8 @@ def _remarks(conditions: Conditions, table: Sequence[Row]) -> Iterator[Text]:
     if seeds > 1:
         measured += f"; mean ± standard deviation of {seeds} splits and seeds"
     yield Text(f"{conditions.n_features} columns → {conditions.n_components} coordinates; {measured}")
+    if conditions.units:
+        yield Text(f"The {conditions.units}")
     if conditions.score:
         train, test = conditions.data_train_score, conditions.data_test_score
         start = f"{conditions.score} in all {conditions.n_features} columns"

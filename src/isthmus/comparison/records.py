@@ -100,3 +100,5 @@ class Conditions:
     """``train.score`` with all columns in place of a map, the mean over the splits."""
     data_test_score: float | None
     """``test.score`` with all columns in place of a map, the mean over the splits."""
+    units: str
+    """How columns were scaled, and why; empty if they were taken as they are."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isthmus import plots
 from isthmus.comparison._verdict import verdict
 from isthmus.comparison.records import ComparisonRecord, Conditions, Row
+from isthmus.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
-class ComparisonReport(Conditions):
-    """The result of ``isthmus.compare``. ``print`` shows tables, notes and the verdict.
+@dataclass(frozen=True, repr=False)
+class ComparisonReport(Result, Conditions):
+    """The result of ``isthmus.compare``: tables, notes and the verdict.
 
     ``records`` are in the order of methods and, within each, of seeds.
     """
@@ -37,10 +44,33 @@ class ComparisonReport(Conditions):
         """Which methods are best on new rows, best on the rows of the fit, and missing: a line each."""
         return verdict(self, self.table())
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """How well each method keeps neighbours, and restores rows, that it was not fitted on.
+
+        Into ``ax``, or new Axes; returns them.
+        """
+        ax = plots.axes_or_new(ax)
+        table = self.table()
+        shown = {name: [row[column] for row in table] for name, column in PLOTTED.items()}
+        plots.dots(ax, [str(row["method"]) for row in table], shown)
+        ax.set_xlabel("on held-out rows")
+        return ax
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
     def __str__(self) -> str:
         from isthmus.comparison.printing import as_text  # loads rich
 
         return as_text(self, self.table())
+
+
+PLOTTED = {
+    "trustworthiness": "test_trustworthiness",
+    "continuity": "test_continuity",
+    "neighbours kept": "test_overlap",
+    "variance left out": "variance_left_out",
+}
 
 
 def _row(records: Sequence[ComparisonRecord]) -> Row:

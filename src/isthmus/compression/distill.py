@@ -230,7 +230,7 @@ class _Start:
     ) -> _Start:
         """With the pair as it is if it has a frame, otherwise with linear regressions as its paths."""
         Z = np.asarray(teacher.transform(X), np.float64)
-        x_hat = rows.scaling(teacher.inverse_transform(Z))
+        x_hat = rows.scaling(teacher.inverse_transform(Z).reshape(rows.shape))
         whitened = _whitening(Z) if frame is None else frame
         inner = Z @ np.asarray(whitened.inverse, np.float64).T + np.asarray(whitened.origin)
         some = slice(None, None, -(-len(Z) // ROWS_OF_REGRESSION))

@@ -28,6 +28,9 @@ NUMERIC = [
 LARGEST = 1e37
 """Largest size of a number in the data: networks compute in single precision, up to 3.4e38."""
 
+IMAGE_DIMENSIONS = (3, 4)
+"""Of arrays whose rows are images, without and with channels."""
+
 ADVICE = {
     "Expected 2D array": "{what} has shape {shape}, and rows × columns are expected. Reshape your data: "
     "{what}.reshape(-1, 1) if it is one column, {what}.reshape(1, -1) if it is one row",
@@ -59,17 +62,45 @@ def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) 
     NaN stay where the estimator's tags allow them.
 
     Integers, booleans and float16 stay as they are: they are cast block by block when used. Sets
-    ``n_features_in_`` and ``feature_names_in_`` when ``reset``, once the rows are known to be good.
+    ``n_features_in_`` and ``feature_names_in_`` when ``reset``, once the rows are known to be good, and
+    ``row_shape_`` if the rows are images.
     """
     rows = as_rows(X, estimator=estimator, min_rows=min_rows)
+    shape = _shape_of_images(X)
     if not reset:
+        _check_images(estimator, shape)
         # Names and width first: rows of other columns are not to be blamed for the numbers in them.
         _check_features(estimator, X, rows, reset=False)
     allow_nan = get_tags(estimator).input_tags.allow_nan
     check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
     if reset:
         _check_features(estimator, X, rows, reset=True)
+        vars(estimator).pop("row_shape_", None)
+        if shape is not None:
+            vars(estimator)["row_shape_"] = shape
     return rows
+
+
+def _shape_of_images(X: object) -> tuple[int, ...] | None:
+    """(height, width), or with channels (height, width, c), of rows that are images; None for others."""
+    shape = tuple(np.shape(X)) if isinstance(X, np.ndarray | list | tuple) else ()
+    return shape[1:] if len(shape) in IMAGE_DIMENSIONS else None
+
+
+def _check_images(estimator: object, shape: tuple[int, ...] | None) -> None:
+    expected = getattr(estimator, "row_shape_", None)
+    if shape is not None and expected is not None and shape != expected:
+        raise ValueError(
+            f"X has images of shape {shape}, and fit saw {expected}: pass images of that shape, or flat "
+            "rows"
+        )
+
+
+def _flat(values: Any) -> Any:  # as to_values
+    """Images as rows; anything else as it is."""
+    if isinstance(values, np.ndarray) and values.ndim in IMAGE_DIMENSIONS and len(values):
+        return values.reshape(len(values), -1)
+    return values
 
 
 def as_rows(
@@ -78,13 +109,14 @@ def as_rows(
     """Rows (n, D) of any kind as a numeric array or CSR matrix, with NaN for what is missing.
 
     Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
-    sparse matrices, lists. Values may be NaN or infinite; ``check_rows`` looks at these.
+    sparse matrices, lists; and images (n, height, width), with channels (n, height, width, c), each of
+    which is a row. Values may be NaN or infinite; ``check_rows`` looks at these.
     """
     return _explained(
         X,
         what,
         lambda values: check_array(
-            values,
+            _flat(values),
             estimator=estimator,
             input_name=what,
             accept_sparse="csr",

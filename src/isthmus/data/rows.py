@@ -50,16 +50,16 @@ class View(Protocol):
     def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]: ...
 
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
 class ScaledRows:
-    """Rows in scaled units, centred in float64 and then in float32."""
+    """Rows in scaled units, centred in float64 and then in float32 unless ``dtype`` says otherwise."""
 
     rows: Rows
     scaling: Scaling
-    dtype = FLOAT32
+    dtype: np.dtype = FLOAT32
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,7 +67,7 @@ class ScaledRows:
         return n, D
 
     def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]:
-        return self.scaling(dense(self.rows[index]))
+        return self.scaling(dense(self.rows[index]), self.dtype.type)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)

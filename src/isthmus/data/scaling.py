@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from isthmus import registry
-from isthmus.data.moments import ColumnStatistics
+from isthmus.data.moments import ColumnStatistics, column_statistics
+from isthmus.data.rows import Rows, dense
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 """A column whose range is at most this share of its size is constant, and the rest is rounding error."""
@@ -23,7 +24,13 @@ SMALLEST = 1e-32
 UNIFORM = 12**-0.5
 """Standard deviation of a uniform variable on [0, 1]."""
 
-SCALINGS = (None, "standard", "range")
+SCALINGS = (None, "standard", "range", "robust")
+
+QUARTILES_OF_GAUSSIAN = 1.3489795
+"""Distance between the quartiles of a standard Gaussian, whose robust spread is to be 1."""
+
+MOST_ROWS_FOR_QUARTILES = 100_000
+"""Rows whose quartiles stand for those of all: they are right to half a per cent of the spread."""
 
 
 @registry.part
@@ -33,7 +40,8 @@ class Scaling:
 
     ``None`` divides all features by one number, so geometry, and PCA, are those of the raw data:
     coordinates are measured in the data's own unit. ``"standard"`` gives each feature mean 0 and
-    variance 1, ``"range"`` maps each to [0, 1]; coordinates are then in these units.
+    variance 1, ``"range"`` maps each to [0, 1], and ``"robust"`` gives each median 0 and the quartiles
+    of a standard Gaussian, whatever its tails; coordinates are then in these units.
 
     ``unit`` is the length of a scaled unit in coordinates, ``spread`` the typical standard deviation
     of a scaled feature.
@@ -45,13 +53,19 @@ class Scaling:
     spread: float = 1.0
 
     @classmethod
-    def fit(cls, kind: str | None, columns: ColumnStatistics) -> Scaling:
-        """The scaling of this kind for columns; ValueError where they vary less than 1e-32."""
+    def fit(cls, kind: str | None, rows: Rows, columns: ColumnStatistics | None = None) -> Scaling:
+        """The scaling of this kind for rows; ValueError where their columns vary less than 1e-32.
+
+        ``columns`` are the statistics of the rows, where they are known already.
+        """
+        columns = column_statistics(rows) if columns is None else columns
+        if kind == "robust":
+            return cls(*_middle_and_spread(rows, columns))
         if kind == "standard":
             return cls(columns.mean, _scales(np.sqrt(columns.variance), columns))
         if kind == "range":
             return cls(columns.low, _scales(columns.high - columns.low, columns), spread=UNIFORM)
-        variance = np.where(_varies(columns), columns.variance, 0.0)
+        variance = np.where(varies(columns), columns.variance, 0.0)
         common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
 
@@ -60,18 +74,37 @@ class Scaling:
         """u = x in [0, 1]: for cross-entropy, which needs the data's own interval."""
         return cls(np.zeros(n_features), np.ones(n_features), spread=UNIFORM)
 
-    def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "n D"]:
-        """Scaled rows in float32; centred in float64 first, where large offsets would cancel."""
-        return np.asarray((rows - self.center) / self.scale, np.float32)
+    def __call__(
+        self, rows: np.ndarray, dtype: type[np.floating] = np.float32
+    ) -> Float[np.ndarray, "n D"]:
+        """Scaled rows, in float32; centred in float64 first, where large offsets would cancel."""
+        return np.asarray((rows - self.center) / self.scale, dtype)
+
+
+def _middle_and_spread(
+    rows: Rows, columns: ColumnStatistics
+) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"]]:
+    """Median, and distance between the quartiles as a standard deviation.
+
+    A column that has one value in most rows, so that its quartiles are equal, keeps its standard
+    deviation. Missing entries are left out.
+    """
+    some = dense(rows[:: -(-rows.shape[0] // MOST_ROWS_FOR_QUARTILES)]).astype(np.float64)
+    known = np.where(columns.n_rows > 0, some, 0.0)
+    low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0)
+    spread = (high - low) / QUARTILES_OF_GAUSSIAN
+    size = np.maximum(np.abs(columns.low), np.abs(columns.high))
+    has_spread = spread > ROUNDING * np.where(np.isfinite(size), size, 0.0)
+    return middle, _scales(np.where(has_spread, spread, np.sqrt(columns.variance)), columns)
 
 
 def _scales(spread: Float[np.ndarray, " D"], columns: ColumnStatistics) -> Float[np.ndarray, " D"]:
     """The spread of each column, 1 where it is constant."""
-    varies = _varies(columns)
-    return np.where(varies, _checked(np.where(varies, spread, 0.0)), 1.0)
+    varying = varies(columns)
+    return np.where(varying, _checked(np.where(varying, spread, 0.0)), 1.0)
 
 
-def _varies(columns: ColumnStatistics) -> Bool[np.ndarray, " D"]:
+def varies(columns: ColumnStatistics) -> Bool[np.ndarray, " D"]:
     """Whether a column has more than one value, as far as rounding lets it be seen."""
     size = np.maximum(np.abs(columns.low), np.abs(columns.high))
     # Columns without values go from ∞ to −∞.

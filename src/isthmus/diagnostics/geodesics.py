@@ -29,6 +29,7 @@ from sklearn.neighbors import kneighbors_graph
 from isthmus.data.checks import check_coordinates, check_integer, check_map
 from isthmus.estimators.base import BaseMap
 from isthmus.networks.applying import BLOCK_ELEMENTS
+from isthmus.results import Result, rows_of
 
 MOST_ITERATIONS = 200
 TOLERANCE = 1e-7
@@ -41,8 +42,8 @@ NET_REACH = 0.5
 """How far the net reaches beyond the ends, in units of their distance."""
 
 
-@dataclass(frozen=True)
-class Geodesic:
+@dataclass(frozen=True, repr=False)
+class Geodesic(Result):
     """A shortest way between two points of a map.
 
     points : (m, d)
@@ -61,6 +62,10 @@ class Geodesic:
     length: float
     straight_length: float
     converged: bool
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per point of the way: its coordinates."""
+        return rows_of(**{f"z{k}": column for k, column in enumerate(self.points.T)})
 
     def __str__(self) -> str:
         return (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,9 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from isthmus import plots
 from isthmus.data.checks import check_coordinates, check_map, check_rows
 from isthmus.estimators.base import BaseMap
 from isthmus.networks.applying import map_rows
+from isthmus.results import Result, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
@@ -110,8 +115,8 @@ def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     return map_rows(partial(_pulled_back, model.network_.decode_centred), coordinates, out, widest=d * D)
 
 
-@dataclass(frozen=True)
-class Distortion:
+@dataclass(frozen=True, repr=False)
+class Distortion(Result):
     """How a map stretches the data at each of n points.
 
     area : (n,)
@@ -124,6 +129,10 @@ class Distortion:
 
     area: Float[np.ndarray, " n"]
     anisotropy: Float[np.ndarray, " n"]
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per point."""
+        return rows_of(area=self.area, anisotropy=self.anisotropy)
 
     def __str__(self) -> str:
         lines = []
@@ -163,8 +172,8 @@ class Loading(NamedTuple):
     strength: float
 
 
-@dataclass(frozen=True)
-class Loadings:
+@dataclass(frozen=True, repr=False)
+class Loadings(Result):
     """What each coordinate is made of, at each of n rows.
 
     values : (n, d, D)
@@ -194,6 +203,32 @@ class Loadings:
         mean, strength = self.mean[coordinate], self.strength[coordinate]
         order = np.argsort(-strength, kind="stable")[:n]
         return {self.feature_names[j]: Loading(float(mean[j]), float(strength[j])) for j in order}
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per coordinate and feature, of each coordinate the strongest first."""
+        d, D = self.values.shape[1:]
+        return [
+            {"coordinate": k, "feature": name, "mean": one.mean, "strength": one.strength}
+            for k in range(d)
+            for name, one in self.strongest(k, D).items()
+        ]
+
+    def plot(self, ax: Axes | None = None, *, coordinate: int = 0, n: int = 10) -> Axes:
+        """The n features that a coordinate moves most: means over the rows, on root mean squares.
+
+        Where the dark bar is much shorter than the light one, the feature goes up in one part of the map
+        and down in another. Into ``ax``, or new Axes; returns them.
+        """
+        ax = plots.axes_or_new(ax)
+        strongest = self.strongest(coordinate, n)
+        means, strengths = zip(*strongest.values(), strict=True)
+        plots.loading_bars(ax, list(strongest), means, strengths)
+        ax.set_title(f"coordinate {coordinate}")
+        return ax
+
+    @property
+    def _summary(self) -> str:
+        return "How each coordinate changes the features, per unit of the coordinate."
 
     def __str__(self) -> str:
         lines = ["mean change of a feature per unit of a coordinate (root mean square in brackets)"]

@@ -9,6 +9,7 @@ it is for others of them (conformal prediction: the rate of false alarms is righ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 
+from isthmus import plots
 from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
@@ -24,13 +26,17 @@ from isthmus.estimators.base import BaseMap, squared_gaps
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows
 from isthmus.networks.fitted import FittedMap
+from isthmus.results import Result, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LEAST_SINGULAR = 0.01
 """Share of the decoder's largest singular value below which a direction does not count."""
 
 
-@dataclass(frozen=True)
-class Reliability:
+@dataclass(frozen=True, repr=False)
+class Reliability(Result):
     """What speaks for and against each of n rows.
 
     reconstruction_error : (n,)
@@ -82,8 +88,27 @@ class Reliability:
             f"{expected:.1%}, {word}.{rank}"
         )
 
+    def table(self) -> list[dict[str, object]]:
+        """One row per row in question."""
+        return rows_of(**{name: getattr(self, name) for name in OF_EACH_ROW})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Rows by how sparse their place in the map is and by how badly they are rebuilt.
+
+        Flagged rows are red. Into ``ax``, or new Axes; returns them.
+        """
+        ax = plots.axes_or_new(ax)
+        plots.flagged_rows(ax, self.sparsity, self.reconstruction_error, self.flagged)
+        return ax
+
     def __str__(self) -> str:
         return self.verdict
+
+
+OF_EACH_ROW = (
+    *("reconstruction_error", "cycle_error", "local_rank"),
+    *("sparsity", "p_value", "flagged"),
+)
 
 
 def reliability(

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from isthmus import registry
-from isthmus.data.moments import ColumnStatistics
+from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import input_noise_for
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
@@ -205,8 +205,8 @@ class Autoencoder(TrainedMap):
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
 
-    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
-        return scaling_for(as_loss(self.loss), self.scaling, columns)
+    def _fit_scaling(self, rows: Rows) -> Scaling:
+        return scaling_for(as_loss(self.loss), self.scaling, rows)
 
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         """A little noise at the input is a penalty on the slope of the map (Bishop 1995, "Training with

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import as_rows, check_coordinates, check_rows
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
+from isthmus.estimators.notebook import fitted_html
 from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.fitted import FittedMap
 
@@ -68,9 +69,9 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Coordinates z of rows: (n, D) → (n, d), float32.
 
-        Row-wise: each row's coordinates depend on that row alone. Reads the rows in blocks, so the
-        extra memory does not grow with n. Raises NotFittedError before ``fit``, and ValueError for
-        NaN, infinity, text, or another number of features than ``fit`` saw.
+        Row-wise: each row's coordinates depend on that row alone. Images are rows, as in ``fit``. Reads
+        the rows in blocks, so the extra memory does not grow with n. Raises NotFittedError before
+        ``fit``, and ValueError for NaN, infinity, text, or another number of features than ``fit`` saw.
         """
         check_is_fitted(self)
         return apply(
@@ -81,16 +82,21 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             widest=self._widest,
         )
 
-    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n D"]:
+    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n ..."]:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
 
-        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
-        columns than the map has coordinates.
+        A map that was fitted on images gives images, (n, height, width) or (n, height, width, c). Raises
+        NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of columns than
+        the map has coordinates.
         """
         check_is_fitted(self)
+        return in_row_shape(self, self._decoded(check_coordinates(Z, self._n_features_out)))
+
+    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n D"]:
+        """Flat rows that checked coordinates decode to."""
         return apply(
             self.network_.decode_centred,
-            check_coordinates(Z, self._n_features_out),
+            coordinates,
             add=self.scaling_.center,
             width=self.n_features_in_,
             dtype=np.float64,
@@ -104,11 +110,29 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """
         return -float(np.mean(reconstruction_error(self, X)))
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the rows that are kept for the picture in a notebook."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_some_rows"}
+
+    def _repr_html_inner(self) -> str:
+        return str(super()._repr_html_inner()) + fitted_html(self)
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def in_row_shape(model: BaseMap, rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n ..."]:
+    """Rows in the shape of the images that a map was fitted on; as they are if it was fitted on rows."""
+    return rows.reshape(len(rows), *getattr(model, "row_shape_", rows.shape[1:]))
 
 
 def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
@@ -135,7 +159,7 @@ def squared_gaps(model: BaseMap, X: object, Z: Float[np.ndarray, "n d"]) -> Floa
     rows = as_rows(X)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
-        gap = block.astype(np.float64) - model.inverse_transform(Z[where])
+        gap = block.astype(np.float64) - model.inverse_transform(Z[where]).reshape(block.shape)
         gap[np.isnan(gap)] = 0.0
         errors[where] = np.einsum("ij,ij->i", gap, gap)
     return errors

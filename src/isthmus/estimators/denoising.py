@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus import registry
 from isthmus.data.checks import as_rows
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.rows import row_blocks
+from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
@@ -156,8 +156,8 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
 
-    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
-        return scaling_for(as_loss(self.loss), self.scaling, columns)
+    def _fit_scaling(self, rows: Rows) -> Scaling:
+        return scaling_for(as_loss(self.loss), self.scaling, rows)
 
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
         if continues:
@@ -174,7 +174,7 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         return link_of(as_loss(self.loss))
 
 
-def denoise(model: BaseMap, X: object) -> Float[np.ndarray, "n D"]:
+def denoise(model: BaseMap, X: object) -> Float[np.ndarray, "n ..."]:
     """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
 
     For a ``DenoisingAutoencoder`` that is the mean of the rows that a noisy one may have come from; for
@@ -232,9 +232,9 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
             f"score_function needs a DenoisingAutoencoder with Gaussian noise, got a "
             f"{type(model).__name__}" + (f" with {noise!r}" if noise is not None else "")
         )
-    restored = denoise(model, X)
-    variance = np.square(spread)
     rows = as_rows(X)
+    restored = denoise(model, X).reshape(rows.shape)
+    variance = np.square(spread)
     for where, block in row_blocks(rows):
         restored[where] -= block
     score: np.ndarray = np.divide(restored, variance, out=np.zeros_like(restored), where=variance > 0)

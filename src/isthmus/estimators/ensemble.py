@@ -25,6 +25,7 @@ from isthmus.data.rows import Rows, dense
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
+from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
@@ -161,6 +162,8 @@ class Ensemble(BaseMap):
                 stacklevel=2,
             )
         self._adopt(members, rows)
+        if _is_map(self):
+            self._some_rows = some_of(rows)
         if diverged:
             raise DivergenceError(
                 f"the loss of {len(diverged)} of {n_members} members became NaN or infinite. The likely "
@@ -244,6 +247,8 @@ class Ensemble(BaseMap):
     def _adopt(self, members: list[Member], rows: Rows) -> None:
         """Take over fitted members, and align them on these rows if they are maps."""
         self.members_ = members
+        for member in members:
+            member.__dict__.pop("_some_rows", None)
         if _is_map(self):
             some = rows[:: -(-rows.shape[0] // ALIGNING_ROWS)]
             self.alignment_ = align(_coordinates(members, some), _filled(dense(some)))

@@ -12,7 +12,7 @@ in the place of the estimator's own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import Rows, View
 from isthmus.data.sources import ArraySource
+from isthmus.estimators.history import History
 from isthmus.estimators.plan import Schedule, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
@@ -37,8 +38,8 @@ NOISE_OF_GAP = 1.25
 MOST_NOISE = 1.0
 """Input noise in units of a feature's spread: with more, a row is not to be told from the others."""
 
-FEATURES = ("n_features_in_", "feature_names_in_")
-"""Attributes by which scikit-learn knows the columns that a model was fitted on."""
+FEATURES = ("n_features_in_", "feature_names_in_", "row_shape_")
+"""Attributes of the columns that a model was fitted on: two of scikit-learn, and the shape of images."""
 
 
 class NoImprovementWarning(UserWarning):
@@ -94,20 +95,23 @@ class Baseline:
         losses = prepared.task.held_out_objective(self.network, single(held_out), jax.random.key(0))
         return float(np.mean(losses))
 
-    def warn(self, prepared: Prepared, loss: float, result: TrainingResult) -> None:
-        """Say that no epoch beat the baseline, and what the model is."""
+    def warning(self, prepared: Prepared, loss: float, result: TrainingResult) -> Warning:
+        """No epoch beat the baseline, and what the model is."""
         n_held_out = 0 if prepared.training.held_out is None else len(prepared.training.held_out)
         least = float(np.min(result.history["validation_loss"]))
         counts = ""
         if prepared.task.significance is not None:
             share = f"{prepared.task.significance:.0%}".replace("%", " %")
             counts = f"; a difference counts if chance gives it in less than {share} of cases"
-        warnings.warn(
+        return NoImprovementWarning(
             f"No epoch beat {self.name}, so {self.consequence}. On {n_held_out} held-out rows the least "
-            f"loss was {least:.4g}, and that of {self.name} is {loss:.4g}{counts}. {self.remedy}",
-            NoImprovementWarning,
-            stacklevel=4,
+            f"loss was {least:.4g}, and that of {self.name} is {loss:.4g}{counts}. {self.remedy}"
         )
+
+
+def no_warnings(model: object) -> Iterable[Warning]:
+    """Of a model that has nothing to say."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ class Task:
     ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each.
     ``held_out_objective`` is what an epoch is evaluated by. ``fitted`` gives the attributes of the
     fitted model, of a network and whether training has moved it. ``on_all_rows`` gives the task without
-    held-out rows: where no epoch beats the start, nothing needs to be held out from it. ``warn`` says
-    what a user should know of the fitted model.
+    held-out rows: where no epoch beats the start, nothing needs to be held out from it. ``warnings``
+    are what a user should know of the fitted model.
     """
 
     network: PyTree
@@ -129,7 +133,7 @@ class Task:
     baseline: Baseline | None = None
     significance: float | None = SIGNIFICANCE
     on_all_rows: Callable[[], Task] | None = None
-    warn: Callable[[Any], None] | None = None  # takes the model
+    warnings: Callable[[Any], Iterable[Warning]] = no_warnings  # of the fitted model
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Prepared:
     training: Training
     task: Task
     features: Mapping[str, object]
-    """What scikit-learn has a model know of its columns: their number, and names if they have any."""
+    """What a model is to know of its columns: their number, names and shape, if they have these."""
 
 
 class Trainable(Protocol):
@@ -238,7 +242,7 @@ def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
         network = task.network
     fitted = {
         **task.fitted(network, moved),
-        "history_": result.history,
+        "history_": History(result.history, result.best_epoch),
         "best_epoch_": result.best_epoch,
         "validation_loss_": float(result.history["validation_loss"][result.best_epoch]),
         "_optimiser": result.optimiser,
@@ -248,11 +252,15 @@ def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
     for name in FEATURES:
         vars(model).pop(name, None)
     vars(model).update({**prepared.features, **fitted})
+    found: list[Warning] = []
     is_complete = result.stopped not in ("interrupted", "diverged")
     if baseline is not None and is_complete and fitted["validation_loss_"] >= baseline_loss:
-        baseline.warn(prepared, baseline_loss, result)
-    if task.warn is not None and result.stopped != "diverged":
-        task.warn(model)
+        found.append(baseline.warning(prepared, baseline_loss, result))
+    if result.stopped != "diverged":
+        found += task.warnings(model)
+    vars(model)["_warnings"] = tuple(map(str, found))
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
 
 
 def _training(

@@ -22,15 +22,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import (
-    check_coordinates,
     check_rows,
     unchanged_on_error,
 )
 from isthmus.data.moments import PrincipalAxes, moments, principal_axes
-from isthmus.data.rows import Rows, ScaledRows, row_blocks
-from isthmus.data.scaling import Scaling
+from isthmus.data.rows import FLOAT64, Rows, ScaledRows, row_blocks
+from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.data.sources import ArraySource
+from isthmus.data.units import unlike_spreads
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.history import History
+from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COUNT, FRACTION, Constraints, one_of
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
@@ -80,6 +82,11 @@ class LinearAutoencoder(BaseMap):
         ``"exact"``: eigenvectors of the one-pass covariance; above 2 000 features *and* rows, the
         leading singular vectors by ARPACK. The other two train W from Gaussian weights with full
         batches, and arrive at the same subspace: for learning how auto-encoders work, not for speed.
+    scaling : {None, "standard", "range", "robust"}, default None
+        None is PCA of the columns as they are. "standard" divides each by its standard deviation first,
+        so that columns of different units count alike (PCA of the correlations);
+        "range" by its range, "robust" by the distance between its quartiles. Raw rows come in and go
+        out; coordinates and variances are then in scaled units.
     max_epochs : int, default 5000
         Steps of a trained W. Steps needed grow with λ₁/(λ_d − λ_{d+1}).
     random_state : int, RandomState or None, default None
@@ -90,7 +97,8 @@ class LinearAutoencoder(BaseMap):
     components_ : (d, D) orthonormal rows (a trained W: nearly), in the order of variance.
     mean_ : (D,)
     explained_variance_, explained_variance_ratio_ : (d,) eigenvalues λ of the covariance (divisor
-        n − 1), in squared data units, and their share of its trace.
+        n − 1) of scaled rows, without scaling in squared data units, and their share of its trace.
+    scaling_ : center and scale of each column.
     noise_variance_ : float, mean of the left-out min(n, D) − d eigenvalues.
     n_components_ : int, d.
     history_ : dict, of a trained W: "epoch", "train_loss", "learning_rate", "seconds", … per epoch.
@@ -133,6 +141,7 @@ class LinearAutoencoder(BaseMap):
     _parameter_constraints: ClassVar[Constraints] = {
         "n_components": [COUNT, FRACTION, None],
         "solver": one_of(("exact", *LINEAR_SOLVERS)),
+        "scaling": one_of(SCALINGS),
         "max_epochs": [COUNT],
         "random_state": ["random_state"],
         "verbose": ["boolean"],
@@ -143,12 +152,14 @@ class LinearAutoencoder(BaseMap):
         n_components: float | None = 2,
         *,
         solver: str = "exact",
+        scaling: str | None = None,
         max_epochs: int = 5000,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
         self.n_components = n_components
         self.solver = solver
+        self.scaling = scaling
         self.max_epochs = max_epochs
         self.random_state = random_state
         self.verbose = verbose
@@ -158,14 +169,21 @@ class LinearAutoencoder(BaseMap):
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
             self._validate_params()
+            scaling = self._fit_scaling(rows)
+            scaled: Rows = rows if self.scaling is None else ScaledRows(rows, scaling, FLOAT64)
             if self.solver == "exact":
-                self._adopt_axes(self._exact_axes(rows), rows.shape)
+                self._adopt_axes(self._exact_axes(scaled), rows.shape, scaling)
             else:
-                self._train(rows)
+                self._train(scaled, scaling)
+        self._some_rows = some_of(rows)
+        names = getattr(self, "feature_names_in_", None)
+        unlike = unlike_spreads(rows, names) if self.scaling is None else None
+        if unlike is not None:
+            warnings.warn(unlike.warning, stacklevel=2)
         return self
 
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
-        """Scores z = W (x − x̄): (n, D) → (n, d), in the data's units; float32 stays float32.
+        """Scores z = W u of scaled rows u: (n, D) → (n, d); float32 stays float32.
 
         Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or another
         number of features than ``fit`` saw.
@@ -174,20 +192,21 @@ class LinearAutoencoder(BaseMap):
         rows = check_rows(self, X, reset=False)
         dtype = np.float32 if rows.dtype == np.float32 else np.float64
         out = np.empty((rows.shape[0], self.n_components_), dtype)
+        weight = self.components_ / self.scaling_.scale
         for where, block in row_blocks(rows):
-            out[where] = (block - self.mean_) @ self.components_.T
+            out[where] = (block - self.mean_) @ weight.T
         return out
 
-    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n D"]:
-        """x̂ = Wᵀz + x̄: (n, d) → (n, D), in the data's units, float64.
-
-        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of
-        columns than the map has coordinates.
-        """
-        check_is_fitted(self)
-        coordinates = check_coordinates(Z, self.n_components_)
-        rows: Float[np.ndarray, "n D"] = coordinates @ self.components_ + self.mean_
+    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n D"]:
+        rows: Float[np.ndarray, "n D"] = (
+            coordinates @ (self.components_ * self.scaling_.scale) + self.mean_
+        )
         return rows
+
+    def _fit_scaling(self, rows: Rows) -> Scaling:
+        if self.scaling is None:
+            return Scaling.none(rows.shape[1])
+        return Scaling.fit(self.scaling, rows)
 
     def _exact_axes(self, rows: Rows) -> PrincipalAxes:
         most = min(rows.shape)
@@ -199,7 +218,7 @@ class LinearAutoencoder(BaseMap):
         share = np.cumsum(axes.variances) / axes.total_variance
         return axes.leading(min(most, int(np.searchsorted(share, self.n_components, side="right")) + 1))
 
-    def _train(self, rows: Rows) -> None:
+    def _train(self, rows: Rows, scaling: Scaling) -> None:
         """Minimise ½‖u − WᵀW u‖² over W, then turn W within its subspace to the principal axes."""
         if isinstance(self.n_components, float):
             raise ValueError(
@@ -211,12 +230,12 @@ class LinearAutoencoder(BaseMap):
         found = moments(rows)
         largest = principal_axes(rows, 1).variances[0]
         unit = float(np.sqrt(largest)) if largest > 0 else 1.0
-        scaling = Scaling(found.mean, np.full(D, unit), unit)
+        in_units = Scaling(found.mean, np.full(D, unit), unit)
         gaussian = rng.standard_normal((d, D)) / np.sqrt(D)
         training = Training(
             objective=TiedReconstruction(),
             network=_tied_pair(gaussian),
-            source=ArraySource(ScaledRows(rows, scaling), np.arange(n)),
+            source=ArraySource(ScaledRows(rows, in_units), np.arange(n)),
             solver=LINEAR_SOLVERS[self.solver],
             learning_rate=LINEAR_SOLVERS[self.solver].peak,
             batch_size=n,
@@ -232,8 +251,8 @@ class LinearAutoencoder(BaseMap):
         components = rotation[:, ::-1].T @ trained
         total = float(np.trace(found.covariance))
         axes = PrincipalAxes.of(found.mean, components, variances[::-1], total)
-        self.history_ = result.history
-        self._adopt_axes(axes, rows.shape)
+        self.history_ = History(result.history, result.best_epoch)
+        self._adopt_axes(axes, rows.shape, scaling)
 
     def _warn_if_not_converged(
         self, weight: Float[np.ndarray, "d D"], covariance: Float[np.ndarray, "D D"]
@@ -249,18 +268,21 @@ class LinearAutoencoder(BaseMap):
                 stacklevel=4,
             )
 
-    def _adopt_axes(self, axes: PrincipalAxes, shape: tuple[int, int]) -> None:
-        d, D = len(axes.variances), shape[1]
+    def _adopt_axes(self, axes: PrincipalAxes, shape: tuple[int, int], scaling: Scaling) -> None:
+        d = len(axes.variances)
         left_out = min(shape) - d
         remainder = max(0.0, axes.total_variance - float(axes.variances.sum()))
-        self.mean_, self.components_ = axes.mean, axes.components
+        scale = scaling.scale
+        # The axes go through the mean of the rows, wherever the scaling has its center.
+        self.mean_ = axes.mean if self.scaling is None else axes.mean * scale + scaling.center
+        self.components_ = axes.components
         self.explained_variance_ = axes.variances
         self.explained_variance_ratio_ = axes.variances / (axes.total_variance or 1.0)
         self.noise_variance_ = remainder / left_out if left_out else 0.0
-        self.scaling_ = Scaling(axes.mean, np.ones(D))
+        self.scaling_ = Scaling(self.mean_, scale)
         frame = Frame(single(np.eye(d)), single(np.eye(d)), zeros(d))
         pair = _tied_pair(axes.components)
-        self.network_ = DataMap(single(axes.mean), pair, frame, single(np.ones(D)), Identity())
+        self.network_ = DataMap(single(self.mean_), pair, frame, single(scale), Identity())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -10,11 +10,14 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
+from isthmus.data.moments import PrincipalAxes, principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
+from isthmus.data.units import unlike_spreads
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.history import History
+from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import MapParameters
 from isthmus.estimators.plan import Plan, shapes_of
 from isthmus.networks.fitted import DataMap
@@ -72,7 +75,7 @@ class TrainedMap(MapParameters, BaseMap):
     )
 
     network_: DataMap
-    history_: dict[str, np.ndarray]
+    history_: History
     best_epoch_: int
     validation_loss_: float
     pca_validation_loss_: float
@@ -136,9 +139,18 @@ class TrainedMap(MapParameters, BaseMap):
                 "scaling_": start.scaling,
                 "network_": network,
                 "_frame_averages": averages,
+                "_some_rows": None if given.one_pass else some_of(given.rows),
                 **self._extras(network, objectives.beside(data.rows)),
                 **objectives.fitted,
             }
+
+        def warnings_of(model: TrainedMap) -> list[Warning]:
+            # Where training goes on, the warning was given when it began.
+            if given.continues or model.scaling is not None:
+                return []
+            names = getattr(model, "feature_names_in_", None)
+            unlike = unlike_spreads(given.rows, names)
+            return [] if unlike is None else [unlike.warning]
 
         on_all_rows = None
         if start.is_baseline and len(given.train_rows) < given.rows.shape[0]:
@@ -160,12 +172,13 @@ class TrainedMap(MapParameters, BaseMap):
                 attribute="pca_validation_loss_",
             ),
             on_all_rows=on_all_rows,
+            warnings=warnings_of,
         )
 
     def _start(self, given: Given, plan: Plan) -> Start:
         """At PCA of the training rows, or with random weights, or where the last fit ended."""
         chosen = ChosenRows(given.rows, given.train_rows)
-        scaling = self.scaling_ if given.continues else self._fit_scaling(column_statistics(chosen))
+        scaling = self.scaling_ if given.continues else self._fit_scaling(chosen)
         path = None
         if given.has_held_out_rows or (plan.starts_at_pca and not given.continues):
             path = PCAPath.of(leading_axes(ScaledRows(chosen, scaling), plan.architecture.n_components))
@@ -192,8 +205,8 @@ class TrainedMap(MapParameters, BaseMap):
         """A pair with the sizes and switches planned for, to compare others with."""
         return plan.example_pair()
 
-    def _fit_scaling(self, columns: ColumnStatistics) -> Scaling:
-        return Scaling.fit(self.scaling, columns)
+    def _fit_scaling(self, rows: Rows) -> Scaling:
+        return Scaling.fit(self.scaling, rows)
 
     def _running_frame(self, pair: PyTree, rows: ScaledRows) -> tuple[Frame, FrameAverages | None]:
         """The frame of ``fit``, or without it that of the averages over all rows so far."""

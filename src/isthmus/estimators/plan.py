@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Int, PyTree
 
 from isthmus.data.checks import check_choice, check_integer
-from isthmus.data.moments import ColumnStatistics
+from isthmus.data.moments import column_statistics
+from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.parameters import MapParameters, TrainingParameters
 from isthmus.networks.layers import ACTIVATIONS, Activation
@@ -253,17 +254,18 @@ def _named(loss: Loss) -> str:
 
 def check_loss(loss: Loss, scaling: str | None) -> None:
     """Raise where the scaling leaves the interval that the loss is defined on."""
-    if interval_of(loss) is not None and scaling == "standard":
+    if interval_of(loss) is not None and scaling in ("standard", "robust"):
         raise ValueError(
-            f"scaling='standard' leaves [0, 1], where {_named(loss)} is defined: use "
+            f"scaling={scaling!r} leaves [0, 1], where {_named(loss)} is defined: use "
             "scaling='range', or scaling=None for data in [0, 1]"
         )
 
 
-def scaling_for(loss: Loss, scaling: str | None, columns: ColumnStatistics) -> Scaling:
+def scaling_for(loss: Loss, scaling: str | None, rows: Rows) -> Scaling:
     """The scaling of the data, or an error where the loss is not defined on them."""
+    columns = column_statistics(rows)
     if interval_of(loss) is None or scaling == "range":
-        return Scaling.fit(scaling, columns)
+        return Scaling.fit(scaling, rows, columns)
     low, high = float(columns.low.min()), float(columns.high.max())
     if low < 0 or high > 1:
         raise ValueError(

@@ -15,10 +15,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_rows
-from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.history import History
 from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints, TrainingParameters, one_of
 from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
 from isthmus.estimators.targets import TargetColumns, Targets
@@ -49,7 +49,7 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
 
     network_: Predictor
     scaling_: Scaling
-    history_: dict[str, np.ndarray]
+    history_: History
     best_epoch_: int
     validation_loss_: float
     n_features_in_: int
@@ -167,8 +167,7 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
         )
         if not given.continues:
             network = eqx.tree_at(lambda n: n.layers[-1].shift, network, single(-targets.constant))
-            columns = column_statistics(ChosenRows(given.rows, given.train_rows))
-            return Scaling.fit(self.scaling, columns), network
+            return Scaling.fit(self.scaling, ChosenRows(given.rows, given.train_rows)), network
         if shapes_of(network) != shapes_of(self.network_.network):
             raise ValueError(
                 "the network's parameters (widths, activation, skip_links) or the number of targets "

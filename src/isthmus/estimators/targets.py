@@ -13,7 +13,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from isthmus.data.checks import check_target_numbers, target_array
-from isthmus.data.moments import column_statistics
 from isthmus.data.rows import Rows
 from isthmus.data.scaling import Scaling
 
@@ -85,7 +84,7 @@ class Numbers:
     def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
         scaling = self.scaling
         if scaling is None:
-            scaling = Scaling.fit("standard", column_statistics(self.numbers[train_rows]))
+            scaling = Scaling.fit("standard", self.numbers[train_rows])
         k = self.numbers.shape[1]
         return TargetColumns(
             scaling(self.numbers),

@@ -13,6 +13,7 @@ import numpy as np
 
 from isthmus import registry
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.history import History
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks import layers, links
 
@@ -109,6 +110,9 @@ class Reader:
             raise ModelFileError(f"{node['class']} is no estimator")
         for name, part in node["fitted"].items():
             setattr(model, name, self.value(part))
+        if hasattr(model, "history_"):
+            last = len(model.history_["epoch"]) - 1
+            model.history_ = History(model.history_, getattr(model, "best_epoch_", last))
         return model
 
     def value(self, node: Node) -> Node:

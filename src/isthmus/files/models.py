@@ -204,7 +204,7 @@ def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
         coordinates = np.asarray(model.transform(rows))
         outputs = {
             "transform": coordinates,
-            "inverse_transform": np.asarray(model.inverse_transform(coordinates)),
+            "inverse_transform": np.reshape(model.inverse_transform(coordinates), (len(rows), -1)),
         }
         if isinstance(model, VariationalAutoencoder):
             outputs["posterior"] = posterior(model, rows).std

@@ -37,6 +37,9 @@ DAMAGE = (
 )
 """What libraries raise for files that are not whole."""
 
+MOST_NAMED = 10
+"""Columns of which an error says what they hold."""
+
 BLANK = ("NA", "N/A", "n/a", "null", "NULL")
 """What stands in a cell that is missing, beside nothing at all, as Arrow reads numbers."""
 
@@ -123,7 +126,11 @@ class Table:
         for columns of text, dates or lists, which names the column and its first such value.
         """
         if isinstance(self.rows, pa.Table):
-            chosen = [self._numbers(position) for position in positions]
+            found = {position: _as_numbers(self.column(position)) for position in positions}
+            unusable = [position for position, numbers in found.items() if numbers is None]
+            if unusable:
+                raise TableError(self._of_unusable(unusable))
+            chosen = [numbers for numbers in found.values() if numbers is not None]
             table = pa.table(chosen, names=[self.name(position) for position in positions])
             return table if self.names else np.asarray(table)
         start, stop = positions[0], positions[-1] + 1
@@ -131,16 +138,27 @@ class Table:
             return self.rows[:, start:stop]
         return self.rows[:, list(positions)]
 
-    def _numbers(self, position: int) -> Column:
-        column = self.column(position)
-        numbers = _as_numbers(column)
-        if numbers is None:
-            option = shlex.quote(self.name(position)) if self.names else position
-            raise TableError(
-                f"{self.path}: {self._named(position)} holds {_content_of(column)}. Leave it out with "
-                f"--drop {option}, choose others with --columns, or turn it into numbers first"
-            )
-        return numbers
+    def numbering(self, positions: Sequence[int]) -> list[str]:
+        """Named columns that number the rows: whole numbers in order, or all different and called id."""
+        return [
+            self.name(p) for p in positions if self.names and _numbers_rows(self.column(p), self.name(p))
+        ]
+
+    def _of_unusable(self, positions: Sequence[int]) -> str:
+        """What the columns that hold no numbers hold, and the option that leaves them all out."""
+        shown = [f"{self._named(p)} holds {_content_of(self.column(p))}" for p in positions[:MOST_NAMED]]
+        if len(positions) > MOST_NAMED:
+            shown.append(f"and {len(positions) - MOST_NAMED} columns more hold no numbers")
+        names = [self.name(position) if self.names else str(position) for position in positions]
+        if any("," in name for name in names):
+            drop = " ".join(f"--drop {shlex.quote(name)}" for name in names)
+        else:
+            drop = f"--drop {shlex.quote(','.join(names))}"
+        them = "it" if len(positions) == 1 else "them"
+        return (
+            f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop}, choose others with "
+            f"--columns, or turn {them} into numbers first"
+        )
 
     def _named(self, position: int) -> str:
         return f"column {self.names[position]!r}" if self.names else f"column {position}"
@@ -249,6 +267,17 @@ def _check_shape(path: Path, content: Content) -> None:
         raise TableError(f"{path} has no columns, shape ({n_rows}, 0): pass a file with data")
     if n_rows == 0:
         raise TableError(f"{path} has no rows, only {n_columns} columns: pass a file with data")
+
+
+def _numbers_rows(column: Column, name: str) -> bool:
+    """Whether a column numbers the rows: whole numbers, all different."""
+    if not pa.types.is_integer(column.type) or column.null_count or len(column) < 2:
+        return False
+    numbers = np.asarray(column)
+    if (np.diff(numbers) == 1).all():
+        return True
+    is_called_id = re.search(r"(^|[^a-z])(id|index|key)$", name.lower()) is not None
+    return is_called_id and len(np.unique(numbers)) == len(numbers)
 
 
 def _as_numbers(column: Column) -> Column:

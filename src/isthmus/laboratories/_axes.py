@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 TITLE, TEXT, NOTE = 15, 13, 12
 """Font sizes of titles, of text and labels, and of small text."""
 
-OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
-"""Colours of networks, of what they are compared with, of highlights, and of the background."""
-
 
 def blank_figure(height: float, title: str) -> Figure:
     """A white figure 19.2 inches wide with a title, which needs no screen."""

@@ -11,6 +11,9 @@ from isthmus.report.findings import Findings
 LOW_TRUST = 0.9
 """Trustworthiness below which neighbours in the picture are often none in the data."""
 
+LINE = 0.05
+"""Ratio of the spreads of two coordinates below which their picture is a line."""
+
 UNEVEN = 4.0
 """Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
 
@@ -24,6 +27,7 @@ def reasons(findings: Findings) -> tuple[str, ...]:
         sentence
         for about in (
             _of_notes,
+            _of_line,
             _of_dimension,
             _of_neighbours,
             _of_geometry,
@@ -37,6 +41,18 @@ def reasons(findings: Findings) -> tuple[str, ...]:
 def _of_notes(findings: Findings) -> Iterator[str]:
     for note in findings.notes:
         yield f"The fit warned: {note}."
+
+
+def _of_line(findings: Findings) -> Iterator[str]:
+    spread = findings.coordinates[:, :2].std(axis=0)
+    if spread[1] < LINE * spread[0]:
+        feature, one = next(iter(findings.loadings.strongest(0, 1).items()))
+        times = f"{spread[0] / spread[1]:.0f} times as much as" if spread[1] > 0 else "and not"
+        yield (
+            f"The picture is a line: coordinate 0 varies, {times} coordinate 1. It is mostly {feature}, "
+            f"which changes by {one.mean:.3g} per unit. If other columns matter too, and are in other "
+            "units, standardise them with --scaling standard."
+        )
 
 
 def _of_dimension(findings: Findings) -> Iterator[str]:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus.data.targets import are_classes
-from isthmus.plots import class_map, decoded_features, decoded_grid, dimension_scales, value_map
+from isthmus.plots import (
+    WARM,
+    class_map,
+    decoded_features,
+    decoded_grid,
+    value_map,
+)
 from isthmus.report.findings import Findings
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
-"""Colours of the map, of PCA, of highlights, and of the background."""
 
 MOST_FEATURES = 6
 """Largest number of features that are drawn over the plane."""
@@ -66,40 +68,32 @@ def the_decoded_plane(findings: Findings, image_shape: tuple[int, int] | None) -
         decoded_grid(ax, findings.model, Z, image_shape)
         return _embedded(figure, "png")
     strength = findings.loadings.strength * Z.std(axis=0)[:, None]
-    spread = findings.rows.std(axis=0)
+    spread = findings.in_raw_units(findings.rows).std(axis=0)
     share = np.divide(strength.max(axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
     chosen = np.argsort(-share, kind="stable")[: min(MOST_FEATURES, len(share))]
     n_down = -(-len(chosen) // 3)
     figure, axes = _figure(10, 3.4 * n_down, min(3, len(chosen)), n_down)
-    decoded_features(list(axes.ravel()), findings.model, Z, chosen.tolist(), findings.feature_names)
+    decoded_features(
+        list(axes.ravel()),
+        lambda plane: findings.in_raw_units(findings.model.inverse_transform(plane)),
+        Z,
+        chosen.tolist(),
+        findings.feature_names,
+    )
     return _embedded(figure, "png")
 
 
 def error_by_dimension(findings: Findings) -> str:
     """Error of denoising unseen rows against the number of coordinates."""
     figure, ((ax,),) = _figure(7.5, 4.2)
-    found = findings.dimension
-    d = [error.n_components for error in found.errors]
-    ax.plot(d, [100 * error.pca for error in found.errors], "o-", color=OTHER, label="PCA")
-    ours = [100 * error.denoiser for error in found.errors]
-    ax.plot(d, ours, "o-", color=OURS, label="denoising auto-encoder")
-    ax.axvline(found.dimension, color=WARM, linestyle="--", label=f"the choice: {found.dimension}")
-    ax.axvspan(found.low - 0.1, found.high + 0.1, color=WARM, alpha=0.12, linewidth=0)
-    ax.set_yscale("log")
-    for axis_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        axis_formatter("{x:g}")
-    ax.set_xticks(d)
-    _label(ax, "coordinates", "unseen rows restored from noise:\nerror, % of their variance")
-    ax.legend(frameon=False)
+    findings.dimension.plot(ax)
     return _embedded(figure, "svg")
 
 
 def scales(findings: Findings) -> str:
     """The dimension as nearest neighbours see it, from small distances to large ones."""
     figure, ((ax,),) = _figure(7.5, 4.2)
-    dimension_scales(ax, findings.dimension.estimates["gride"])
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+    findings.dimension.estimates["gride"].plot(ax)
     return _embedded(figure, "svg")
 
 
@@ -109,16 +103,8 @@ def training(findings: Findings) -> str | None:
     if history is None:
         return None
     figure, ((ax,),) = _figure(7.5, 4.2)
-    epoch = history["epoch"]
-    ax.plot(epoch, history["train_loss"], color=FAINT, label="training rows, with noise")
-    ax.plot(epoch, history["validation_loss"], color=OURS, label="held-out rows")
-    best = findings.model.best_epoch_
-    ax.plot([best], [history["validation_loss"][best]], "o", color=WARM, label=f"kept: epoch {best}")
-    losses = np.concatenate([history["train_loss"], history["validation_loss"]])
-    if np.nanmin(losses) > 0:
-        ax.set_yscale("log")
-    _label(ax, "epoch (0 is PCA)", "loss per row")
-    ax.legend(frameon=False)
+    history.plot(ax)
+    ax.set_xlabel("epoch (0 is PCA)")
     return _embedded(figure, "svg")
 
 
@@ -178,19 +164,5 @@ def loadings(findings: Findings, image_shape: tuple[int, int] | None) -> str:
         5 * min(2, n_shown), 3.6 * -(-n_shown // 2), min(2, n_shown), -(-n_shown // 2)
     )
     for k, ax in enumerate(axes.ravel()[:n_shown]):
-        strongest = findings.loadings.strongest(k, 10)
-        names = list(strongest)[::-1]
-        for sign in (-1, 1):
-            ax.barh(names, [sign * strongest[name].strength for name in names], color="#eeeeee")
-        ax.barh(names, [strongest[name].mean for name in names], color=OURS, height=0.5)
-        ax.axvline(0, color=FAINT, linewidth=1)
-        _label(ax, "change per unit of the coordinate", "")
-        ax.set_title(f"coordinate {k}")
+        findings.loadings.plot(ax, coordinate=k)
     return _embedded(figure, "svg")
-
-
-def _label(ax: Axes, across: str, up: str) -> None:
-    ax.set_xlabel(across)
-    ax.set_ylabel(up)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)

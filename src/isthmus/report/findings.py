@@ -14,8 +14,11 @@ from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
+from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
+from isthmus.data.scaling import Scaling
 from isthmus.data.targets import check_targets
+from isthmus.data.units import chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality
@@ -37,6 +40,8 @@ NEIGHBOURS = (5, 10, 50)
 class Findings:
     """Results about a map of rows (n, D), fitted on three quarters of them.
 
+    ``rows`` are scaled by ``scaling``, and so are all measures of distances; ``loadings`` and
+    ``in_raw_units`` are in the units of the data. ``units`` says why rows were scaled, or nothing.
     ``train`` and ``test`` are indices of rows, ``labels`` a class or number for each row, if there are
     any. ``quality`` is of the rows in ``test``; ``distortion`` and ``loadings`` are at the rows in
     ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
@@ -45,6 +50,8 @@ class Findings:
 
     data: str
     rows: Float[np.ndarray, "n D"]
+    scaling: Scaling
+    units: str
     labels: np.ndarray | None
     label_name: str | None
     feature_names: tuple[str, ...]
@@ -62,6 +69,11 @@ class Findings:
     loadings: Loadings
     notes: tuple[str, ...]
 
+    def in_raw_units(self, rows: Float[np.ndarray, "m D"]) -> Float[np.ndarray, "m D"]:
+        """Scaled rows, such as the map decodes, in the units of the data."""
+        raw: Float[np.ndarray, "m D"] = rows * self.scaling.scale + self.scaling.center
+        return raw
+
 
 def gather(
     X: object,
@@ -69,6 +81,7 @@ def gather(
     *,
     model: BaseMap | None = None,
     methods: Sequence[str | Method] | None = None,
+    scaling: str | None = "auto",
     data: str = "data",
     label_name: str | None = None,
     random_state: int = 0,
@@ -86,6 +99,9 @@ def gather(
         The map, with two coordinates or more; a copy of it is fitted. None: ``Autoencoder(2)``.
     methods : sequence or None, default None
         Methods that it is compared with, as of ``isthmus.compare``. None: all.
+    scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
+        Of the columns, before the map and everything else, by the rows of the fit; as of
+        ``isthmus.compare``. A map with a scaling of its own keeps it, and rows stay as they are.
     data, label_name : str
         Names of the rows and of the labels.
     random_state : int, default 0
@@ -108,8 +124,15 @@ def gather(
     map_ = clone(Autoencoder(2) if model is None else model)
     if map_.get_params().get("random_state", 0) is None:
         map_.set_params(random_state=random_state)
+    has_own = map_.get_params().get("scaling") is not None
+    kind, units = (None, "") if has_own else chosen_scaling(scaling, rows, column_labels(X))
     order = np.arange(len(rows))
     train, test = train_test_split(order, test_size=TEST_SIZE, random_state=random_state)
+    scaled_by_train = Scaling.none(rows.shape[1])
+    if kind is not None:
+        scaled_by_train = Scaling.fit(kind, rows[train])
+        rows = scaled_by_train(rows, np.float64)
+        units = units or scaled_by(kind)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         map_.fit(rows[train])
@@ -123,6 +146,8 @@ def gather(
     return Findings(
         data=data,
         rows=rows,
+        scaling=scaled_by_train,
+        units=units,
         labels=labels,
         label_name=label_name,
         feature_names=names,
@@ -133,13 +158,19 @@ def gather(
         reconstruction_error=error,
         variance_left_out=error / spread if spread else 0.0,
         quality=quality(rows[test], Z[test], k=ks, random_state=random_state),
-        dimension=choose_dimension(rows[train], random_state=random_state),
+        dimension=choose_dimension(rows[train], scaling=None, random_state=random_state),
         comparison=compare(
-            rows, labels, methods, Z.shape[1], test_size=TEST_SIZE, random_state=random_state
+            rows,
+            labels,
+            methods,
+            Z.shape[1],
+            scaling=None,
+            test_size=TEST_SIZE,
+            random_state=random_state,
         ),
         distortion=distortion(map_, Z[train]),
         reliability=reliability(map_, rows[train], rows[test], random_state=random_state),
-        loadings=Loadings(local.values, names),
+        loadings=Loadings(local.values * scaled_by_train.scale, names),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
     )
 

@@ -92,6 +92,7 @@ def records(findings: Findings) -> Any:  # whatever JSON holds
             "n_rows": len(findings.rows),
             "n_features": findings.rows.shape[1],
             "n_components": findings.coordinates.shape[1],
+            "units": findings.units,
             "reconstruction_error": findings.reconstruction_error,
             "variance_left_out": findings.variance_left_out,
             "quality": findings.quality.table(),
@@ -182,6 +183,8 @@ def _facts(findings: Findings) -> dict[str, str]:
         "dimension of the data": f"{findings.dimension.dimension} "
         f"({findings.dimension.low} to {findings.dimension.high} by nearest neighbours)",
     }
+    if findings.units:
+        facts["units"] = f"the {findings.units}"
     loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
     # A bound on a log density has no zero to take a ratio to.
     if loss is not None and of_pca and not isinstance(model, VariationalAutoencoder):

@@ -8,8 +8,7 @@ start.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Self
 
@@ -323,7 +322,8 @@ feature_names_in_
         """Without the filling of missing entries where there are none: a third of the compilation."""
         task = super()._task(given, schedule)
         if not given.one_pass:
-            task = replace(task, warn=_warn_of_collapse)
+            of_any_map = task.warnings
+            task = replace(task, warnings=lambda model: [*of_any_map(model), *_collapse(model)])
         pair: VariationalPair = task.network
         may_miss = pair.encoder.knows_what_is_missing(given.rows.shape[1]) or (
             given.continues and any_missing(given.rows)
@@ -376,19 +376,17 @@ feature_names_in_
         return {"kl_": divergences, "active_": variance > LEAST_VARIANCE_OF_MEAN}
 
 
-def _warn_of_collapse(model: VariationalAutoencoder) -> None:
-    """Say which coordinates carry nothing, and what to change."""
+def _collapse(model: VariationalAutoencoder) -> Iterator[CollapseWarning]:
+    """Which coordinates carry nothing, if any, and what to change."""
     if model.active_.all():
         return
     idle = np.flatnonzero(~model.active_)
     which = ", ".join(map(str, idle))
-    warnings.warn(
+    yield CollapseWarning(
         f"{len(idle)} of {len(model.active_)} coordinates carry nothing: number {which}. The "
         f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
         f"noise. If you need them, lower beta (it is {model.beta:g}) or set free_bits=0.1; if not, "
-        f"n_components={max(1, int(model.active_.sum()))} is the same map",
-        CollapseWarning,
-        stacklevel=4,
+        f"n_components={max(1, int(model.active_.sum()))} is the same map"
     )
 
 

@@ -10,6 +10,7 @@ they take the entries as exact, whatever the model was fitted with.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import NamedTuple, TypeVar
@@ -23,6 +24,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_errors, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
+from isthmus.data.units import UnequalScalesWarning
+from isthmus.estimators.base import in_row_shape
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
@@ -34,6 +37,13 @@ from isthmus.variational.priors import LOG_2PI
 
 DRAWS_AT_A_TIME = 10
 """Draws per row that are decoded together: their rows are in memory at once."""
+
+FEWEST_KNOWN = 10
+"""Known values of a column that its spread is compared by."""
+
+WIDE = 1.5
+"""Standard deviation of filled entries, in that of the known values, from which something is wrong: what
+is not known at all has a little more than 1."""
 
 LEAST_LOG_WEIGHT = float(np.finfo(np.float32).min)
 """Stands for the logarithm of a weight that is 0 in single precision, where weights are compared."""
@@ -52,8 +62,8 @@ class Posterior(NamedTuple):
 class Imputation(NamedTuple):
     """Complete rows, and the standard deviation of each entry: 0 where it was known exactly."""
 
-    rows: Float[np.ndarray, "n D"]
-    std: Float[np.ndarray, "n D"]
+    rows: Float[np.ndarray, "n ..."]
+    std: Float[np.ndarray, "n ..."]
 
 
 def posterior(model: VariationalAutoencoder, X: object, x_error: object = None) -> Posterior:
@@ -93,7 +103,7 @@ def sample_prior(
 
 def sample(
     model: VariationalAutoencoder, n: int, random_state: RandomState = None
-) -> Float[np.ndarray, "n D"]:
+) -> Float[np.ndarray, "n ..."]:
     """New rows like the data: (n, D), in the data's units, float64.
 
     z from the prior, then x from the likelihood at z, noise included. For the mean at each z, such as a
@@ -125,13 +135,14 @@ def sample(
         # Next to a large scale a count of 0 may be rounded to less.
         return np.where(impossible(pair.likelihood, counts), 0.0, counts)
 
-    return map_rows(
+    drawn = map_rows(
         lambda z: _draw(model.network_, z, next(keys)),
         Z,
         out,
         after=in_raw_units,
         widest=widest_layer(pair),
     )
+    return in_row_shape(model, drawn)
 
 
 def sample_posterior(
@@ -237,7 +248,7 @@ def impute(
         std[:] = np.where(missing, 0.0, check_errors(x_error, rows))
     chosen = np.flatnonzero(missing.any(axis=1))
     if not len(chosen):
-        return Imputation(rows, std)
+        return Imputation(*(in_row_shape(model, filled) for filled in (rows, std)))
     _check_possible(pair, rows, chosen)
     incomplete: View = ScaledRows(rows[chosen], scaling)
     if x_error is not None:
@@ -250,7 +261,7 @@ def impute(
         widest=_widest(pair, D),
     )
     mean, spread, log_weight = found[:, :D], found[:, D:-1], found[:, -1]
-    missing = missing[chosen]
+    every_missing, missing = missing, missing[chosen]
     wrong = np.asarray((missing & ~np.isfinite(mean + spread)).any(axis=1))
     if not isinstance(pair.likelihood, Supporting):
         wrong |= log_weight <= LEAST_LOG_WEIGHT
@@ -259,7 +270,37 @@ def impute(
     )
     rows[chosen] = np.where(missing, mean * scaling.scale + scaling.center, rows[chosen])
     std[chosen] = np.where(missing, spread * scaling.scale, std[chosen])
-    return Imputation(rows, std)
+    warning = _of_wide_errors(model, rows, std, every_missing)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
+    return Imputation(*(in_row_shape(model, filled) for filled in (rows, std)))
+
+
+def _of_wide_errors(
+    model: VariationalAutoencoder,
+    rows: Float[np.ndarray, "n D"],
+    std: Float[np.ndarray, "n D"],
+    missing: Bool[np.ndarray, "n D"],
+) -> UnequalScalesWarning | None:
+    """What to say of columns that are filled less surely than their known values vary."""
+    n_known, n_missing = np.sum(~missing, axis=0), np.sum(missing, axis=0)
+    judged = (n_known >= FEWEST_KNOWN) & (n_missing > 0)
+    spread, typical = np.zeros(len(judged)), np.zeros(len(judged))
+    for j in np.flatnonzero(judged):
+        spread[j] = np.std(rows[~missing[:, j], j])
+        typical[j] = np.sqrt(np.mean(np.square(std[missing[:, j], j])))
+    wide = np.flatnonzero((spread > 0) & (typical > WIDE * spread))
+    if not len(wide):
+        return None
+    worst = wide[np.argmax(typical[wide] / spread[wide])]
+    names = getattr(model, "feature_names_in_", None)
+    column = f"column {worst}" if names is None else str(names[worst])
+    return UnequalScalesWarning(
+        f"{column} is filled with a standard deviation of {typical[worst]:.3g}, and its known values "
+        f"have one of {spread[worst]:.3g}; {len(wide)} of {len(judged)} columns are like that. They "
+        "share one error with columns of larger spread: fit with scaling='standard', or give each an "
+        "error of its own by likelihood=isthmus.likelihoods.Gaussian('feature')"
+    )
 
 
 def _pair(model: object) -> VariationalPair:

@@ -32,7 +32,7 @@ def at_ppca(model: VariationalAutoencoder, given: Given, plan: Plan) -> Start:
     known = rows if errors is None else without_useless(rows, errors)
     columns = column_statistics(known)
     _check_columns(model, columns)
-    scaling = model.scaling_ if given.continues else _scaling_for(model, columns)
+    scaling = model.scaling_ if given.continues else _scaling_for(model, known, columns)
     d = plan.architecture.n_components
     axes = _axes(ScaledRows(known, scaling), d, columns, errors)
     fixed = model.likelihood.fixed_variance(scaling) if isinstance(model.likelihood, Gaussian) else None
@@ -80,9 +80,9 @@ def _check_columns(model: VariationalAutoencoder, columns: ColumnStatistics) -> 
         )
 
 
-def _scaling_for(model: VariationalAutoencoder, columns: ColumnStatistics) -> Scaling:
+def _scaling_for(model: VariationalAutoencoder, rows: Rows, columns: ColumnStatistics) -> Scaling:
     if not isinstance(model.likelihood, Bernoulli):
-        return Scaling.fit(model.scaling, columns)
+        return Scaling.fit(model.scaling, rows, columns)
     if model.scaling is not None:
         raise ValueError(
             f"scaling={model.scaling!r} with likelihood={model.likelihood!r}, which needs the data in "

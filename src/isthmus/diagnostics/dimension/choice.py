@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from isthmus.data.checks import check_integer, check_real, check_table
-from isthmus.data.rows import dense
+from isthmus import plots
+from isthmus.data.checks import check_integer, check_real
+from isthmus.data.rows import Rows
+from isthmus.data.units import scaled_table
 from isthmus.diagnostics.dimension.evidence import (
     MOST_DIMENSIONS,
     REFERENCES,
@@ -25,6 +28,10 @@ from isthmus.diagnostics.dimension.intrinsic import Dimension, DistinctRows, dis
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, Method, TwoNN
 from isthmus.estimators.fitting import generator
 from isthmus.estimators.plan import layer_widths
+from isthmus.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FEWEST_ROWS = 100
 """Smallest number of distinct rows: networks are evaluated on a fifth of them."""
@@ -41,9 +48,9 @@ NOISE_FALLS = 0.8
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
-class DimensionChoice:
-    """A number of dimensions and its evidence. ``print`` shows both.
+@dataclass(frozen=True, repr=False)
+class DimensionChoice(Result):
+    """A number of dimensions and its evidence.
 
     dimension : int
         The choice.
@@ -70,6 +77,8 @@ class DimensionChoice:
         them to bend, and these are upper bounds.
     verdict : str
         In words.
+    units : str
+        How columns were scaled, and why; empty if they were taken as they are.
     """
 
     dimension: int
@@ -81,13 +90,31 @@ class DimensionChoice:
     noisy: bool
     estimates: Mapping[str, Dimension]
     errors: tuple[HeldOut, ...]
-    spectrum: Float[np.ndarray, " d"] = field(repr=False)
+    spectrum: Float[np.ndarray, " d"]
     jacobian_rank: int
     active_units: int
     verdict: str
+    units: str = ""
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per number of coordinates: held-out errors of PCA and of the denoiser."""
+        return [error._asdict() for error in self.errors]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The error of restoring unseen rows from noise, over the number of coordinates; the choice.
+
+        The shade is what nearest neighbours leave open. Into ``ax``, or new Axes; returns them.
+        """
+        ax = plots.axes_or_new(ax)
+        plots.error_by_dimension(ax, self.errors, self.dimension, (self.low, self.high))
+        return ax
+
+    @property
+    def _summary(self) -> str:
+        return self.verdict + (f" The {self.units}." if self.units else "")
 
     def __str__(self) -> str:
-        lines = [self.verdict, "", "estimates, biased as they are:"]
+        lines = [self._summary, "", "estimates, biased as they are:"]
         for name, found in self.estimates.items():
             lines.append(f"  {name:<8} {found.estimate:6.3g} [{found.low:.3g}, {found.high:.3g}]")
         lines += ["error of restoring held-out rows from noise, % of their variance:"]
@@ -109,6 +136,7 @@ def choose_dimension(
     widths: Sequence[int] = (64,),
     max_epochs: int = 30,
     max_rows: int = 5000,
+    scaling: str | None = "auto",
     random_state: int | np.random.RandomState | None = 0,
 ) -> DimensionChoice:
     """How many coordinates rows X (n, D) need: one verdict from two independent methods.
@@ -123,8 +151,7 @@ def choose_dimension(
     Parameters
     ----------
     X : array-like or CSR matrix (n, D), finite, with at least 100 distinct rows
-        The data; copies of a row count once. Distances are Euclidean: scale the columns before if their
-        units differ.
+        The data; copies of a row count once. Distances are Euclidean.
     noise : float > 0, default 0.2
         Standard deviation of the denoisers' noise in those of the columns. Detail below it is not
         counted by the knee.
@@ -135,6 +162,10 @@ def choose_dimension(
     max_rows : int ≥ 100, default 5000
         Rows that are drawn from more, for all evidence: references need as many, and beyond, the bias
         falls only as n^(−1/d).
+    scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
+        Of the columns, before distances are measured. "auto" standardises a table of named columns whose
+        standard deviations differ by more than a factor of 10, which must have different units, and says
+        so; otherwise, and with None, columns are taken as they are.
     random_state : int, RandomState or None, default 0
         Of draws, references and networks.
 
@@ -181,14 +212,16 @@ def choose_dimension(
     widths = layer_widths("widths", widths)
     check_integer("max_epochs", max_epochs, 1)
     rng = generator(random_state)
-    rows = _drawn(X, check_integer("max_rows", max_rows, FEWEST_ROWS), rng)
+    most = check_integer("max_rows", max_rows, FEWEST_ROWS)
+    values, units = scaled_table(X, scaling)
+    rows = _drawn(values, most, rng)
     methods: dict[str, Method] = {"two_nn": TwoNN(), "mle": MLE(), "gride": Gride(), "pca": PCA()}
     estimates = {name: rows.found_by(method, LEVEL, rng) for name, method in methods.items()}
     warn_of_ties(max(found.tied for found in estimates.values()))
     window = _Window.of(estimates, rows.values, rng)
     seed = int(rng.integers(2**31))
     networks = train_networks(rows.values, window.candidates(), noise, widths, max_epochs, seed)
-    return _judged(window, estimates, networks, rows.values.shape[1])
+    return replace(_judged(window, estimates, networks, rows.values.shape[1]), units=units)
 
 
 @dataclass(frozen=True)
@@ -257,12 +290,11 @@ def _of_gride(readings: Readings, at: int) -> float:
     return readings.gride[at]
 
 
-def _drawn(X: object, max_rows: int, rng: np.random.Generator) -> DistinctRows:
-    checked = check_table(X)
-    n = checked.shape[0]
+def _drawn(rows: Rows, max_rows: int, rng: np.random.Generator) -> DistinctRows:
+    n = rows.shape[0]
     if n > max_rows:
-        checked = checked[np.sort(rng.choice(n, max_rows, replace=False))]
-    return distinct_rows(dense(checked), FEWEST_ROWS - 1)
+        rows = rows[np.sort(rng.choice(n, max_rows, replace=False))]
+    return distinct_rows(rows, FEWEST_ROWS - 1)
 
 
 def _judged(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from isthmus.data.checks import check_choice, check_real, check_table
+from isthmus import plots
+from isthmus.data.checks import check_choice, check_real
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import dense
+from isthmus.data.units import scaled_table
 from isthmus.diagnostics.dimension.methods import METHODS, Method
 from isthmus.diagnostics.dimension.scales import Scale
 from isthmus.estimators.fitting import generator
+from isthmus.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FEWEST_ROWS = 10
 """Distinct rows: with fewer the interval reaches from half to twice the estimate and beyond."""
@@ -26,9 +33,9 @@ class TiedDistancesWarning(UserWarning):
     """Many neighbours are equally far, as in rounded data, which makes the dimension look higher."""
 
 
-@dataclass(frozen=True)
-class Dimension:
-    """The intrinsic dimension of data as ``intrinsic_dimension`` found it. ``print`` shows all scales.
+@dataclass(frozen=True, repr=False)
+class Dimension(Result):
+    """The intrinsic dimension of data as ``intrinsic_dimension`` found it, with all scales.
 
     estimate, low, high : float
         The dimension and its confidence interval, which is about chance: the bias of the method is not
@@ -46,6 +53,8 @@ class Dimension:
         Share of the rows with two neighbours that are equally far.
     local : (n,) array or None
         A value for each row, where the method has one.
+    units : str
+        How columns were scaled, and why; empty if they were taken as they are.
     """
 
     estimate: float
@@ -57,27 +66,42 @@ class Dimension:
     n_rows: int
     n_distinct: int
     tied: float = 0.0
-    local: Float[np.ndarray, " n"] | None = field(default=None, repr=False)
+    local: Float[np.ndarray, " n"] | None = None
+    units: str = ""
 
-    def __str__(self) -> str:
+    def table(self) -> list[dict[str, object]]:
+        """One row per scale."""
+        return [dict(vars(scale)) for scale in self.scales]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The estimates at all scales, over the distance. Into ``ax``, or new Axes; returns them."""
+        ax = plots.axes_or_new(ax)
+        plots.dimension_scales(ax, self.scales)
+        return ax
+
+    @property
+    def _summary(self) -> str:
         copies = self.n_rows - self.n_distinct
         seen = f"{self.n_rows} rows" + (f", {copies} of them copies" if copies else "")
         answer = f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] at {100 * self.level:g} %"
-        return "\n".join([f"{answer}, {self.method}, {seen}", *map(str, self.scales)])
+        return f"{answer}, {self.method}, {seen}" + (f"; {self.units}" if self.units else "")
+
+    def __str__(self) -> str:
+        return "\n".join([self._summary, *map(str, self.scales)])
 
 
 def intrinsic_dimension(
     X: object,
     method: str | Method = "two_nn",
     *,
+    scaling: str | None = "auto",
     level: float = 0.95,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Dimension:
     """The intrinsic dimension d of rows X (n, D), with a confidence interval and its evidence.
 
     How many coordinates it takes to say where a row is on the surface that the rows lie on, however the
-    surface curves through the D columns. Distances are Euclidean: scale the columns before if their
-    units differ.
+    surface curves through the D columns. Distances are Euclidean.
 
     Parameters
     ----------
@@ -89,6 +113,10 @@ def intrinsic_dimension(
         ``isthmus.diagnostics.dimension.methods`` with parameters of your own, such as ``MLE(k=20)``.
         Two neighbours by default, for they are the nearest and assume least: an even density up
         to the second neighbour only. "mle" has narrower intervals, "gride" says at which scale.
+    scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
+        Of the columns, before distances are measured. "auto" standardises a table of named columns whose
+        standard deviations differ by more than a factor of 10, which must have different units, and says
+        so; otherwise, and with None, columns are taken as they are.
     level : float in (0, 1), default 0.95
         Of the interval.
     random_state : int, RandomState or None, default 0
@@ -148,10 +176,11 @@ def intrinsic_dimension(
     """
     chosen = _as_method(method)
     level = check_real("level", level, 0.0, 1.0)
-    rows = distinct_rows(X, chosen.most_neighbours)
+    values, units = scaled_table(X, scaling)
+    rows = distinct_rows(values, chosen.most_neighbours)
     found = rows.found_by(chosen, level, generator(random_state))
     warn_of_ties(found.tied)
-    return found
+    return replace(found, units=units)
 
 
 @dataclass(frozen=True)
@@ -183,9 +212,8 @@ class DistinctRows:
         )
 
 
-def distinct_rows(X: object, most_neighbours: int) -> DistinctRows:
-    """The rows of X, or an error where they are too few."""
-    checked = check_table(X)
+def distinct_rows(checked: Any, most_neighbours: int) -> DistinctRows:  # as check_table
+    """Checked rows without copies, or an error where they are too few."""
     rows = dense(checked).astype(np.float64)
     rows -= rows.mean(axis=0)
     unit = float(np.abs(rows).max()) or 1.0

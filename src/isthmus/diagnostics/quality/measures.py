@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from isthmus import plots
 from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
 from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.diagnostics.quality.distances import distances_between
@@ -24,6 +25,10 @@ from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
 from isthmus.estimators.base import BaseMap, reconstruction_error
 from isthmus.estimators.fitting import generator
+from isthmus.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FEWEST_QUERIES = 100
 """Rows that are compared with all others at least, however many there are."""
@@ -32,9 +37,9 @@ Number = float | Float[np.ndarray, " ks"]
 """A number for one k, an array for several."""
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How faithful a map is, as ``quality`` found it. ``print`` shows it as a table.
+@dataclass(frozen=True, repr=False)
+class Quality(Result):
+    """How faithful a map is, as ``quality`` found it.
 
     Measures of neighbours have the shape of ``k``: a number for one, an array for several. What is best,
     and what a random map has, is in brackets.
@@ -97,9 +102,33 @@ class Quality:
             return [f"k = {k}" for k in np.atleast_1d(self.k)]
         return [f"σ = {sigma:g}" for sigma in self.sigmas] if measure == "density_kl" else [""]
 
-    def __str__(self) -> str:
+    @property
+    def _summary(self) -> str:
         seen = f"{self.n_queries} of {self.n_rows} rows compared with all"
-        lines = [f"{seen}, {self.n_pairs} pairs ranked"]
+        return f"{seen}, {self.n_pairs} pairs ranked"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The measures that are 1 for a perfect map, with standard errors; over k where it is several.
+
+        Into ``ax``, or new Axes; returns them.
+        """
+        ax = plots.axes_or_new(ax)
+        ks = np.atleast_1d(self.k)
+        if len(ks) > 1:
+            plots.curves(ax, ks, {name: getattr(self, name) for name in NEIGHBOUR_SHARES})
+            ax.set_xlabel("neighbours k")
+        else:
+            plots.bars(
+                ax,
+                SHARES,
+                [np.ravel(getattr(self, name))[0] for name in SHARES],
+                [np.ravel(self.standard_errors[name])[0] for name in SHARES],
+            )
+            ax.set_xlabel(f"1 is perfect; {ks[0]} neighbours")
+        return ax
+
+    def __str__(self) -> str:
+        lines = [self._summary]
         for row in self.table():
             error = f" ± {row['standard_error']:.1g}" if row["standard_error"] else ""
             lines.append(f"{row['measure']:<20} {row['at']:<8} {row['value']:.4g}{error}")
@@ -110,6 +139,11 @@ NEIGHBOUR_MEASURES = (
     *("trustworthiness", "continuity", "rank_error_in_data", "rank_error_in_map"),
     "overlap",
 )
+
+
+NEIGHBOUR_SHARES = ("trustworthiness", "continuity", "overlap")
+SHARES = (*NEIGHBOUR_SHARES, "spearman")
+"""Measures that are 1 for a perfect map, which one picture compares."""
 
 
 Sums: TypeAlias = Any  # numbers, or arrays of them with one row left out of each

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
+from isthmus.laboratories._axes import NOTE, TEXT, blank_figure, plain_axes
 from isthmus.laboratories.averaging.run import AveragingReport
+from isthmus.plots import FAINT, OTHER, OURS, WARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

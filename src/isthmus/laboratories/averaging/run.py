@@ -29,6 +29,7 @@ from sklearn.datasets import load_digits
 from isthmus.data.checks import check_dense, check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
+from isthmus.laboratories._reports import Report
 from isthmus.laboratories._responses import as_targets, training_rows, with_noise
 
 MEMBER = FeedForwardRegressor((32,), max_epochs=100, validation_fraction=0.0)
@@ -68,8 +69,8 @@ class Estimate(NamedTuple):
     error: float
 
 
-@dataclass(frozen=True)
-class AveragingReport:
+@dataclass(frozen=True, repr=False)
+class AveragingReport(Report):
     """The result of the laboratory.
 
     ``exponent`` is the slope of log spread against log M: −½ by theory. ``intercept`` and ``slope`` are

@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.laboratories._axes import (
-    FAINT,
-    NOTE,
-    OTHER,
-    OURS,
-    TEXT,
-    TITLE,
-    WARM,
-    blank_figure,
-    plain_axes,
-)
+from isthmus.laboratories._axes import NOTE, TEXT, TITLE, blank_figure, plain_axes
 from isthmus.laboratories.capacity._functions import FUNCTIONS, Function
 from isthmus.laboratories.capacity.run import FOUND, CapacityReport
+from isthmus.plots import FAINT, OTHER, OURS, WARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from isthmus.data.checks import check_dense, check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.feedforward import FeedForwardRegressor
+from isthmus.laboratories._reports import Report
 from isthmus.laboratories._responses import as_targets, training_rows
 from isthmus.laboratories._widths import equal_widths, n_parameters
 from isthmus.laboratories.capacity._functions import FUNCTIONS
@@ -75,8 +76,8 @@ class Kind(NamedTuple):
     worst: float
 
 
-@dataclass(frozen=True)
-class CapacityReport:
+@dataclass(frozen=True, repr=False)
+class CapacityReport(Report):
     """The result: ``records`` of every target, budget, depth, learning rate and seed."""
 
     records: tuple[Net, ...]
@@ -122,6 +123,8 @@ class CapacityReport:
         if not both have found the function, to ``FOUND``.
         """
         perceptron, *deeper = self.kinds(target, budget, learning_rate)
+        if not deeper:
+            return None
         deep = min(deeper, key=lambda kind: kind.test_error)
         if max(perceptron.test_error, deep.test_error) < FOUND:
             return None

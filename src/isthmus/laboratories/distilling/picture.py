@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
+from isthmus.laboratories._axes import NOTE, TEXT, blank_figure, plain_axes
 from isthmus.laboratories.distilling.run import LARGE, PRUNED, SCRATCH, TAUGHT, DistillingReport
+from isthmus.plots import FAINT, OTHER, OURS, WARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

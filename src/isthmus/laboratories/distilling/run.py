@@ -25,6 +25,7 @@ from isthmus.data.checks import check_dense
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import reconstruction_error
 from isthmus.estimators.fitting import NoImprovementWarning
+from isthmus.laboratories._reports import Report
 
 LARGE, PRUNED, TAUGHT, SCRATCH = (
     "large",
@@ -48,8 +49,8 @@ class CompressedPoint(NamedTuple):
     seconds_per_row: float
 
 
-@dataclass(frozen=True)
-class DistillingReport:
+@dataclass(frozen=True, repr=False)
+class DistillingReport(Report):
     """The result of the laboratory: ``records`` of networks, the large one first."""
 
     data: str

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.laboratories._axes import FAINT, NOTE, OTHER, OURS, TEXT, WARM, blank_figure, plain_axes
+from isthmus.laboratories._axes import NOTE, TEXT, blank_figure, plain_axes
 from isthmus.laboratories.double_descent.risk import RiskPoint, exact_risk
 from isthmus.laboratories.double_descent.run import Curve
 from isthmus.laboratories.double_descent.verdict import N_AVERAGED, DoubleDescentReport
+from isthmus.plots import FAINT, OTHER, OURS, WARM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

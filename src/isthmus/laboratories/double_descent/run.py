@@ -21,6 +21,7 @@ from isthmus.data.checks import check_choice, check_dense, check_integer, check_
 from isthmus.laboratories._responses import as_targets, classes_of, with_noise
 from isthmus.laboratories.double_descent.features import Fit, Rows, SizedModel
 from isthmus.laboratories.double_descent.networks import MODELS
+from isthmus.results import Result
 
 
 class CurvePoint(NamedTuple):
@@ -55,8 +56,8 @@ class Landmarks(NamedTuple):
     end_error: float
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, repr=False)
+class Curve(Result):
     """The records of one experiment: ``points`` of each repeat and, within it, each size."""
 
     points: tuple[CurvePoint, ...]
@@ -68,6 +69,10 @@ class Curve:
         """One field of ``CurvePoint`` of all points."""
         flat = [getattr(point, field) for point in self.points]
         return np.asarray(flat, dtype=np.float64).reshape(-1, len(self.sizes))
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per model."""
+        return [point._asdict() for point in self.points]
 
     def __str__(self) -> str:
         lines = [f"{'size':>8}  training error  test error"]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
 from isthmus.data.targets import are_classes
+from isthmus.laboratories._reports import Report
 from isthmus.laboratories.double_descent.networks import TrainedNetworks
 from isthmus.laboratories.double_descent.risk import RiskPoint, measured_risk
 from isthmus.laboratories.double_descent.run import Curve, double_descent
@@ -36,8 +37,8 @@ class LabelledPoint(NamedTuple):
     weight_norm: float
 
 
-@dataclass(frozen=True)
-class DoubleDescentReport:
+@dataclass(frozen=True, repr=False)
+class DoubleDescentReport(Report):
     """The result of the laboratory.
 
     ``curve`` is that of random features, ``single`` and ``averaged`` those of trained perceptrons and

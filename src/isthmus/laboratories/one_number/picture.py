@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
-from isthmus.laboratories._axes import NOTE, OTHER, OURS, TEXT, TITLE, WARM, blank_figure, plain_axes
+from isthmus.laboratories._axes import NOTE, TEXT, TITLE, blank_figure, plain_axes
 from isthmus.laboratories.one_number._neighbours import shared
 from isthmus.laboratories.one_number.run import (
     ARBITRARY,
@@ -19,6 +19,7 @@ from isthmus.laboratories.one_number.run import (
     OneNumber,
     OneNumberReport,
 )
+from isthmus.plots import OTHER, OURS, WARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

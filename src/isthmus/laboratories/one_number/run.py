@@ -26,6 +26,7 @@ from sklearn.decomposition import PCA
 
 from isthmus.data.checks import check_integer
 from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.laboratories._reports import Report
 from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
 from isthmus.laboratories.one_number.animals import animals
 from isthmus.laboratories.one_number.coding import (
@@ -84,8 +85,8 @@ class Mean(NamedTuple):
     standard_error: float
 
 
-@dataclass(frozen=True)
-class OneNumber:
+@dataclass(frozen=True, repr=False)
+class OneNumber(Report):
     """The result for one set of images: the code, what a double keeps of it, and every line as a map.
 
     ``neighbours`` holds the k nearest of each image by each line, by a drawn code those of its first
@@ -106,6 +107,16 @@ class OneNumber:
     neighbours: Mapping[str, Int[np.ndarray, "n k"]]
     nearest: Int[np.ndarray, "n k"]
     models: tuple[str, ...]
+
+    @property
+    def records(self) -> tuple[Overlap, ...]:
+        """One row per line and draw, for a table."""
+        return self.overlaps
+
+    @property
+    def verdict(self) -> str:
+        """Two lines in words."""
+        return f"{_of_code(self)}.\n{_of_map(self)}."
 
     @cached_property
     def means(self) -> dict[str, Mean]:
@@ -214,8 +225,8 @@ def default_models() -> dict[str, TransformerMixin]:
     }
 
 
-@dataclass(frozen=True)
-class OneNumberReport:
+@dataclass(frozen=True, repr=False)
+class OneNumberReport(Report):
     """The result of the laboratory for each set of images."""
 
     found: tuple[OneNumber, ...]

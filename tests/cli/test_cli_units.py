@@ -1,0 +1,113 @@
+"""An ordinary table on the command line: columns of different units, of text, of dates, and an id."""
+
+import json
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import isthmus
+from isthmus import cli
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def birds():
+    rng = np.random.default_rng(0)
+    size = rng.standard_normal(N)
+    return pd.DataFrame(
+        {
+            "bill_mm": 40 + 3 * size + rng.standard_normal(N),
+            "depth_mm": 18 - size + rng.standard_normal(N),
+            "mass_g": 3700 + 500 * size + 300 * rng.standard_normal(N),
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, birds):
+    monkeypatch.chdir(tmp_path)
+    birds.to_csv("birds.csv", index=False)
+    dates = pd.date_range("2024-01-01", periods=N).astype(str)
+    text = birds.assign(species=["a", "b"] * (N // 2), seen=dates, sex="f")
+    text.to_csv("text.csv", index=False)
+    birds.assign(bird_id=np.arange(7, 7 + N)).to_csv("numbered.csv", index=False)
+    return tmp_path
+
+
+def run(command):
+    return CliRunner().invoke(cli.main, shlex.split(command))
+
+
+def test_a_fit_standardises_unlike_columns_and_says_so_in_one_line(folder, birds):
+    found = run("fit birds.csv --model linear -o map.isthmus")
+    assert found.exit_code == 0
+    (note,) = [line for line in found.stderr.splitlines() if line.startswith("note:")]
+    assert "mass_g" in note
+    assert "--scaling none" in note
+    model = isthmus.load("map.isthmus")
+    assert model.scaling == "standard"
+    np.testing.assert_allclose(model.scaling_.scale, birds.std())
+
+
+def test_a_fit_without_scaling_warns_of_the_column_that_decides(folder):
+    found = run("fit birds.csv --model linear --scaling none -o map.isthmus")
+    assert found.exit_code == 0
+    assert "mass_g" in found.stderr
+    assert isthmus.load("map.isthmus").scaling is None
+
+
+def test_losses_and_likelihoods_that_need_the_data_as_they_are_keep_them(folder):
+    counts = pd.DataFrame(
+        np.random.default_rng(0).poisson([1.0, 20.0, 3000.0], (80, 3)), columns=list("abc")
+    )
+    counts.to_csv("counts.csv", index=False)
+    poisson = "--model variational --likelihood Poisson --widths 4 --max-epochs 2"
+    found = run(f"fit counts.csv {poisson} -q -o map.isthmus")
+    assert found.exit_code == 0, found.stderr
+    assert isthmus.load("map.isthmus").scaling is None
+
+
+def test_the_dimension_says_what_was_standardised(folder):
+    found = json.loads(run("dimension birds.csv --method two_nn --json").stdout)
+    assert "mass_g" in found["units"]
+    raw = json.loads(run("dimension birds.csv --method two_nn --scaling none --json").stdout)
+    assert raw["units"] == ""
+    assert raw["dimension"] != found["dimension"]
+
+
+def test_a_comparison_says_what_was_standardised(folder):
+    found = run("compare birds.csv --methods pca")
+    assert found.exit_code == 0
+    assert "mass_g" in " ".join(found.stdout.split())
+
+
+def test_one_error_names_all_columns_without_numbers_and_the_option_that_mends_it(folder):
+    found = run("fit text.csv --model linear -o map.isthmus")
+    assert found.exit_code == 1
+    for column in ("species", "seen", "sex"):
+        assert f"column '{column}' holds" in found.stderr
+    option = found.stderr.partition("Leave them out with ")[2].partition(", choose others")[0]
+    assert option == "--drop species,seen,sex"
+    assert run(f"fit text.csv --model linear {option} -o map.isthmus").exit_code == 0
+
+
+def test_names_with_commas_are_dropped_one_by_one(folder, birds):
+    birds.assign(**{"a, b": "x", "c": "y"}).to_csv("commas.csv", index=False)
+    found = run("fit commas.csv --model linear -o map.isthmus")
+    option = found.stderr.partition("Leave them out with ")[2].partition(", choose others")[0]
+    assert option == "--drop 'a, b' --drop c"
+    assert run(f"fit commas.csv --model linear {option} -o map.isthmus").exit_code == 0
+
+
+def test_a_column_that_numbers_the_rows_is_named(folder):
+    found = run("fit numbered.csv --model linear -o map.isthmus")
+    assert found.exit_code == 0
+    assert "bird_id has another whole number in each row" in found.stderr
+    assert "--drop bird_id" in found.stderr
+    quiet = run("fit numbered.csv --model linear --drop bird_id -o map.isthmus")
+    assert "whole number" not in quiet.stderr
+    assert "whole number" not in run("fit birds.csv --model linear -o map.isthmus").stderr
