@@ -18,7 +18,9 @@ from isthmus.laboratories.one_number.run import one_number
 from isthmus.results import MOST_SHOWN, Result, html_table
 
 X = load_digits().data[:400]
-pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::isthmus.NoImprovementWarning", "ignore::isthmus.UnequalScalesWarning"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +187,22 @@ def test_bars_of_a_coordinate_are_its_loadings(results):
     assert ax.get_title() == "coordinate 1"
     means = [bar.get_width() for bar in ax.patches[-3:]][::-1]
     assert means == pytest.approx([one.mean for one in found.strongest(1, 3).values()])
+
+
+def test_loadings_of_scaled_columns_are_compared_in_scaled_units():
+    rows = X[:, 20:23] * [1.0, 1.0, 1000.0]
+    raw, scaled = (
+        isthmus.loadings(isthmus.LinearAutoencoder(2, scaling=kind).fit(rows), rows)
+        for kind in (None, "standard")
+    )
+    assert next(iter(raw.strongest(0))) == "x2"
+    strength = scaled.strength[0] / rows.std(axis=0, ddof=1)
+    order = [f"x{j}" for j in np.argsort(-strength)]
+    assert list(scaled.strongest(0)) == order
+    ax = scaled.plot(coordinate=0)
+    assert "scaled units" in ax.get_xlabel()
+    assert max(bar.get_width() for bar in ax.patches) == pytest.approx(strength.max())
+    assert "scaled units" not in raw.plot().get_xlabel()
 
 
 def test_the_history_shows_the_epoch_that_was_kept(model):

@@ -17,6 +17,7 @@ from isthmus.data.targets import are_classes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
@@ -326,8 +327,7 @@ def dimension_scales(ax: Axes, scales: Sequence[Scale], *, colour: str = OURS) -
     bars = np.stack([estimate - low, high - estimate])
     ax.errorbar(distance, estimate, bars, fmt="o-", color=colour, capsize=3)
     ax.set_xscale("log")
-    for set_formatter in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
-        set_formatter("{x:g}")
+    _write_plain_numbers(ax.xaxis)
     ax.set_xlabel("distance to the neighbours in use")
     ax.set_ylabel("dimension")
     _open_frame(ax)
@@ -348,8 +348,7 @@ def error_by_dimension(
     low, high = left_open
     ax.axvspan(low - 0.1, high + 0.1, color=WARM, alpha=0.12, linewidth=0)
     ax.set_yscale("log")
-    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        set_formatter("{x:g}")
+    _write_plain_numbers(ax.yaxis)
     ax.set_xticks(d)
     ax.set_xlabel("coordinates")
     ax.set_ylabel("unseen rows restored from noise:\nerror, % of their variance")
@@ -367,6 +366,7 @@ def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: 
     both = np.concatenate([train, held_out])
     if np.isfinite(both).any() and np.nanmin(both) > 0:
         ax.set_yscale("log")
+        _write_plain_numbers(ax.yaxis)
     ax.set_xlabel("epoch (0 is the start)")
     ax.set_ylabel("loss per row")
     ax.legend(frameon=False)
@@ -374,15 +374,14 @@ def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: 
 
 
 def loading_bars(
-    ax: Axes, names: Sequence[str], means: Sequence[float], strengths: Sequence[float]
+    ax: Axes, names: Sequence[str], means: Float[np.ndarray, " m"], strengths: Float[np.ndarray, " m"]
 ) -> None:
     """What a coordinate does to features, the first at the top: the mean, on ± the root mean square."""
-    upwards, light = list(names)[::-1], np.array(strengths)[::-1]
+    upwards, light = list(names)[::-1], strengths[::-1]
     for sign in (-1, 1):
         ax.barh(upwards, sign * light, color="#eeeeee")
-    ax.barh(upwards, list(means)[::-1], color=OURS, height=0.5)
+    ax.barh(upwards, means[::-1], color=OURS, height=0.5)
     ax.axvline(0, color=FAINT, linewidth=1)
-    ax.set_xlabel("change per unit of the coordinate")
     _open_frame(ax)
 
 
@@ -427,9 +426,10 @@ def flagged_rows(
         if chosen.any():
             x, y = sparsity[chosen], error[chosen]
             ax.scatter(x, y, s=9, color=colour, linewidths=0, label=f"{label}: {chosen.sum()}")
-    for values, set_scale in ((sparsity, ax.set_xscale), (error, ax.set_yscale)):
+    for values, axis in ((sparsity, ax.xaxis), (error, ax.yaxis)):
         if np.min(values) > 0:
-            set_scale("log")
+            (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+            _write_plain_numbers(axis)
     ax.set_xlabel("distance to known rows in the map")
     ax.set_ylabel("squared error of the row")
     ax.legend(frameon=False)
@@ -530,6 +530,12 @@ def _frame(ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.nda
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_color("#cccccc")
+
+
+def _write_plain_numbers(axis: Axis) -> None:
+    """Along a logarithmic axis 20, not 2 × 10¹."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("{x:g}")
 
 
 def _open_frame(ax: Axes) -> None:

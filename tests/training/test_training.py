@@ -12,7 +12,7 @@ from isthmus.networks.layers import Affine, Layer, tanh
 from isthmus.training import _groups, loop, problem
 from isthmus.training._groups import SingleNetwork
 from isthmus.training.loop import train
-from isthmus.training.problem import DivergenceError, HeldOut, Training, least_margin
+from isthmus.training.problem import SIGNIFICANCE, DivergenceError, HeldOut, Training, chance_of
 from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
 
 N, D = 37, 3
@@ -288,14 +288,15 @@ def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
     assert losses[best] < losses[0]
     w = target * (1 - 0.95**best)
     advance = 0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1))
-    assert bool(margin_of(advance) > least_margin(30)) is wins
+    assert (chance_of(margin_of(advance), 30) < SIGNIFICANCE) is wins
     assert result.best_epoch == (best if wins else 0)
 
 
 def test_the_margin_is_students():
     # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
-    assert least_margin(16) == pytest.approx(2.602, abs=1e-3)
-    assert least_margin(10**6) == pytest.approx(2.326, abs=1e-3)
+    assert chance_of(2.602, 16) == pytest.approx(0.01, rel=1e-3)
+    assert chance_of(2.3263, 10**6) == pytest.approx(0.01, rel=1e-3)
+    assert np.isnan(chance_of(3.0, 1))
 
 
 def test_one_held_out_row_is_no_evidence():

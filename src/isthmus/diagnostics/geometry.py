@@ -180,10 +180,14 @@ class Loadings(Result):
         ``values[i, k, j]``: by how much feature j of the decoded row moves per unit of coordinate k, in
         raw units.
     feature_names : D names
+    scale : (D,)
+        What the map divides each feature by, so that features of different units can be compared: one
+        number for all in a map that has no scaling.
     """
 
     values: Float[np.ndarray, "n d D"]
     feature_names: tuple[str, ...]
+    scale: Float[np.ndarray, " D"]
 
     @property
     def mean(self) -> Float[np.ndarray, "d D"]:
@@ -196,12 +200,12 @@ class Loadings(Result):
         return np.asarray(np.sqrt(np.mean(np.square(self.values, dtype=np.float64), axis=0)))
 
     def strongest(self, coordinate: int, n: int = 5) -> Mapping[str, Loading]:
-        """The n features that a coordinate moves most anywhere, strongest first."""
+        """The n features that a coordinate moves most anywhere, in units of ``scale``."""
         d = self.values.shape[1]
         if not 0 <= coordinate < d:
             raise ValueError(f"coordinate={coordinate} of {d}: they are numbered from 0 to {d - 1}")
         mean, strength = self.mean[coordinate], self.strength[coordinate]
-        order = np.argsort(-strength, kind="stable")[:n]
+        order = np.argsort(-strength / self.scale, kind="stable")[:n]
         return {self.feature_names[j]: Loading(float(mean[j]), float(strength[j])) for j in order}
 
     def table(self) -> list[dict[str, object]]:
@@ -216,13 +220,19 @@ class Loadings(Result):
     def plot(self, ax: Axes | None = None, *, coordinate: int = 0, n: int = 10) -> Axes:
         """The n features that a coordinate moves most: means over the rows, on root mean squares.
 
+        Bars are in raw units, or, of a map that scales its features, in units of each feature's scale.
         Where the dark bar is much shorter than the light one, the feature goes up in one part of the map
         and down in another. Into ``ax``, or new Axes; returns them.
         """
         ax = plots.axes_or_new(ax)
         strongest = self.strongest(coordinate, n)
-        means, strengths = zip(*strongest.values(), strict=True)
+        means, strengths = np.array(list(strongest.values())).T
+        is_scaled = bool(np.ptp(self.scale))
+        if is_scaled:
+            scale = [self.scale[self.feature_names.index(name)] for name in strongest]
+            means, strengths = means / scale, strengths / scale
         plots.loading_bars(ax, list(strongest), means, strengths)
+        ax.set_xlabel("change per unit of the coordinate" + ", in scaled units" * is_scaled)
         ax.set_title(f"coordinate {coordinate}")
         return ax
 
@@ -259,7 +269,8 @@ def loadings(model: BaseMap, X: object) -> Loadings:
     check_map(model)
     tangents = decoder_jacobian(model, np.asarray(model.transform(X)))
     names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(model.n_features_in_)])
-    return Loadings(np.swapaxes(tangents, 1, 2), tuple(map(str, names)))
+    values = np.swapaxes(tangents, 1, 2)
+    return Loadings(values, tuple(map(str, names)), model.scaling_.scale)
 
 
 EPSILON = 1e-10

@@ -99,13 +99,17 @@ class Baseline:
         """No epoch beat the baseline, and what the model is."""
         n_held_out = 0 if prepared.training.held_out is None else len(prepared.training.held_out)
         least = float(np.min(result.history["validation_loss"]))
-        counts = ""
-        if prepared.task.significance is not None:
-            share = f"{prepared.task.significance:.0%}".replace("%", " %")
-            counts = f"; a difference counts if chance gives it in less than {share} of cases"
+        beyond, chance = "", ""
+        if least < loss and self.network is None and prepared.task.significance is not None:
+            beyond = " beyond chance"
+            chance = (
+                f", which could be chance (p = {result.p_value:.2g}; less than "
+                f"{prepared.task.significance:g} counts)"
+            )
         return NoImprovementWarning(
-            f"No epoch beat {self.name}, so {self.consequence}. On {n_held_out} held-out rows the least "
-            f"loss was {least:.4g}, and that of {self.name} is {loss:.4g}{counts}. {self.remedy}"
+            f"No epoch beat {self.name}{beyond}, so {self.consequence}. On {n_held_out} held-out rows "
+            f"the least loss was {least:.4g}, and that of {self.name} is {loss:.4g}{chance}. "
+            f"{self.remedy}"
         )
 
 

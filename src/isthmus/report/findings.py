@@ -170,7 +170,9 @@ def gather(
         ),
         distortion=distortion(map_, Z[train]),
         reliability=reliability(map_, rows[train], rows[test], random_state=random_state),
-        loadings=Loadings(local.values * scaled_by_train.scale, names),
+        loadings=Loadings(
+            local.values * scaled_by_train.scale, names, local.scale * scaled_by_train.scale
+        ),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
     )
 

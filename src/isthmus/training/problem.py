@@ -13,7 +13,7 @@ from typing import NamedTuple
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float, PyTree
-from scipy.special import stdtrit
+from scipy.special import stdtr
 
 from isthmus.data.sources import Source, size_in_common
 from isthmus.networks.layers import trainable
@@ -35,7 +35,8 @@ class TrainingResult:
 
     ``history`` maps "epoch", "train_loss", "validation_loss", "learning_rate" and "seconds" to one
     number per epoch. Epoch 0 is the start: it has no training loss (NaN). ``stopped`` says why
-    training ended: "max_epochs", "no improvement", "interrupted" or "diverged".
+    training ended: "max_epochs", "no improvement", "interrupted" or "diverged". ``p_value`` is how often
+    chance gives as large an advance of the least held-out loss on the start, NaN without held-out rows.
     """
 
     network: PyTree
@@ -43,6 +44,7 @@ class TrainingResult:
     history: dict[str, np.ndarray]
     best_epoch: int
     stopped: str
+    p_value: float = float("nan")
 
     def raise_if_diverged(self, learning_rate: float) -> None:
         """Raise DivergenceError, with the likely cause, if the loss became NaN or infinite."""
@@ -138,7 +140,8 @@ class Training:
 
     def result(self, state: State, history: dict[str, np.ndarray], stopped: str) -> TrainingResult:
         """The best epoch's network, or the start where that is not clearly better."""
-        start_stays = self.held_out is not None and not self._beats_start(state, len(self.held_out))
+        n_held_out = 0 if self.held_out is None else len(self.held_out)
+        start_stays = n_held_out > 0 and not self._beats_start(state, n_held_out)
         best = self.network if start_stays else eqx.combine(state.best_weights, self.network)
         return TrainingResult(
             network=best,
@@ -146,17 +149,18 @@ class Training:
             history=history,
             best_epoch=0 if start_stays else max(0, int(state.best_epoch)),
             stopped=stopped,
+            p_value=chance_of(float(state.best_margin), n_held_out),
         )
 
     def _beats_start(self, state: State, n_held_out: int) -> bool:
         if self.significance is None:
             return int(state.best_epoch) > 0
-        return float(state.best_margin) > least_margin(n_held_out, self.significance)
+        return chance_of(float(state.best_margin), n_held_out) < self.significance
 
 
-def least_margin(n_held_out: int, significance: float = SIGNIFICANCE) -> float:
-    """Standard errors by which the mean of paired differences must exceed zero; NaN for one row."""
-    return float(stdtrit(n_held_out - 1, 1 - significance))
+def chance_of(margin: float, n_held_out: int) -> float:
+    """How often Student's t exceeds so many standard errors; NaN for less than two rows."""
+    return float(stdtr(n_held_out - 1, -margin)) if n_held_out > 1 else float("nan")
 
 
 def _divergence_message(result: TrainingResult, learning_rate: float) -> str:
