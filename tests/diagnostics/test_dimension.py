@@ -11,11 +11,13 @@ from sklearn.decomposition import PCA as SklearnPCA
 from sklearn.neighbors import NearestNeighbors
 
 import isthmus
-from isthmus.diagnostics.dimension.choice import KEPT
+from isthmus.diagnostics.dimension.choice import pieces
+from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of
 from isthmus.diagnostics.dimension.intrinsic import TiedDistancesWarning
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, TwoNN
 from isthmus.diagnostics.dimension.nearest import nearest, variance_of_sum
 from isthmus.diagnostics.dimension.scales import gamma_interval
+from isthmus.diagnostics.dimension.verdict import KEPT, Neighbours, judge
 
 METHODS = ("two_nn", "mle", "gride", "pca")
 OF_NEIGHBOURS = METHODS[:3]
@@ -417,16 +419,79 @@ def test_of_flat_data_all_estimates_agree():
     assert "PCA needs" not in choice.verdict
 
 
-def test_with_noise_neighbours_give_an_upper_bound_and_the_knee_decides(monkeypatch):
-    monkeypatch.setattr("isthmus.diagnostics.dimension.choice.MOST_CANDIDATES", 5)  # for speed
+def test_while_estimates_still_fall_they_are_an_upper_bound_and_the_knee_decides(monkeypatch):
+    """A plane, four times as long as wide, with noise: the long axis is no dimension of its own."""
+    monkeypatch.setattr("isthmus.diagnostics.dimension.verdict.MOST_CANDIDATES", 4)  # for speed
     rng = np.random.default_rng(0)
-    rows = waves(2000, 2, 0)
-    choice = isthmus.choose_dimension(rows + 0.05 * rng.standard_normal(rows.shape))
+    plane = rng.uniform(-1, 1, (1500, 2)) * [4, 1]
+    rows = plane @ np.linalg.qr(rng.standard_normal((20, 2)))[0].T + 0.1 * rng.standard_normal(
+        (1500, 20)
+    )
+    choice = isthmus.choose_dimension(rows)
     assert choice.noisy
-    assert choice.low == 1
-    assert choice.high >= 4
-    assert choice.dimension == choice.knee == 2
-    assert "there is noise in the data" in choice.verdict
+    assert choice.dimension == choice.knee == choice.low == 2
+    assert choice.high == 3
+    assert not choice.agrees
+    assert "at most" in choice.verdict
+    assert "agree" not in choice.verdict
+
+
+def errors_of(*denoiser, first=1):
+    return tuple(HeldOut(d, error, error) for d, error in enumerate(denoiser, first))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "most", "knee"),
+    [
+        ([errors_of(0.1, 0.03, 0.029, 0.028)], 20, 2),  # a strong first axis is no knee
+        ([errors_of(0.03, 0.029, 0.0285, 0.028)], 20, 1),  # nothing is gained beyond
+        ([errors_of(0.5, 0.4, 0.32, 0.256)], 20, None),  # a smooth spectrum
+        ([errors_of(0.5, 0.4, 0.32, 0.1)], 20, None),  # the last of the candidates may not be the last
+        ([errors_of(0.5, 0.4, 0.32, 0.1)], 4, 4),  # but of four columns it is
+        ([errors_of(0.4, 0.1, 0.03, 0.029, first=3)], 20, 5),
+        ([errors_of(0.029, 0.028, 0.0275, first=3)], 20, None),  # flat, but from where is not known
+        # A knee that one repeat has and another has not.
+        ([errors_of(0.1, 0.05, 0.04, 0.03), errors_of(0.1, 0.08, 0.05, 0.04)], 20, None),
+    ],
+)
+def test_a_knee_is_where_the_gain_of_coordinates_ends(repeats, most, knee):
+    assert knee_of(repeats, most) == knee
+
+
+ONE_COMPONENT = isthmus.intrinsic_dimension(np.linspace(0, 1, 50)[:, None], "pca")
+
+
+@pytest.mark.parametrize("low", [1.0, 2.2, 3.1])
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("noisy", [True, False])
+@pytest.mark.parametrize("knee", [None, 1, 2, 3, 4, 7])
+def test_no_verdict_says_agree_where_the_parts_do_not(low, settled, noisy, knee):
+    neighbours = Neighbours((low, low + 0.6), noisy or not settled, settled, 20)
+    verdict = judge(neighbours, knee, ONE_COMPONENT, 1)
+    inside = settled and knee is not None and round(low) <= knee <= round(low + 0.6)
+    assert verdict.agrees is inside
+    assert ("they agree" in verdict.words) is inside
+    assert verdict.low <= verdict.dimension <= verdict.high
+    if settled and knee is not None and not inside:
+        assert "The evidence disagrees, because" in verdict.words
+
+
+def test_many_dimensions_without_a_knee_are_called_not_low_dimensional():
+    verdict = judge(Neighbours((25.4, 29.3), False, True, 40), None, ONE_COMPONENT, 1)
+    assert (verdict.low, verdict.high) == (25, 29)
+    assert "not low-dimensional at this sample size" in verdict.words
+
+
+def test_separate_pieces_are_counted():
+    rng = np.random.default_rng(0)
+    centres = 20 * rng.standard_normal((4, 6))
+    rows = np.repeat(centres, 50, axis=0) + rng.standard_normal((200, 6))
+    assert pieces(rows) == 4
+    assert pieces(rows[:50]) == 1
+    # Outliers are no pieces.
+    assert pieces(np.vstack([rows[:50], 1e3 + 100 * rng.standard_normal((3, 6))])) == 1
+    words = judge(Neighbours((2.0, 2.2), False, True, 6), 2, ONE_COMPONENT, 4).words
+    assert "in 4 separate pieces" in words
 
 
 def test_a_closed_curve_needs_more_coordinates_than_dimensions():

@@ -55,7 +55,7 @@ def choice_without_networks(X, random_state, scaling=None):
     }
     errors = tuple(HeldOut(d, pca=0.6 / d, denoiser=0.4 / d**2) for d in (1, 2, 3))
     return DimensionChoice(
-        *(2, 2, 3, (2.1, 2.6), 2, True, False),
+        *(2, 2, 3, (2.1, 2.6), 2, True, False, 1),
         *(estimates, errors, np.array([1.0, 0.9, 0.1]), 2, 2, "The data have two dimensions."),
     )
 

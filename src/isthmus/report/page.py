@@ -181,7 +181,7 @@ def _facts(findings: Findings) -> dict[str, str]:
         "map": f"{type(model).__name__}, {findings.coordinates.shape[1]} coordinates",
         "variance left out, unseen rows": f"{findings.variance_left_out:.1%}",
         "dimension of the data": f"{findings.dimension.dimension} "
-        f"({findings.dimension.low} to {findings.dimension.high} by nearest neighbours)",
+        f"({findings.dimension.low} to {findings.dimension.high})",
     }
     if findings.units:
         facts["units"] = f"the {findings.units}"

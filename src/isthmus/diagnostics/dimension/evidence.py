@@ -27,6 +27,9 @@ from isthmus.variational.estimator import CollapseWarning, VariationalAutoencode
 HELD_OUT = 0.2
 """Share of the rows that networks are evaluated on: the knee is in ratios of errors."""
 
+N_REPEATS = 2
+"""Trainings of each network, on other rows and from other weights: one alone has a knee by chance."""
+
 LEARNING_RATE, BATCH_SIZE = 1e-2, 64
 """Fast, for the knee shows long before the last per cent of the error is gone."""
 
@@ -38,6 +41,9 @@ MOST_TANGENTS = 200
 
 HALF = 0.5
 """A direction that a denoiser keeps has an eigenvalue near 1, one that it wipes out near 0."""
+
+LEAST_BEND = 0.3
+"""Of a knee, in units of the logarithm of the error: errors without one bend by less by chance."""
 
 Sampler = Callable[[np.random.Generator, int, int], Float[np.ndarray, "n d"]]
 
@@ -116,7 +122,8 @@ class HeldOut(NamedTuple):
 class Networks(NamedTuple):
     """What denoisers with every number of coordinates tell, and a variational map with the most."""
 
-    errors: tuple[HeldOut, ...]
+    errors: tuple[tuple[HeldOut, ...], ...]
+    """One tuple for each repeat, which differ in their seed and their held-out rows."""
     spectrum: Float[np.ndarray, " d"]
     active_units: int
     """Of at least ``MORE_THAN_ENOUGH``, if there are as many columns."""
@@ -135,23 +142,30 @@ def train_networks(
     max_epochs: int,
     seed: int,
 ) -> Networks:
-    """One denoiser for each number of coordinates, all evaluated on the same rows; a variational map."""
+    """Denoisers with each number of coordinates, evaluated on the same rows in each repeat.
+
+    And one variational map.
+    """
     # Scaled columns have a mean variance of 1, and the loss is half a square.
     total = rows.shape[1] / 2
-    errors = []
+    repeats = []
     with _poor_fits_allowed():
-        for d in candidates:
-            model = DenoisingAutoencoder(
-                d,
-                noise=Gaussian(noise),
-                widths=widths,
-                max_epochs=max_epochs,
-                validation_fraction=HELD_OUT,
-                learning_rate=LEARNING_RATE,
-                batch_size=BATCH_SIZE,
-                random_state=seed,
-            ).fit(rows)
-            errors.append(HeldOut(d, model.pca_validation_loss_ / total, model.validation_loss_ / total))
+        for repeat in range(N_REPEATS):
+            errors = []
+            for d in candidates:
+                model = DenoisingAutoencoder(
+                    d,
+                    noise=Gaussian(noise),
+                    widths=widths,
+                    max_epochs=max_epochs,
+                    validation_fraction=HELD_OUT,
+                    learning_rate=LEARNING_RATE,
+                    batch_size=BATCH_SIZE,
+                    random_state=seed + repeat,
+                ).fit(rows)
+                of_pca, own = model.pca_validation_loss_ / total, model.validation_loss_ / total
+                errors.append(HeldOut(d, of_pca, own))
+            repeats.append(tuple(errors))
         variational = VariationalAutoencoder(
             min(rows.shape[1], max(MORE_THAN_ENOUGH, candidates[-1])),
             widths=widths,
@@ -160,19 +174,28 @@ def train_networks(
             max_epochs=max_epochs,
             random_state=seed,
         ).fit(rows)
-    return Networks(tuple(errors), _spectrum(model, rows), int(variational.active_.sum()))
+    return Networks(tuple(repeats), _spectrum(model, rows), int(variational.active_.sum()))
 
 
-def bends(errors: Sequence[HeldOut], most: int) -> dict[int, float]:
-    """Second differences of the denoiser's log error, for each number of coordinates d between others.
+def knee_of(repeats: Sequence[Sequence[HeldOut]], most: int) -> int | None:
+    """The number of coordinates at which the denoisers' log error bends most; None without a clear bend.
 
-    With no coordinate the error is 1, that of the mean; after ``most``, the number of columns, nothing
-    more is gained.
+    ``repeats`` are errors of the same numbers of coordinates, whose logarithms are averaged; ``most`` is
+    the number of columns, after which nothing more is gained. A bend at d is what the d-th coordinate
+    gains less what the next one does. The first coordinate has nothing to be compared with: the mean,
+    which is no coordinate, loses to any direction of large variance. So the knee is at 1 only if none
+    of the others gains anything.
     """
-    logs = {0: 0.0} | {error.n_components: float(np.log(error.denoiser)) for error in errors}
-    if most in logs:
-        logs[most + 1] = logs[most]
-    return {d: logs[d - 1] - 2 * logs[d] + logs[d + 1] for d in logs if d - 1 in logs and d + 1 in logs}
+    d = [error.n_components for error in repeats[0]]
+    logs = np.mean([[np.log(error.denoiser) for error in errors] for errors in repeats], axis=0)
+    gains = -np.diff(logs)
+    if d[-1] == most:
+        gains = np.append(gains, 0.0)
+    bends = gains[:-1] - gains[1:]
+    if len(bends) and np.max(bends) >= LEAST_BEND:
+        return d[1 + int(np.argmax(bends))]
+    is_flat = d[0] == 1 and len(gains) and float(np.max(gains)) < LEAST_BEND
+    return 1 if is_flat and float(np.sum(np.maximum(gains, 0.0))) < 2 * LEAST_BEND else None
 
 
 def _spectrum(model: DenoisingAutoencoder, rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, " d"]:

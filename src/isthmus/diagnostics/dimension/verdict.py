@@ -1,0 +1,218 @@
+"""From evidence to a number of dimensions: what neighbours and networks say, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float
+
+from isthmus.diagnostics.dimension.evidence import (
+    MOST_DIMENSIONS,
+    REFERENCES,
+    Readings,
+    References,
+)
+from isthmus.diagnostics.dimension.intrinsic import Dimension
+from isthmus.diagnostics.dimension.methods import MLE, Gride
+
+MOST_CANDIDATES = 12
+"""Numbers of coordinates that are trained: most of the time goes there."""
+
+NOISE_FALLS = 0.8
+"""Noise shows where the corrected estimate at the largest scale is below this share of the least's."""
+
+STILL_FALLS = 0.85
+"""Below this share of the estimate at the scale before, that of the largest scale has not settled."""
+
+KEPT = 0.95
+"""Share of the variance that words about PCA are of."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What nearest neighbours say, corrected for the edges of data.
+
+    ``corrected`` goes from the estimate as it is corrected on Gaussian data to as on cubes. With noise
+    it is that of the largest scale, where noise matters least; while that still falls from scale to
+    scale, it is an upper bound (``settled`` is False). ``most`` is the largest number that so many rows
+    and columns can show.
+    """
+
+    corrected: tuple[float, float]
+    noisy: bool
+    settled: bool
+    most: int
+
+    @classmethod
+    def of(
+        cls,
+        estimates: Mapping[str, Dimension],
+        rows: Float[np.ndarray, "n D"],
+        rng: np.random.Generator,
+    ) -> Neighbours:
+        mle, gride = estimates["mle"], estimates["gride"]
+        assert isinstance(mle.method, MLE)
+        assert isinstance(gride.method, Gride)
+        references = References(len(rows), mle.method, gride.method, rng)
+        near = [
+            references.corrected(end, sampler, _of_mle)
+            for end, sampler in zip((mle.low, mle.high), REFERENCES, strict=True)
+        ]
+        least, before, largest = (
+            [
+                references.corrected(gride.scales[at].estimate, sampler, partial(_of_gride, at=at))
+                for sampler in REFERENCES
+            ]
+            for at in (0, -2, -1)
+        )
+        noisy = largest[1] < NOISE_FALLS * least[0]
+        settled = not noisy or sum(largest) >= STILL_FALLS * sum(before)
+        low, high = sorted(largest) if noisy else near
+        # Principal components need more rows than there are of them.
+        return cls((low, high), noisy, settled, min(rows.shape[1], len(rows) // 2))
+
+    @property
+    def low(self) -> int:
+        """Noise only adds dimensions: an estimate that still falls rules nothing out below."""
+        return min(self.most, max(1, round(self.corrected[0]))) if self.settled else 1
+
+    @property
+    def high(self) -> int:
+        return min(self.most, max(self.low, round(self.corrected[1])))
+
+    @property
+    def best(self) -> int:
+        """In the middle of what is left open; with noise at the low end, which has the least of it."""
+        low, high = self.corrected
+        best = low if self.noisy else np.sqrt(low * high)
+        return int(np.clip(round(float(best)), 1, self.high))
+
+    def candidates(self) -> list[int]:
+        """Those left open and two on either side, for a knee is seen from both."""
+        first = 1 if self.noisy else max(1, self.low - 2)
+        last = min(self.most, self.high + 2, first + MOST_CANDIDATES - 1)
+        return list(range(first, last + 1))
+
+
+def _of_mle(readings: Readings) -> float:
+    return readings.mle
+
+
+def _of_gride(readings: Readings, at: int) -> float:
+    return readings.gride[at]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A number of dimensions, the range that it is in, whether the evidence agrees, and words."""
+
+    dimension: int
+    low: int
+    high: int
+    agrees: bool
+    words: str
+
+
+def judge(neighbours: Neighbours, knee: int | None, pca: Dimension, pieces: int) -> Verdict:
+    """Where neighbours have settled, they give the range, and the knee may decide in it.
+
+    Where they have not, the knee gives it. The two agree only if the knee is in the range that is
+    printed beside it.
+    """
+    low, high = neighbours.low, neighbours.high
+    if neighbours.settled:
+        agrees = knee is not None and low <= knee <= high
+        dimension = knee if agrees and knee is not None else neighbours.best
+    elif knee is not None and knee <= high:
+        dimension, low, high, agrees = knee, knee, min(knee + 1, high), False
+    else:
+        dimension, agrees = neighbours.best, False
+    return Verdict(
+        dimension, low, high, agrees, _in_words(neighbours, knee, dimension, (low, high), pca, pieces)
+    )
+
+
+def _in_words(
+    neighbours: Neighbours,
+    knee: int | None,
+    dimension: int,
+    interval: tuple[int, int],
+    pca: Dimension,
+    pieces: int,
+) -> str:
+    low, high = neighbours.corrected
+    said = f"{low:.1f} to {high:.1f}, corrected for the edges of data"
+    if high > MOST_DIMENSIONS:
+        said = f"more than {MOST_DIMENSIONS}, which so few rows cannot tell apart"
+    sentences = [_answer(dimension, interval)]
+    if neighbours.settled:
+        sentences.append(f"Nearest neighbours say {said}{_of_knee(neighbours, knee)}.")
+    else:
+        sentences.append(_of_noise(neighbours, knee))
+    if neighbours.noisy and neighbours.settled:
+        sentences.append(
+            "Estimates fall from small scales to large ones: there is noise in the data, and raw "
+            "estimates, which are of small scales, are too high."
+        )
+    if knee is None and dimension > MOST_CANDIDATES:
+        sentences.append(
+            "The data are not low-dimensional at this sample size: no small number of coordinates holds "
+            "them, and what neighbours say of so many dimensions grows with the number of rows."
+        )
+    if dimension == neighbours.most < high - 0.5:
+        sentences.append(f"No more than {neighbours.most} can be told from these rows and columns.")
+    if pieces > 1:
+        sentences.append(
+            f"The rows are in {pieces} separate pieces: this is the dimension inside them, and the map "
+            "has to place them too."
+        )
+    components = next(int(scale.estimate) for scale in pca.scales if scale.value == KEPT)
+    if components > dimension:
+        sentences.append(f"PCA needs {components} components for {100 * KEPT:.0f} % of the variance.")
+    return " ".join(sentences)
+
+
+def _answer(dimension: int, interval: tuple[int, int]) -> str:
+    counted = "1 dimension" if dimension == 1 else f"{dimension} dimensions"
+    low, high = interval
+    return f"{counted}." if low == high else f"{counted}, from {low} to {high}."
+
+
+def _of_knee(neighbours: Neighbours, knee: int | None) -> str:
+    """What the knee adds to neighbours that have settled."""
+    if knee is None:
+        return (
+            ". The error of denoisers has no knee, so that neighbours decide alone; a smaller noise, "
+            "more rows or more max_epochs may show one"
+        )
+    at = f"the error of denoisers has its knee at {knee}"
+    if neighbours.low <= knee <= neighbours.high:
+        return f", and {at}: they agree"
+    if knee > neighbours.high:
+        return (
+            f", and {at}. The evidence disagrees, because surfaces that close on themselves or wind a "
+            f"lot need more coordinates than dimensions; {knee} is the number for an auto-encoder"
+        )
+    return (
+        f", and {at} already. The evidence disagrees, because other directions are below the denoisers' "
+        "noise, or because the first coordinates tell clusters apart; a smaller noise may tell which"
+    )
+
+
+def _of_noise(neighbours: Neighbours, knee: int | None) -> str:
+    """What is to be said where noise hides the dimension from neighbours at all scales."""
+    low, high = neighbours.corrected
+    bound = (
+        f"Nearest neighbours say {low:.1f} to {high:.1f} at most: their estimates fall from small "
+        "scales to large ones and have not settled at the largest, so there is noise in the data, which "
+        "only adds dimensions"
+    )
+    if knee is not None and knee <= neighbours.high:
+        return f"{bound}. The error of denoisers, which see through it, has its knee at {knee}."
+    return (
+        f"{bound}. The error of denoisers has no knee below that, so the evidence gives an upper bound "
+        "only: more rows, or less noise, would tell."
+    )
