@@ -39,6 +39,13 @@ GRID = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), axis=-1).reshape(-1
 PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
 
 
+class AnnData:
+    """Of the name and with the parts by which such an object is known; the library itself is large."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.X, self.shape, self.obsm = X, X.shape, {}
+
+
 @dataclass(frozen=True)
 class Desk:
     """A folder to put files in, and maps of ``ROWS`` to two coordinates, in memory and on disk."""
@@ -313,6 +320,8 @@ SHAPES = [
          lambda d: d.file("data.csv", ""), "is an empty file"),
     Input("a frame that is not computed yet", lambda d: fit(pl.DataFrame(ROWS).lazy()), TypeError,
           r"LazyFrame, which holds no rows yet: pass X\.collect\(\)", None, None, ""),
+    Input("an AnnData", lambda d: fit(AnnData(ROWS)), TypeError,
+          r"X is an AnnData.*pass X\.X.*X\.obsm", None, None, ""),
     data("a path or a folder for rows", Path("data.csv"), TypeError, "X is a .*Path.*read a file first",
          folder_for_data, "data.csv: (Is a directory|Permission denied)"),
     data("repeated column names", pd.DataFrame(ROWS, columns=list("aabc")), ValueError,

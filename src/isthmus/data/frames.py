@@ -42,11 +42,16 @@ def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
     """The values (n, D) of an array, a data frame, an Arrow table, a sparse matrix or lists.
 
     What is an array stays as it is. Numbers keep their types where all columns have one. Columns of
-    text come as objects, for the caller to say what is wrong with them. Raises TypeError for dates and
-    for frames that hold no rows yet, and ValueError for masked entries.
+    text come as objects, for the caller to say what is wrong with them. Raises TypeError for dates, for
+    frames that hold no rows yet and for AnnData, and ValueError for masked entries.
     """
     if scipy.sparse.issparse(X):
         return X
+    if type(X).__name__ == "AnnData":
+        raise TypeError(
+            f"{what} is an AnnData, which holds more than a table: pass {what}.X, the cells by genes, and "
+            f"keep coordinates with {what}.obsm['X_isthmus'] = model.transform({what}.X)"
+        )
     if (advice := _not_computed(X)) is not None:
         raise TypeError(f"{what} is a {type(X).__name__}, which holds no rows yet: pass {what}{advice}")
     refuse_masked(X, what)
