@@ -1,5 +1,9 @@
 """The loop, against loops written out by hand, and its choice of the epoch."""
 
+import io
+import multiprocessing
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +13,7 @@ import pytest
 from isthmus.data.sources import ArraySource, batch_orders
 from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.networks.layers import Affine, Layer, tanh
-from isthmus.training import _groups, loop, problem
+from isthmus.training import _groups, _history, loop, problem
 from isthmus.training._groups import SingleNetwork
 from isthmus.training.loop import train
 from isthmus.training.problem import SIGNIFICANCE, DivergenceError, HeldOut, Training, chance_of
@@ -378,3 +382,38 @@ def test_a_progress_bar_goes_to_stderr_only_if_asked(capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "training" in err
+
+
+@pytest.mark.parametrize(
+    ("verbose", "looking", "seconds", "shown"),
+    [
+        (None, True, -1.0, True),
+        (None, True, 60.0, False),
+        (None, False, -1.0, False),
+        (False, True, -1.0, False),
+    ],
+)
+def test_a_bar_is_shown_by_itself_where_somebody_waits(
+    capfd, monkeypatch, verbose, looking, seconds, shown
+):
+    monkeypatch.setattr(_history, "SECONDS_WITHOUT_BAR", seconds)
+    monkeypatch.setattr(_history, "_somebody_is_looking", lambda: looking)
+    fit(verbose=verbose)
+    assert ("training" in capfd.readouterr().err) is shown
+
+
+def test_a_bar_ends_at_its_end_where_training_ends_early(capfd):
+    result = fit(verbose=True, held_out=ROWS[:5], patience=1, learning_rate=1e-12, max_epochs=500)
+    assert len(result.history["epoch"]) < 400
+    assert "100%" in capfd.readouterr().err.splitlines()[-1]
+
+
+def test_nobody_looks_at_a_worker_or_a_pipe(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert not _history._somebody_is_looking()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert _history._somebody_is_looking()
+    monkeypatch.setattr(
+        multiprocessing, "current_process", lambda: SimpleNamespace(name="LokyProcess-1")
+    )
+    assert not _history._somebody_is_looking()

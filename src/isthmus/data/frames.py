@@ -49,7 +49,7 @@ def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
         return X
     if type(X).__name__ == "AnnData":
         raise TypeError(
-            f"{what} is an AnnData, which holds more than a table: pass {what}.X, the cells by genes, and "
+            f"{what} is an AnnData, which holds more than a table: pass {what}.X, cells by genes, and "
             f"keep coordinates with {what}.obsm['X_isthmus'] = model.transform({what}.X)"
         )
     if (advice := _not_computed(X)) is not None:

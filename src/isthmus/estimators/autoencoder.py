@@ -94,8 +94,9 @@ class Autoencoder(TrainedMap):
     random_state : int, RandomState or None, default None
         Of the held-out split, the weights, the batches and the noise. The same integer gives the same
         bits on the same machine.
-    verbose : bool, default False
-        Whether a progress bar is shown on stderr.
+    verbose : bool or None, default None
+        Whether a progress bar is shown on stderr. None: on a terminal or in a notebook, once training
+        has taken two seconds, and never in a worker process.
 
     Attributes
     ----------
@@ -176,7 +177,7 @@ class Autoencoder(TrainedMap):
         patience: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.n_components = n_components
         self.widths = widths

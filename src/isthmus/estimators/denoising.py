@@ -124,7 +124,7 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         patience: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.n_components = n_components
         self.noise = noise

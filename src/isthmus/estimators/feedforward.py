@@ -94,8 +94,9 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     random_state : int, RandomState or None, default None
         Of the held-out split, the weights and the batches. The same integer gives the same bits on the
         same machine.
-    verbose : bool, default False
-        Whether a progress bar is shown on stderr.
+    verbose : bool or None, default None
+        Whether a progress bar is shown on stderr. None: on a terminal or in a notebook, once training
+        has taken two seconds, and never in a worker process.
 
     Attributes
     ----------
@@ -164,7 +165,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         patience: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.widths = widths
         self.activation = activation
@@ -321,7 +322,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         patience: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.widths = widths
         self.activation = activation

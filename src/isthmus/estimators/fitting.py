@@ -155,7 +155,7 @@ class Trainable(Protocol):
 
     warm_start: bool
     random_state: int | np.random.RandomState | None
-    verbose: bool
+    verbose: bool | None
     solver: object
 
     def _validate_params(self) -> None:

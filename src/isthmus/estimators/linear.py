@@ -144,7 +144,7 @@ class LinearAutoencoder(BaseMap):
         "scaling": one_of(SCALINGS),
         "max_epochs": [COUNT],
         "random_state": ["random_state"],
-        "verbose": ["boolean"],
+        "verbose": ["boolean", None],
     }
 
     def __init__(
@@ -155,7 +155,7 @@ class LinearAutoencoder(BaseMap):
         scaling: str | None = None,
         max_epochs: int = 5000,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.n_components = n_components
         self.solver = solver

@@ -48,7 +48,7 @@ class TrainingParameters:
     patience: int | None
     warm_start: bool
     random_state: int | np.random.RandomState | None
-    verbose: bool
+    verbose: bool | None
 
     _parameter_constraints: ClassVar[Constraints] = {
         "learning_rate": [POSITIVE, None],
@@ -58,7 +58,7 @@ class TrainingParameters:
         "patience": [COUNT, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
-        "verbose": ["boolean"],
+        "verbose": ["boolean", None],
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,16 +18,29 @@ if TYPE_CHECKING:
 COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 
 
+SECONDS_WITHOUT_BAR = 2.0
+"""A shorter training needs no progress bar."""
+
+
+def _somebody_is_looking() -> bool:
+    """Whether this is a terminal or a notebook, and no worker of a parallel search."""
+    if multiprocessing.current_process().name != "MainProcess":
+        return False
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
+
+
 @dataclass
 class Recorder:
     """Turns the records that compiled calls return into histories, and drives the progress bar.
 
     One history for each of ``n_members`` that are trained together; each has its share of the seconds.
+    ``verbose`` None shows the bar where somebody is looking, once training has taken a while.
     """
 
     n_members: int
     max_epochs: int
-    verbose: bool
+    verbose: bool | None
+    started: float = field(default_factory=time.perf_counter)
     clock: float = field(default_factory=time.perf_counter)
     epochs: list[list[np.ndarray]] = field(default_factory=list)
     seconds_per_epoch: float = 0.0
@@ -33,14 +48,17 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         if self.verbose:
-            from rich.console import Console
-            from rich.progress import Progress, TextColumn
-
-            columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
-            self.bar = Progress(*columns, console=Console(stderr=True))
-            self.bar.start()
-            self.bar.add_task("training", total=self.max_epochs, loss="")
+            self._show_bar()
         return self
+
+    def _show_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn
+
+        columns = (*Progress.get_default_columns(), TextColumn("{task.fields[loss]}"))
+        self.bar = Progress(*columns, console=Console(stderr=True))
+        self.bar.start()
+        self.bar.add_task("training", total=self.max_epochs, loss="")
 
     def __exit__(
         self,
@@ -49,6 +67,8 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         if self.bar:
+            # Training that ends before the last epoch is complete too.
+            self.bar.update(self.bar.task_ids[0], total=self.epoch, completed=self.epoch)
             self.bar.stop()
 
     @property
@@ -70,6 +90,9 @@ class Recorder:
         share = self.seconds_per_epoch / self.n_members
         for rows, done, record in zip(self.epochs, is_epoch, of_members, strict=True):
             rows += [np.append(row, share if row[0] > 0 else 0.0) for row in record[done]]
+        waited = now - self.started > SECONDS_WITHOUT_BAR
+        if self.verbose is None and self.bar is None and waited and _somebody_is_looking():
+            self._show_bar()
         if self.bar:
             farthest = max(self.epochs, key=len)[-1]
             shown = farthest[2] if np.isfinite(farthest[2]) else farthest[1]

@@ -101,7 +101,7 @@ class Training:
     patience: int | None = None
     significance: float | None = SIGNIFICANCE
     optimiser: PyTree = None
-    verbose: bool = False
+    verbose: bool | None = None
 
     @cached_property
     def static_part(self) -> tuple[Objective, Objective, Solver, PyTree]:

@@ -201,7 +201,7 @@ feature_names_in_
         patience: int | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        verbose: bool = False,
+        verbose: bool | None = None,
     ) -> None:
         self.n_components = n_components
         self.prior = prior
