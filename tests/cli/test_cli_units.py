@@ -111,3 +111,19 @@ def test_a_column_that_numbers_the_rows_is_named(folder):
     quiet = run("fit numbered.csv --model linear --drop bird_id -o map.isthmus")
     assert "whole number" not in quiet.stderr
     assert "whole number" not in run("fit birds.csv --model linear -o map.isthmus").stderr
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_fit_draws_its_map(folder, ending):
+    options = f"--drop seen,sex --label species --model linear --picture map.{ending}"
+    found = run(f"fit text.csv {options} -o map.isthmus")
+    assert found.exit_code == 0, found.stderr
+    assert f"picture: map.{ending}" in found.stdout
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert (folder / f"map.{ending}").read_bytes().startswith(start)
+
+
+def test_a_picture_may_not_be_written_over_the_data(folder):
+    found = run("fit birds.csv --model linear -o map.isthmus --picture birds.csv")
+    assert found.exit_code == 2
+    assert "none of .png, .svg, .pdf" in found.stderr

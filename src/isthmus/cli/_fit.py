@@ -14,9 +14,11 @@ import isthmus
 from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
-from isthmus.cli._io import features, read_table, say, show
+from isthmus.cli._io import features, labels_of, read_table, say, show
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from isthmus.estimators.base import BaseMap
 
 
@@ -62,6 +64,12 @@ of_variational = options.under("Of --model variational")
 @options.columns_options
 @click.option("--label", help="A column, such as a class, that is no feature. See transform --keep.")
 @options.SCALING
+@click.option(
+    "--picture",
+    metavar="FILE",
+    callback=options.output(".png", ".svg", ".pdf"),
+    help="Draw the map here too, coloured by --label.",
+)
 @click.option("--seed", "random_state", type=int, help="Seed of everything random.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
 @of_network("--widths", metavar="SIZES", callback=options.widths, help="Encoder's widths: 512,256.")
@@ -125,6 +133,7 @@ def fit(
     header: bool | None,
     label: str | None,
     scaling: str | None,
+    picture: Path | None,
     quiet: bool,
     **parameters: object,
 ) -> None:
@@ -134,7 +143,7 @@ def fit(
     map so far.
 
     \b
-      isthmus fit iris.csv --label species -d 2 -o iris.isthmus
+      isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
       isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
       isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
@@ -144,6 +153,7 @@ def fit(
     estimator = _estimator(model, given)
     table = read_table(data, header)
     rows = features(table, columns, [*drop, *([label] if label else [])])
+    labels = labels_of(table, label) if picture and label else None
     kind, note = _scaling_for(estimator, scaling, rows)
     if note:
         say(f"the {note}; --scaling none takes them as they are")
@@ -152,11 +162,29 @@ def fit(
     estimator.fit(rows)
     seconds = time.perf_counter() - started
     isthmus.save(estimator.set_params(verbose=False), output)
+    if picture is not None:
+        _draw(picture, estimator, rows, labels)
     if not quiet:
         from isthmus.cli._description import describe, summarise
 
         show({"rows": rows.shape[0], **summarise(describe(estimator)), "seconds": f"{seconds:.1f}"})
         click.echo(f"saved {output}")
+        if picture is not None:
+            click.echo(f"picture: {picture}")
+
+
+def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None) -> None:
+    """The map of the rows, in a file that is complete or not there."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from isthmus.files.atomic import replacing
+
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    isthmus.plot(model, rows, labels, ax=figure.subplots())
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, format=picture.suffix[1:], dpi=150)
 
 
 def _scaling_for(estimator: BaseMap, scaling: str | None, rows: object) -> tuple[str | None, str]:

@@ -60,20 +60,23 @@ def labelled_rows(
     data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
 ) -> tuple[np.ndarray | csr_array, np.ndarray | None]:
     """Rows, and the targets in the column ``label`` as they are; None without."""
-    import numpy as np
-
     table = read_table(data, header)
     rows = features(table, columns, [*drop, *([label] if label else [])])
-    if label is None:
-        return rows, None
+    return rows, None if label is None else labels_of(table, label)
+
+
+def labels_of(table: Table, label: str) -> np.ndarray:
+    """The column ``label`` as it is. Raises ValueError if it has empty cells."""
+    import numpy as np
+
     (position,) = table.positions([label])
     column = table.column(position)
     if column.null_count:
         raise ValueError(
-            f"{data}: --label {label} has {column.null_count} empty cells; leave these rows out, "
+            f"{table.path}: --label {label} has {column.null_count} empty cells; leave these rows out, "
             "because there is nothing to predict in them"
         )
-    return rows, np.asarray(column)
+    return np.asarray(column)
 
 
 def say(note: str) -> None:
