@@ -161,7 +161,7 @@ def fit(
     started = time.perf_counter()
     estimator.fit(rows)
     seconds = time.perf_counter() - started
-    isthmus.save(estimator.set_params(verbose=False), output)
+    isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
         _draw(picture, estimator, rows, labels)
     if not quiet:

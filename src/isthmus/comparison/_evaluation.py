@@ -19,6 +19,7 @@ from isthmus.comparison.methods import Method
 from isthmus.comparison.records import ComparisonRecord, Judgement, Row
 from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
+from isthmus.estimators.base import BaseMap
 
 FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
 """Warnings that address the authors of a method, not its users: they do not become notes."""
@@ -128,6 +129,8 @@ class _Trial:
         """Make and fit the model, and evaluate its map on the training rows shared by all methods."""
         split, settings, most = self.split, self.settings, self.settings.max_rows
         self.model = self.method.make(settings.n_components, split.seed)
+        if isinstance(self.model, BaseMap) and "verbose" in self.model.get_params(deep=False):
+            self.model.set_params(verbose=False)  # the comparison shows its own progress
         with PeakMemory() as memory:
             began = time.perf_counter()
             Z = self.model.fit_transform(self.rows)

@@ -101,14 +101,9 @@ METHODS: tuple[Method, ...] = (
     Method("t-SNE", PictureTSNE),
     Method("UMAP", umap, explicit="by search", invertible="by search", differentiable=NO_FUNCTION),
     Method("LinearAutoencoder", lambda d, seed: LinearAutoencoder(d)),
-    Method("Autoencoder", lambda d, seed: Autoencoder(d, random_state=seed, verbose=False)),
-    Method(
-        "DenoisingAutoencoder", lambda d, seed: DenoisingAutoencoder(d, random_state=seed, verbose=False)
-    ),
-    Method(
-        "VariationalAutoencoder",
-        lambda d, seed: VariationalAutoencoder(d, random_state=seed, verbose=False),
-    ),
+    Method("Autoencoder", lambda d, seed: Autoencoder(d, random_state=seed)),
+    Method("DenoisingAutoencoder", lambda d, seed: DenoisingAutoencoder(d, random_state=seed)),
+    Method("VariationalAutoencoder", lambda d, seed: VariationalAutoencoder(d, random_state=seed)),
 )
 """The methods that ``compare`` uses by default, with their default settings."""
 
