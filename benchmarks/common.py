@@ -251,15 +251,26 @@ class Report:
             table.add_row(*row)
         CONSOLE.print(table)
         self.tables.append({"title": title, "columns": list(columns), "rows": [list(r) for r in rows]})
+        first = [row[0] for row in rows]
         self.headlines += [
             {
-                "claim": ": ".join(filter(None, (title, row[0]))),
+                "claim": ": ".join(
+                    part
+                    for part in (
+                        title,
+                        row[0],
+                        # Where several rows begin alike, what tells them apart; what is judged.
+                        f"{columns[1]} = {row[1]}" if first.count(row[0]) > 1 else "",
+                        column,
+                    )
+                    if part not in ("", "aim")
+                ),
                 "figure": cell.figure,
                 "aim": str(cell.aim),
                 "met": cell.met,
             }
             for row in rows
-            for cell in row
+            for column, cell in zip(columns, row, strict=True)
             if isinstance(cell, Judged)
         ]
 
