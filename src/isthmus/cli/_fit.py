@@ -150,14 +150,18 @@ def fit(
       isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
     """
     given = {name: value for name, value in parameters.items() if value is not None}
+    if scaling != "auto":
+        given["scaling"] = "none" if scaling is None else scaling
     estimator = _estimator(model, given)
     table = read_table(data, header)
     rows = features(table, columns, [*drop, *([label] if label else [])])
     labels = labels_of(table, label) if picture and label else None
-    kind, note = _scaling_for(estimator, scaling, rows)
-    if note:
-        say(f"the {note}; --scaling none takes them as they are")
-    estimator.set_params(scaling=kind, verbose=sys.stderr.isatty() and not quiet)
+    if scaling == "auto" and "scaling" in estimator.get_params(deep=False):
+        kind, note = _automatic_scaling(estimator, rows)
+        estimator.set_params(scaling=kind)
+        if note:
+            say(f"the {note}; --scaling none takes them as they are")
+    estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
     started = time.perf_counter()
     estimator.fit(rows)
     seconds = time.perf_counter() - started
@@ -187,10 +191,10 @@ def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None
         figure.savefig(temporary, format=picture.suffix[1:], dpi=150)
 
 
-def _scaling_for(estimator: BaseMap, scaling: str | None, rows: object) -> tuple[str | None, str]:
-    """The scaling that a map is to have, and one line on what "auto" chose, or an empty one.
+def _automatic_scaling(estimator: BaseMap, rows: object) -> tuple[str | None, str]:
+    """The scaling that "auto" chooses, and one line on it, or an empty one.
 
-    Losses and likelihoods of shares and of counts take data as they are, so "auto" is None with these.
+    Losses and likelihoods of shares and of counts take data as they are, so it is None with these.
     """
     from isthmus.data.checks import as_rows
     from isthmus.data.frames import column_labels
@@ -200,11 +204,9 @@ def _scaling_for(estimator: BaseMap, scaling: str | None, rows: object) -> tuple
 
     parameters = estimator.get_params(deep=False)
     in_own_units = interval_of(as_loss(parameters.get("loss", "squared"))) is not None
-    if scaling == "auto" and (
-        in_own_units or not isinstance(parameters.get("likelihood", Gaussian()), Gaussian)
-    ):
+    if in_own_units or not isinstance(parameters.get("likelihood", Gaussian()), Gaussian):
         return None, ""
-    return chosen_scaling(scaling, as_rows(rows), column_labels(rows))
+    return chosen_scaling("auto", as_rows(rows), column_labels(rows))
 
 
 def _estimator(cls: type[BaseMap], given: Mapping[str, object]) -> BaseMap:
