@@ -11,7 +11,8 @@ import pytest
 import scipy.sparse
 
 import isthmus
-from isthmus.data.checks import as_rows, check_table
+from isthmus.data.checks import check_table
+from isthmus.data.conversion import as_rows
 
 ROWS = np.random.default_rng(0).standard_normal((12, 3))
 GAPS = np.where(np.arange(36).reshape(12, 3) == 7, np.nan, ROWS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import click
 
 import isthmus
 from isthmus.cli import _options as options
-from isthmus.cli._io import labelled_rows, read_table, rows_for
+from isthmus.cli._io import ColumnKinds, labelled_rows, read_table, rows_for
 
 if TYPE_CHECKING:
     from isthmus.comparison.report import ComparisonReport
@@ -59,6 +59,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     help="Rows that kernel PCA, MDS and Isomap are fitted on at most, and all maps are evaluated on.",
 )
 @options.columns_options
+@options.kinds_options
 @options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
@@ -80,6 +81,8 @@ def compare(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    periodic: Mapping[str, float],
+    categorical: Sequence[str],
     scaling: str | None,
     seed: int,
     output: Path | None,
@@ -93,7 +96,8 @@ def compare(
       isthmus compare iris.csv --label species
       isthmus compare images.npy -d 10 --methods pca,t-sne,autoencoder --seeds 5 -o table.csv
     """
-    rows, targets = labelled_rows(data, header, columns, drop, label)
+    kinds = ColumnKinds(periodic, categorical)
+    rows, targets, parameters = labelled_rows(data, header, columns, drop, label, kinds)
     report = isthmus.compare(
         rows,
         targets,
@@ -106,6 +110,7 @@ def compare(
         k=k,
         max_rows=max_rows,
         verbose=sys.stderr.isatty(),
+        **parameters,
     )
     if output is not None:
         _write(output, report.table())

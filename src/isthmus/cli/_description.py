@@ -85,8 +85,8 @@ def _of_map(model: TrainedMap | LinearAutoencoder) -> Facts:
     return {
         "coordinates": model.n_components_,
         "sizes": [
-            *(model.n_features_in_, *_hidden(pair.encoder), model.n_components_),
-            *(*_hidden(pair.decoder), model.n_features_in_),
+            *(model._width, *_hidden(pair.encoder), model.n_components_),
+            *(*_hidden(pair.decoder), model._width),
         ],
         "weights": int(sum(array.size for array in arrays)),
     }
@@ -98,7 +98,7 @@ def _of_predictor(model: FeedForwardPredictor) -> Facts:
         predicted = {"classes": _plain(model.classes_)}
     else:
         predicted = {"targets": len(model.network_.target_center)}
-    sizes = [model.n_features_in_, *(int(layer.weight.shape[0]) for layer in layers)]
+    sizes = [len(model.scaling_.center), *(int(layer.weight.shape[0]) for layer in layers)]
     return {**predicted, "sizes": sizes, "weights": model.n_parameters_}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +15,13 @@ import isthmus
 from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
-from isthmus.cli._io import features, labels_of, read_table, say, show
+from isthmus.cli._io import ColumnKinds, features, labels_of, read_table, say, show
 
 if TYPE_CHECKING:
     import numpy as np
 
     from isthmus.estimators.base import BaseMap
+    from isthmus.files.tables import Table
 
 
 def _loss(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
@@ -63,6 +65,7 @@ of_variational = options.under("Of --model variational")
 )
 @options.columns_options
 @click.option("--label", help="A column, such as a class, that is no feature. See transform --keep.")
+@options.kinds_options
 @options.SCALING
 @click.option(
     "--picture",
@@ -132,10 +135,12 @@ def fit(
     drop: Sequence[str],
     header: bool | None,
     label: str | None,
+    periodic: Mapping[str, float],
+    categorical: Sequence[str],
     scaling: str | None,
     picture: Path | None,
     quiet: bool,
-    **parameters: object,
+    **settings: object,
 ) -> None:
     """Learn a map from the rows of DATA and save it.
 
@@ -149,15 +154,18 @@ def fit(
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
       isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     if scaling != "auto":
         given["scaling"] = "none" if scaling is None else scaling
-    estimator = _estimator(model, given)
+    kinds = ColumnKinds(periodic, categorical)
+    estimator = _estimator(model, given | kinds.given)
     table = read_table(data, header)
-    rows = features(table, columns, [*drop, *([label] if label else [])])
+    rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
+    estimator.set_params(**parameters)
+    _check_missing(estimator, table, rows)
     labels = labels_of(table, label) if picture and label else None
     if scaling == "auto" and "scaling" in estimator.get_params(deep=False):
-        kind, note = _automatic_scaling(estimator, rows)
+        kind, note = _automatic_scaling(estimator, rows, parameters)
         estimator.set_params(scaling=kind)
         if note:
             say(f"the {note}; --scaling none takes them as they are")
@@ -177,6 +185,35 @@ def fit(
             click.echo(f"picture: {picture}")
 
 
+def _check_missing(estimator: BaseMap, table: Table, rows: Any) -> None:
+    """Raise where cells are empty and the map takes none, with the command that does."""
+    from sklearn.utils import get_tags
+
+    has_columns = hasattr(rows, "column_names")  # an Arrow table, which empty cells come in
+    if not has_columns or get_tags(estimator).input_tags.allow_nan:
+        return
+    empty = [name for name in rows.column_names if rows.column(name).null_count]
+    if not empty:
+        return
+    shown = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
+    raise click.UsageError(
+        f"{table.path} has empty cells in {len(empty)} of {rows.num_columns} columns ({shown}), and "
+        f"--model variational is the one that takes them: {_with_model('variational')}"
+    )
+
+
+def _with_model(word: str) -> str:
+    """The command that is running, with another model."""
+    arguments = iter(sys.argv[1:])
+    kept = []
+    for argument in arguments:
+        if argument == "--model":
+            next(arguments, None)
+        elif not argument.startswith("--model="):
+            kept.append(argument)
+    return shlex.join(["isthmus", *kept, "--model", word])
+
+
 def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None) -> None:
     """The map of the rows, in a file that is complete or not there."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -191,12 +228,15 @@ def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None
         figure.savefig(temporary, format=picture.suffix[1:], dpi=150)
 
 
-def _automatic_scaling(estimator: BaseMap, rows: object) -> tuple[str | None, str]:
+def _automatic_scaling(
+    estimator: BaseMap, rows: object, kinds: Mapping[str, Any]
+) -> tuple[str | None, str]:
     """The scaling that "auto" chooses, and one line on it, or an empty one.
 
     Losses and likelihoods of shares and of counts take data as they are, so it is None with these.
     """
-    from isthmus.data.checks import as_rows
+    from isthmus.data.coding import coded_table
+    from isthmus.data.conversion import as_rows
     from isthmus.data.frames import column_labels
     from isthmus.data.units import chosen_scaling
     from isthmus.estimators.plan import as_loss, interval_of
@@ -206,7 +246,8 @@ def _automatic_scaling(estimator: BaseMap, rows: object) -> tuple[str | None, st
     in_own_units = interval_of(as_loss(parameters.get("loss", "squared"))) is not None
     if in_own_units or not isinstance(parameters.get("likelihood", Gaussian()), Gaussian):
         return None, ""
-    return chosen_scaling("auto", as_rows(rows), column_labels(rows))
+    coded = coded_table(rows, kinds.get("periodic"), kinds.get("categorical"))
+    return chosen_scaling("auto", as_rows(coded), column_labels(coded))
 
 
 def _estimator(cls: type[BaseMap], given: Mapping[str, object]) -> BaseMap:

@@ -42,10 +42,51 @@ def read_table(data: Path, header: bool | None) -> Table:
     return table
 
 
-def features(table: Table, columns: Sequence[str], drop: Sequence[str]) -> Any:  # as Table.numbers
-    """The features of a table; a note names those that number the rows and say nothing of them."""
+@dataclass(frozen=True)
+class ColumnKinds:
+    """Angles, with their periods, and categories: columns by their names on the command line."""
+
+    periodic: Mapping[str, float]
+    categorical: Sequence[str]
+
+    @property
+    def given(self) -> dict[str, object]:
+        """Those that were given at all."""
+        return {name: value for name, value in vars(self).items() if value}
+
+    def of(self, table: Table, positions: Sequence[int]) -> dict[str, object]:
+        """The parameters of an estimator that say so of rows with the columns at these positions."""
+
+        def called(position: int) -> str | int:
+            if position not in positions:
+                raise click.UsageError(
+                    f"column {table.name(position)} is left out, so it cannot be --periodic or "
+                    "--categorical"
+                )
+            return table.name(position) if table.names else list(positions).index(position)
+
+        found: dict[str, object] = {}
+        if self.periodic:
+            columns = table.positions(list(self.periodic))
+            found["periodic"] = dict(zip(map(called, columns), self.periodic.values(), strict=True))
+        if self.categorical:
+            found["categorical"] = list(map(called, table.positions(self.categorical)))
+        return found
+
+
+NO_KINDS = ColumnKinds({}, ())
+
+
+def features(
+    table: Table, columns: Sequence[str], drop: Sequence[str], kinds: ColumnKinds = NO_KINDS
+) -> tuple[Any, dict[str, Any]]:  # rows as Table.numbers
+    """The features of a table, and parameters that say what kinds of columns they are.
+
+    A note names those that number the rows and say nothing of them.
+    """
     positions = table.choose(columns, drop)
-    rows = table.numbers(positions)
+    parameters = kinds.of(table, positions)
+    rows = table.numbers(positions, table.positions(kinds.categorical))
     numbering = [] if columns else table.numbering(positions)
     if numbering:
         names = ", ".join(numbering)
@@ -53,16 +94,21 @@ def features(table: Table, columns: Sequence[str], drop: Sequence[str]) -> Any: 
             f"{table.path}: {names} has another whole number in each row, as an id has, and is taken as "
             f"a feature; if it is one, leave it out with --drop {shlex.quote(names.replace(', ', ','))}"
         )
-    return rows
+    return rows, parameters
 
 
 def labelled_rows(
-    data: Path, header: bool | None, columns: Sequence[str], drop: Sequence[str], label: str | None
-) -> tuple[np.ndarray | csr_array, np.ndarray | None]:
-    """Rows, and the targets in the column ``label`` as they are; None without."""
+    data: Path,
+    header: bool | None,
+    columns: Sequence[str],
+    drop: Sequence[str],
+    label: str | None,
+    kinds: ColumnKinds = NO_KINDS,
+) -> tuple[np.ndarray | csr_array, np.ndarray | None, dict[str, Any]]:
+    """Rows, the targets in the column ``label`` as they are, None without, and as ``features``."""
     table = read_table(data, header)
-    rows = features(table, columns, [*drop, *([label] if label else [])])
-    return rows, None if label is None else labels_of(table, label)
+    rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
+    return rows, None if label is None else labels_of(table, label), parameters
 
 
 def labels_of(table: Table, label: str) -> np.ndarray:
@@ -109,7 +155,9 @@ def rows_for(
         raise click.UsageError(
             f"--keep {repeated[0]}: a column of this name is written anyway; leave it out of --keep"
         )
-    return Rows(table.numbers(positions), names, kept)
+    code = getattr(fitted, "code_", None)
+    texts = [] if code is None else [positions[place] for place in code.categories]
+    return Rows(table.numbers(positions, texts), names, kept)
 
 
 def feature_names(fitted: BaseMap) -> list[str]:

@@ -101,7 +101,7 @@ def lab(
     if options.is_read(context, records):
         records = output.with_name(f"{output.stem}-records.csv")
     options.check_outputs(context, records)
-    found = () if data is None else labelled_rows(data, header, columns, drop, label)
+    found = () if data is None else labelled_rows(data, header, columns, drop, label)[:2]
     rows = _arrays(found)
     named = {} if data is None else {"data": data.name}
     where = f"isthmus.laboratories.{laboratory.folder}"

@@ -182,6 +182,41 @@ def columns_options(command: Callback) -> Callback:
     return command
 
 
+def periods(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, float]:
+    """Columns and their periods, written phi=360,psi=360."""
+    found = {}
+    for part in (part for text in value for part in text.split(",")):
+        column, _, period = part.rpartition("=")
+        try:
+            found[column.strip()] = float(period)
+        except ValueError:
+            column = ""
+        if not column.strip():
+            raise click.BadParameter(f"{part!r}: expected a column and its period, as in phi=360.")
+    return found
+
+
+def kinds_options(command: Callback) -> Callback:
+    """Options that say which columns are angles, and which categories."""
+    for option in (
+        click.option(
+            "--categorical",
+            multiple=True,
+            metavar="COLUMNS",
+            help="These columns are categories, texts or numbers; with commas between them.",
+        ),
+        click.option(
+            "--periodic",
+            multiple=True,
+            metavar="COLUMN=PERIOD",
+            callback=periods,
+            help="These columns are angles, or times that come round: phi=360,hour=24.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 SCALING = click.option(
     "--scaling",
     type=click.Choice(["auto", "none", "standard", "range", "robust"]),

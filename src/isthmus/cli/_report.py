@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import click
 import isthmus
 from isthmus.cli import _options as options
 from isthmus.cli._choices import map_class
-from isthmus.cli._io import features, labelled_rows, read_table, say
+from isthmus.cli._io import ColumnKinds, features, labelled_rows, read_table, say
 
 if TYPE_CHECKING:
     from isthmus.estimators.base import BaseMap
@@ -25,6 +25,7 @@ METHODS = ("two_nn", "mle", "gride", "pca")
 @click.command(cls=options.Command)
 @options.DATA
 @options.columns_options
+@options.kinds_options
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -39,6 +40,8 @@ def dimension(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    periodic: Mapping[str, float],
+    categorical: Sequence[str],
     method: str | None,
     scaling: str | None,
     seed: int,
@@ -51,16 +54,16 @@ def dimension(
       isthmus dimension images.npy --method gride
     """
     table = read_table(data, header)
-    rows = features(table, columns, drop)
+    rows, kinds = features(table, columns, drop, ColumnKinds(periodic, categorical))
     found: Any  # one of two reports
     if method is None:
-        found = isthmus.choose_dimension(rows, scaling=scaling, random_state=seed)
+        found = isthmus.choose_dimension(rows, scaling=scaling, random_state=seed, **kinds)
         facts = {"dimension": found.dimension, "low": found.low, "high": found.high, "knee": found.knee}
         facts["estimates"] = {
             name: [one.estimate, one.low, one.high] for name, one in found.estimates.items()
         }
     else:
-        found = isthmus.intrinsic_dimension(rows, method, scaling=scaling, random_state=seed)
+        found = isthmus.intrinsic_dimension(rows, method, scaling=scaling, random_state=seed, **kinds)
         facts = {"dimension": found.estimate, "low": found.low, "high": found.high, "level": found.level}
     facts["units"] = found.units
     click.echo(json.dumps(facts, indent=2) if as_json else str(found))
@@ -109,6 +112,7 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--methods", help="What to compare with, names with commas between them; all if not given."
 )
 @options.columns_options
+@options.kinds_options
 @options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 def report(
@@ -122,6 +126,8 @@ def report(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    periodic: Mapping[str, float],
+    categorical: Sequence[str],
     scaling: str | None,
     seed: int,
 ) -> None:
@@ -138,7 +144,8 @@ def report(
     from isthmus.report.page import check_image_shape, check_template
 
     check_template()
-    rows, labels = labelled_rows(data, header, columns, drop, label)
+    kinds = ColumnKinds(periodic, categorical)
+    rows, labels, parameters = labelled_rows(data, header, columns, drop, label, kinds)
     check_image_shape(image, rows.shape[1])
     findings = gather(
         rows,
@@ -149,6 +156,7 @@ def report(
         data=data.name,
         label_name=label,
         random_state=seed,
+        **parameters,
     )
     if findings.units:
         say(f"the {findings.units}")

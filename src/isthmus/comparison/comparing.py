@@ -6,7 +6,7 @@ that they were fitted on than in whether they have a function for new rows, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from isthmus.comparison._evaluation import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
+from isthmus.data.coding import coded_table
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
@@ -35,6 +36,8 @@ def compare(
     n_components: int = 2,
     *,
     scaling: str | None = "auto",
+    periodic: Mapping[Hashable, float] | None = None,
+    categorical: Sequence[Hashable] | None = None,
     test_size: float = 0.25,
     n_seeds: int = 1,
     random_state: int = 0,
@@ -67,6 +70,9 @@ def compare(
         standardises a table of named columns whose standard deviations differ by more than a factor of
         10, which must have different units, and says so; otherwise, and with None, columns are taken as
         they are. Errors and measures of distances are then in scaled units.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``: every method
+        sees the same points on circles, and zeros and ones.
     test_size : float in (0, 1), default 0.25
         Share of the rows held out.
     n_seeds : int, default 1
@@ -118,6 +124,7 @@ def compare(
     0.99, 0.031 None
     """
     every = chosen(methods)
+    X = coded_table(X, periodic, categorical)
     rows = np.asarray(dense(check_table(X)), dtype=np.float64)
     kind, units = chosen_scaling(scaling, rows, column_labels(X))
     settings = Settings(

@@ -230,7 +230,7 @@ class _Start:
     ) -> _Start:
         """With the pair as it is if it has a frame, otherwise with linear regressions as its paths."""
         Z = np.asarray(teacher.transform(X), np.float64)
-        x_hat = rows.scaling(teacher.inverse_transform(Z).reshape(rows.shape))
+        x_hat = rows.scaling(teacher._decoded(Z))
         whitened = _whitening(Z) if frame is None else frame
         inner = Z @ np.asarray(whitened.inverse, np.float64).T + np.asarray(whitened.origin)
         some = slice(None, None, -(-len(Z) // ROWS_OF_REGRESSION))
@@ -284,6 +284,8 @@ def _regression(
 
 
 def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencoder:
+    if hasattr(teacher, "code_"):
+        X = check_rows(teacher, X, reset=False)
     prepared, frame = prepare(student, X), None
     network = _best_units(teacher, prepared.task.network, cast(ScaledRows, prepared.task.rows))
     if network is not None:
@@ -344,7 +346,7 @@ def _taught_numbers(teacher: Model, student: FeedForwardPredictor, X: object) ->
     """The mean of what teachers predict is a target as any other."""
     prepared = prepare(student, X, teacher.predict(X))
     _finish(student, prepared)
-    u = cast(np.ndarray, prepared.training.held_out)[:, : student.n_features_in_]
+    u = cast(np.ndarray, prepared.training.held_out)[:, : student._width]
     _record(student, teacher, [0.0, student.validation_loss_], u)
     return student
 

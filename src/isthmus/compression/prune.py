@@ -225,7 +225,8 @@ class _Bench:
 
     @property
     def n_features(self) -> int:
-        return int(self.model.n_features_in_)
+        network = self.model.network_
+        return int(network.center.shape[-1])
 
     def rows(self) -> Float[np.ndarray, "n D"]:
         """Scaled training rows, evenly spaced."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from numbers import Integral, Number, Real
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -16,33 +14,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from isthmus.data.coding import CodedRows, ColumnCode
+from isthmus.data.conversion import (
+    IMAGE_DIMENSIONS,
+    LARGEST,
+    NUMERIC,
+    as_rows,
+    column_names,
+    explained,
+    with_reason,
+)
 from isthmus.data.frames import column_labels, refuse_masked, to_values
 from isthmus.data.rows import Rows, dense, row_blocks
-
-NUMERIC = [
-    np.float64, np.float32, np.float16, np.bool_,
-    np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
-]  # fmt: skip
-
-
-LARGEST = 1e37
-"""Largest size of a number in the data: networks compute in single precision, up to 3.4e38."""
-
-IMAGE_DIMENSIONS = (3, 4)
-"""Of arrays whose rows are images, without and with channels."""
-
-ADVICE = {
-    "Expected 2D array": "{what} has shape {shape}, and rows × columns are expected. Reshape your data: "
-    "{what}.reshape(-1, 1) if it is one column, {what}.reshape(1, -1) if it is one row",
-    "Found array with dim": "{what} has shape {shape}: flatten each row with "
-    "{what}.reshape(len({what}), -1)",
-    "sample(s)": "Pass more rows",
-    "feature(s)": "Pass at least one column",
-    "Complex data": "Pass real numbers, for example np.hstack([{what}.real, {what}.imag])",
-    "features as input": "Pass the columns that fit saw, in the same order",
-    "inhomogeneous shape": "Every row needs as many numbers as the others",
-}
-"""What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
 
 def check_map(model: object, *needs: str) -> None:
@@ -63,8 +46,12 @@ def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) 
 
     Integers, booleans and float16 stay as they are: they are cast block by block when used. Sets
     ``n_features_in_`` and ``feature_names_in_`` when ``reset``, once the rows are known to be good, and
-    ``row_shape_`` if the rows are images.
+    ``row_shape_`` if the rows are images. Angles and categories come in their code (n, D'), which is
+    ``code_``.
     """
+    code = _code_for(estimator, X) if reset else getattr(estimator, "code_", None)
+    if code is not None:
+        return _check_coded(estimator, X, code, reset=reset, min_rows=min_rows)
     rows = as_rows(X, estimator=estimator, min_rows=min_rows)
     shape = _shape_of_images(X)
     if not reset:
@@ -72,13 +59,53 @@ def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) 
         # Names and width first: rows of other columns are not to be blamed for the numbers in them.
         _check_features(estimator, X, rows, reset=False)
     allow_nan = get_tags(estimator).input_tags.allow_nan
-    check_finite(rows, _names(X, rows.shape[1]), allow_nan=allow_nan)
+    check_finite(rows, column_names(X, rows.shape[1]), allow_nan=allow_nan)
     if reset:
         _check_features(estimator, X, rows, reset=True)
-        vars(estimator).pop("row_shape_", None)
-        if shape is not None:
-            vars(estimator)["row_shape_"] = shape
+        _remember(estimator, row_shape_=shape, code_=None)
     return rows
+
+
+def _remember(estimator: object, **found: object) -> None:
+    """Set these attributes, and remove those that are None."""
+    for name, value in found.items():
+        vars(estimator).pop(name, None)
+        if value is not None:
+            vars(estimator)[name] = value
+
+
+def _code_for(estimator: object, X: object) -> ColumnCode | None:
+    """The code that an estimator's parameters ask for; of rows in a code, theirs."""
+    if isinstance(X, CodedRows):
+        return X.code
+    own = getattr(estimator, "estimator", estimator)
+    periodic, categorical = getattr(own, "periodic", None), getattr(own, "categorical", None)
+    return ColumnCode.of(X, periodic, categorical) if periodic or categorical else None
+
+
+def _check_coded(
+    estimator: object, X: object, code: ColumnCode, *, reset: bool, min_rows: int
+) -> CodedRows:
+    """The code of rows with angles and categories, checked."""
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    if isinstance(X, CodedRows):
+        check_finite(np.asarray(X), code.names, allow_nan=allow_nan)
+        if reset:
+            _remember(estimator, n_features_in_=len(code.labels), row_shape_=None, code_=code)
+        return X
+    raw = to_values(X, "X")
+    if not reset:
+        _check_features(estimator, X, raw, reset=False)
+    numbers = code.numbers(X)
+    if len(numbers) < min_rows:
+        raise ValueError(
+            f"X has {len(numbers)} sample(s), and a minimum of {min_rows} is required. Pass more rows"
+        )
+    check_finite(numbers, column_names(X, numbers.shape[1]), allow_nan=allow_nan)
+    if reset:
+        _check_features(estimator, X, raw, reset=True)
+        _remember(estimator, row_shape_=None, code_=code)
+    return CodedRows.of(code.coded(numbers, np), code)
 
 
 def _shape_of_images(X: object) -> tuple[int, ...] | None:
@@ -96,46 +123,16 @@ def _check_images(estimator: object, shape: tuple[int, ...] | None) -> None:
         )
 
 
-def _flat(values: Any) -> Any:  # as to_values
-    """Images as rows; anything else as it is."""
-    if isinstance(values, np.ndarray) and values.ndim in IMAGE_DIMENSIONS and len(values):
-        return values.reshape(len(values), -1)
-    return values
-
-
-def as_rows(
-    X: object, what: str = "X", *, estimator: BaseEstimator | None = None, min_rows: int = 1
-) -> Any:  # an array or a CSR matrix, which share no type
-    """Rows (n, D) of any kind as a numeric array or CSR matrix, with NaN for what is missing.
-
-    Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
-    sparse matrices, lists; and images (n, height, width), with channels (n, height, width, c), each of
-    which is a row. Values may be NaN or infinite; ``check_rows`` looks at these.
-    """
-    return _explained(
-        X,
-        what,
-        lambda values: check_array(
-            _flat(values),
-            estimator=estimator,
-            input_name=what,
-            accept_sparse="csr",
-            dtype=NUMERIC,
-            ensure_all_finite=False,
-            ensure_min_samples=min_rows,
-        ),
-    )
-
-
 def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
     """Names and number of the columns, as scikit-learn sets and checks them."""
     named = X if column_labels(X) is not None else rows
-    _with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
+    with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
 
 
 def check_table(X: object) -> Any:  # as as_rows
     """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
-    return check_rows(BaseEstimator(), X, reset=True)
+    rows = check_rows(BaseEstimator(), X, reset=True)
+    return np.asarray(rows) if isinstance(rows, CodedRows) else rows
 
 
 def check_dense(X: object) -> Float[np.ndarray, "n D"]:
@@ -189,7 +186,7 @@ def unchanged_on_error(model: object) -> Iterator[None]:
 
 def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
     """Coordinates (n, d), numeric and finite."""
-    coordinates: np.ndarray = _explained(
+    coordinates: np.ndarray = explained(
         Z, "Z", lambda values: check_array(values, dtype=NUMERIC, ensure_all_finite=False)
     )
     if coordinates.shape[1] != n_components:
@@ -296,109 +293,4 @@ def _all_in_range(values: np.ndarray) -> bool:
         # NaN spreads to the minimum, and compares as false.
         if block.size and not (float(block.min()) >= -LARGEST and float(block.max()) <= LARGEST):
             return False
-    return True
-
-
-Values = TypeVar("Values")
-
-
-def _explained(X: object, what: str, convert: Callable[[np.ndarray], Values]) -> Values:
-    """What ``convert`` makes of the values of X, or its error with the value at fault and what to do."""
-    if (text := _not_rows(X, what)) is not None:
-        raise TypeError(text)
-
-    def converted() -> Values:
-        values = to_values(X, what)
-        if getattr(values.dtype, "names", None):
-            raise TypeError(
-                f"{what} holds records ({values.dtype}): stack their fields as columns of a plain array"
-            )
-        return convert(values)
-
-    return _with_reason(X, what, converted)
-
-
-def _with_reason(X: object, what: str, convert: Callable[[], Values]) -> Values:
-    try:
-        return convert()
-    except (ValueError, TypeError, OverflowError) as error:
-        text = _with_advice(X, what, str(error)) or _first_not_a_number(X, what, error)
-        if text is None:
-            raise
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error
-
-
-def _not_rows(X: object, what: str) -> str | None:
-    """What is wrong with an object that cannot be rows."""
-    if scipy.sparse.issparse(X):
-        return None  # one kind of which is a mapping
-    if X is None or isinstance(X, str | bytes | os.PathLike | Mapping | Set | Iterator):
-        came = "None" if X is None else f"a {type(X).__name__}"
-        return (
-            f"{what} is {came}: pass rows of numbers, shape (n, D), as an array, a data frame or lists; "
-            "read a file first, for example with numpy.load or pandas.read_csv"
-        )
-    return None
-
-
-def _with_advice(X: object, what: str, error: str) -> str | None:
-    for start, advice in ADVICE.items():
-        if start in error:
-            # scikit-learn prints the array below its first line.
-            reason = error.splitlines()[0].rstrip(": .")
-            shape = () if "inhomogeneous" in error else _shape(X)
-            return f"{reason}. {advice.format(what=what, shape=shape)}"
-    return None
-
-
-def _shape(X: Any) -> tuple[int, ...]:  # of any library
-    # The shape of a frame is its type's: a column may be called so.
-    return tuple(X.shape) if hasattr(type(X), "shape") else np.shape(X)
-
-
-def _names(X: object, n_features: int) -> list[str]:
-    labels = column_labels(X)
-    return [f"column {label!r}" for label in (range(n_features) if labels is None else labels)]
-
-
-def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
-    """Says which value is text, a date or another object, if that is what is wrong with X."""
-    if scipy.sparse.issparse(X):
-        return None
-    try:
-        table = np.asarray(to_values(X, what), dtype=object)
-    except (ValueError, TypeError):
-        return None
-    if table.ndim != 2:
-        return None
-    for index, column in enumerate(table.T):
-        for row, value in enumerate(column):
-            if (fault := _fault(value, error)) is not None:
-                place = f"{_names(X, table.shape[1])[index]}, row {row}"
-                return f"{what} holds {fault[0]}: {place} is {reprlib.repr(value)}. {fault[1]}"
-    return None
-
-
-def _fault(value: object, error: Exception) -> tuple[str, str] | None:
-    """What one value is instead of a number and what to do about it, or None."""
-    if isinstance(value, str | bytes) and not _is_number(value):
-        return (
-            "text",
-            "could not convert it to a number: drop the column, or encode it, for example with "
-            "sklearn.preprocessing.OneHotEncoder",
-        )
-    if isinstance(error, OverflowError) and isinstance(value, int) and abs(value) > LARGEST:
-        return f"an integer beyond ±{LARGEST:g}", "Divide the data by a constant"
-    if isinstance(value, complex):
-        return "complex numbers", "Pass real numbers"
-    if isinstance(value, Number | str | bytes) or value is None or hasattr(value, "__float__"):
-        return None
-    return "what is not a number", f"{error}"
-
-
-def _is_number(text: str | bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
     return True

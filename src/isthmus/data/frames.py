@@ -31,6 +31,9 @@ DATES = datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.
 
 def column_labels(X: Any) -> list[object] | None:  # of any library
     """The labels of the columns of a data frame or an Arrow table, or None for what names no columns."""
+    if isinstance(X, np.ndarray):
+        code: Any = getattr(X, "code", None)  # of rows with angles or categories
+        return None if code is None else list(code.names)
     if is_pandas(X):
         return list(X.columns)
     if _is_arrow_like(X):
@@ -63,6 +66,28 @@ def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
     if values.dtype.kind in "mM":
         raise TypeError(_dates(what, f"all of it ({values.dtype})"))
     return _of_objects(values, what) if values.dtype == object else values
+
+
+def with_zeros(X: Any, positions: Sequence[int]) -> Any:  # of any library
+    """The table X with zeros in the columns at these positions, whatever they held."""
+    if not positions:
+        return X
+    if is_pandas(X):
+        frame = X.copy(deep=False)
+        for position in positions:
+            frame.isetitem(position, 0.0)
+        return frame
+    if _is_arrow_like(X):
+        import pyarrow as pa
+
+        arrow = X if isinstance(X, pa.Table) else pa.table(X)
+        for position in positions:
+            zeros = pa.array(np.zeros(arrow.num_rows))
+            arrow = arrow.set_column(position, arrow.column_names[position], zeros)
+        return arrow
+    values = np.array(X, dtype=object)
+    values[:, list(positions)] = 0.0
+    return values
 
 
 def is_pandas(X: object) -> TypeGuard[pd.DataFrame]:

@@ -131,7 +131,7 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
         rows = _decoded(decode, points)
         ways.append((_length(rows), points, rows, converged))
     length, points, rows, converged = min(ways, key=lambda way: way[0])
-    rows += model.scaling_.center
+    rows = model._as_given(rows + model.scaling_.center)
     return Geodesic(points, rows, length, _length(_decoded(decode, straight)), converged)
 
 

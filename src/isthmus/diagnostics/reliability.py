@@ -244,9 +244,7 @@ def _rank(values: Float[np.ndarray, " n"], known: Float[np.ndarray, " k"]) -> Fl
 
 def _cycle_error(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     network = model.network_
-    return map_rows(
-        lambda block: _cycle(network, block), z, np.empty(len(z)), widest=model.n_features_in_
-    )
+    return map_rows(lambda block: _cycle(network, block), z, np.empty(len(z)), widest=model._width)
 
 
 @eqx.filter_jit

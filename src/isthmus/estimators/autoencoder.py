@@ -7,7 +7,7 @@ with PCA itself, epoch 0, in the running.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -67,6 +67,15 @@ class Autoencoder(TrainedMap):
         What the network sees. ``None``: one factor for all features, which keeps the geometry of the raw
         data, as PCA does. "standard": mean 0 and variance 1 for each feature, for columns of different
         units. "range": [0, 1] for each. The model takes and returns raw data in any case.
+    periodic : dict or None, default None
+        Columns that are angles, or times of a day or a year, by name or position, and their periods in
+        the data's units: ``{"phi": 360}``. The network sees a point on a circle of that circumference,
+        and decodes to an angle in [0, period) if no angle of the fit was below 0, else in
+        [−period/2, period/2).
+    categorical : list or None, default None
+        Columns that are categories, by name or position, texts or numbers. The network sees a column of
+        zeros and ones for each, and decodes to the likeliest. With categories that are texts
+        ``inverse_transform`` returns an array of objects.
     input_noise : float or None, default None
         Standard deviation of Gaussian noise added to the inputs in training, in units of a feature's
         typical spread; it keeps the map smooth between the rows. 0 turns it off. ``None`` is 1.25
@@ -112,6 +121,8 @@ class Autoencoder(TrainedMap):
         center (D,) and scale (D,) of the features.
     network_ : DataMap
         The map as an Equinox module: raw data in, coordinates out.
+    code_ : ColumnCode, if there are angles or categories
+        How these are written as numbers, which ``network_`` takes, and read back.
     n_components_, n_features_in_ : int
     feature_names_in_ : (D,) array of str, if X had names.
 
@@ -168,6 +179,8 @@ class Autoencoder(TrainedMap):
         tied: bool = False,
         loss: str | Loss = "squared",
         scaling: str | None = None,
+        periodic: Mapping[Hashable, float] | None = None,
+        categorical: Sequence[Hashable] | None = None,
         input_noise: float | None = None,
         solver: str | optax.GradientTransformation = "adam",
         learning_rate: float | None = None,
@@ -188,6 +201,8 @@ class Autoencoder(TrainedMap):
         self.tied = tied
         self.loss = loss
         self.scaling = scaling
+        self.periodic = periodic
+        self.categorical = categorical
         self.input_noise = input_noise
         self.solver = solver
         self.learning_rate = learning_rate
@@ -219,7 +234,8 @@ class Autoencoder(TrainedMap):
                 if continues
                 else input_noise_for(data.rows, data.train_rows, data.scaling.spread)
             )
-        corruption = white(noise * data.scaling.spread) if noise else None
+        # The folds of a cross-validation share a program, also where rows of one have no gap.
+        corruption = None if self.input_noise == 0 else white(noise * data.scaling.spread)
         return Objectives(
             Reconstruction(loss, corruption), Reconstruction(loss), fitted={"input_noise_": noise}
         )

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import as_rows, check_coordinates, check_rows
+from isthmus.data.checks import check_coordinates, check_rows
+from isthmus.data.coding import ColumnCode
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.notebook import fitted_html
 from isthmus.networks.applying import apply, widest_layer
-from isthmus.networks.fitted import FittedMap
+from isthmus.networks.fitted import CodedDecoder, CodedEncoder, FittedMap
 
 
 class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -31,6 +32,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     network_: FittedMap
     scaling_: Scaling
     n_features_in_: int
+    code_: ColumnCode
 
     @abstractmethod
     def fit(self, X: object, y: object = None) -> Self:
@@ -51,20 +53,40 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return widest_layer(self.network_)
 
     @property
+    def _is_coded(self) -> bool:
+        """Whether there are angles or categories among the columns."""
+        return hasattr(self, "code_")
+
+    @property
+    def _width(self) -> int:
+        """Numbers in a row as the network takes it: D, but for angles and categories."""
+        return len(self.scaling_.center)
+
+    @property
+    def _columns(self) -> list[str]:
+        """Names of these numbers."""
+        if self._is_coded:
+            return self.code_.names
+        return [
+            str(n) for n in getattr(self, "feature_names_in_", [f"x{j}" for j in range(self._width)])
+        ]
+
+    @property
     def encode(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... d"]]:
         """The pure function z = f(x) in raw units: traceable, differentiable, and itself a pytree.
 
         Computes in the precision of JAX, float32 unless the caller enabled 64 bits. ``transform`` is
-        the same function for arrays and tables of any size.
+        the same function for arrays and tables of any size. A category that is a text is its place
+        among the categories, from 0.
         """
         check_is_fitted(self)
-        return self.network_.encode
+        return CodedEncoder(self.code_, self.network_) if self._is_coded else self.network_.encode
 
     @property
     def decode(self) -> Callable[[Float[Array, "... d"]], Float[Array, "... D"]]:
         """The pure function x̂(z) in raw units: traceable, differentiable, and itself a pytree."""
         check_is_fitted(self)
-        return self.network_.decode
+        return CodedDecoder(self.code_, self.network_) if self._is_coded else self.network_.decode
 
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Coordinates z of rows: (n, D) → (n, d), float32.
@@ -90,15 +112,27 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         the map has coordinates.
         """
         check_is_fitted(self)
-        return in_row_shape(self, self._decoded(check_coordinates(Z, self._n_features_out)))
+        return self._as_given(self._decoded(check_coordinates(Z, self._n_features_out)))
 
-    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n D"]:
-        """Flat rows that checked coordinates decode to."""
+    def _as_given(self, rows: Float[np.ndarray, "n width"]) -> Shaped[np.ndarray, "n ..."]:
+        """Rows as the network takes them in the form in which data came: images, angles, categories."""
+        if self._is_coded:
+            return self.code_.rows(rows)
+        return rows.reshape(len(rows), *getattr(self, "row_shape_", rows.shape[1:]))
+
+    def _spread_as_given(self, std: Float[np.ndarray, "n width"]) -> Float[np.ndarray, "n ..."]:
+        """Standard deviations of these numbers as those of the data's entries."""
+        if self._is_coded:
+            return self.code_.spread(std)
+        return std.reshape(len(std), *getattr(self, "row_shape_", std.shape[1:]))
+
+    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
+        """Rows as the network takes them, in their own units, that checked coordinates decode to."""
         return apply(
             self.network_.decode_centred,
             coordinates,
             add=self.scaling_.center,
-            width=self.n_features_in_,
+            width=self._width,
             dtype=np.float64,
             widest=self._widest,
         )
@@ -130,13 +164,10 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return tags
 
 
-def in_row_shape(model: BaseMap, rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n ..."]:
-    """Rows in the shape of the images that a map was fitted on; as they are if it was fitted on rows."""
-    return rows.reshape(len(rows), *getattr(model, "row_shape_", rows.shape[1:]))
-
-
 def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
+
+    The distance of angles is that of their points on a circle, and of categories that of their codes.
 
     For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
     covariance, times (n − 1)/n. Entries that are NaN, where the map takes them, are left out. Reads and
@@ -156,10 +187,10 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
 
 def squared_gaps(model: BaseMap, X: object, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
-    rows = as_rows(X)
+    rows = check_rows(model, X, reset=False)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
-        gap = block.astype(np.float64) - model.inverse_transform(Z[where]).reshape(block.shape)
+        gap = np.asarray(block, np.float64) - model._decoded(check_coordinates(Z[where], Z.shape[1]))
         gap[np.isnan(gap)] = 0.0
         errors[where] = np.einsum("ij,ij->i", gap, gap)
     return errors

@@ -9,7 +9,7 @@ Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import as_rows
+from isthmus.data.checks import check_coordinates, check_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
@@ -53,8 +53,9 @@ class DenoisingAutoencoder(TrainedMap):
         row's meaning as it is.
     draws : int, default 1
         Draws of the noise for each row in each step. One, because many steps average as well.
-    widths, decoder_widths, activation, skip, skip_links, tied, loss, scaling, solver, learning_rate, \
-batch_size, max_epochs, validation_fraction, patience, warm_start, random_state, verbose
+    widths, decoder_widths, activation, skip, skip_links, tied, loss, scaling, periodic, categorical, \
+solver, learning_rate, batch_size, max_epochs, validation_fraction, patience, warm_start, \
+random_state, verbose
         As for ``isthmus.Autoencoder``, with the same defaults for the same reasons.
 
     Attributes
@@ -116,6 +117,8 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         tied: bool = False,
         loss: str | Loss = "squared",
         scaling: str | None = None,
+        periodic: Mapping[Hashable, float] | None = None,
+        categorical: Sequence[Hashable] | None = None,
         solver: str | optax.GradientTransformation = "adam",
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -137,6 +140,8 @@ batch_size, max_epochs, validation_fraction, patience, warm_start, random_state,
         self.tied = tied
         self.loss = loss
         self.scaling = scaling
+        self.periodic = periodic
+        self.categorical = categorical
         self.solver = solver
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -232,8 +237,8 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
             f"score_function needs a DenoisingAutoencoder with Gaussian noise, got a "
             f"{type(model).__name__}" + (f" with {noise!r}" if noise is not None else "")
         )
-    rows = as_rows(X)
-    restored = denoise(model, X).reshape(rows.shape)
+    rows = check_rows(model, X, reset=False)
+    restored = model._decoded(check_coordinates(model.transform(X), model.n_components_))
     variance = np.square(spread)
     for where, block in row_blocks(rows):
         restored[where] -= block

@@ -353,8 +353,9 @@ def ensemble_of(members: Sequence[Member], rows: Rows) -> Ensemble:
     first = members[0]
     ensemble = Ensemble(clone(first), len(members))
     ensemble.n_features_in_ = first.n_features_in_
-    if hasattr(first, "feature_names_in_"):
-        ensemble.feature_names_in_ = first.feature_names_in_
+    for name in ("feature_names_in_", "code_"):
+        if hasattr(first, name):
+            setattr(ensemble, name, getattr(first, name))
     ensemble._adopt(list(members), rows)
     return ensemble
 

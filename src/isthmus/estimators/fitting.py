@@ -1,8 +1,11 @@
 """The life of a fit, for every estimator that is trained: prepare, train, adopt.
 
     prepared = prepare(model, X, y)
-    (result,) = train([prepared.training])
+    result = train(prepared.trainings, jointly=True)[0]
     adopt(model, prepared, result)
+
+Where rows are few, more are trained beside the model, each without a fifth of the rows: their held-out
+rows say when to stop, and whether that is better than PCA.
 
 An estimator says how it is trained (``Schedule``) and what its task is on given rows (``Task``).
 Ensembles, pruning and distillation take the same three steps, with many trainings, or with another one
@@ -12,7 +15,7 @@ in the place of the estimator's own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,7 +29,7 @@ from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import Rows, View
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.history import History
-from isthmus.estimators.plan import Schedule, split_rows
+from isthmus.estimators.plan import Schedule, folds_of, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
 from isthmus.networks.processes import check_process
@@ -38,8 +41,9 @@ NOISE_OF_GAP = 1.25
 MOST_NOISE = 1.0
 """Input noise in units of a feature's spread: with more, a row is not to be told from the others."""
 
-FEATURES = ("n_features_in_", "feature_names_in_", "row_shape_")
-"""Attributes of the columns that a model was fitted on: two of scikit-learn, and the shape of images."""
+FEATURES = ("n_features_in_", "feature_names_in_", "row_shape_", "code_")
+"""Attributes of the columns that a model was fitted on: two of scikit-learn, the shape of images, and
+the code of angles and categories."""
 
 
 class NoImprovementWarning(UserWarning):
@@ -88,16 +92,15 @@ class Baseline:
     def loss(self, prepared: Prepared, result: TrainingResult) -> float:
         """The mean loss on the held-out rows; NaN without any."""
         held_out = prepared.training.held_out
-        if held_out is None:
-            return float("nan")
         if self.network is None:
             return float(result.history["validation_loss"][0])
+        if held_out is None:
+            return float("nan")
         losses = prepared.task.held_out_objective(self.network, single(held_out), jax.random.key(0))
         return float(np.mean(losses))
 
     def warning(self, prepared: Prepared, loss: float, result: TrainingResult) -> Warning:
         """No epoch beat the baseline, and what the model is."""
-        n_held_out = 0 if prepared.training.held_out is None else len(prepared.training.held_out)
         least = float(np.min(result.history["validation_loss"]))
         beyond, chance = "", ""
         if least < loss and self.network is None and prepared.task.significance is not None:
@@ -107,8 +110,8 @@ class Baseline:
                 f"{prepared.task.significance:g} counts)"
             )
         return NoImprovementWarning(
-            f"No epoch beat {self.name}{beyond}, so {self.consequence}. On {n_held_out} held-out rows "
-            f"the least loss was {least:.4g}, and that of {self.name} is {loss:.4g}{chance}. "
+            f"No epoch beat {self.name}{beyond}, so {self.consequence}. On {result.n_held_out} held-out "
+            f"rows the least loss was {least:.4g}, and that of {self.name} is {loss:.4g}{chance}. "
             f"{self.remedy}"
         )
 
@@ -142,12 +145,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that is ready to run, and the task that its result is adopted by."""
+    """A training that is ready to run, and the task that its result is adopted by.
+
+    ``features`` is what a model is to know of its columns: their number, names and shape, if they have
+    these. ``folds`` are trainings without a part of the rows each, for one that has none held out.
+    """
 
     training: Training
     task: Task
     features: Mapping[str, object]
-    """What a model is to know of its columns: their number, names and shape, if they have these."""
+    folds: tuple[Training, ...] = ()
+
+    @property
+    def trainings(self) -> list[Training]:
+        """The training and its folds."""
+        return [self.training, *self.folds]
 
 
 class Trainable(Protocol):
@@ -180,11 +192,14 @@ def prepare(
     *,
     errors: object = None,
     bootstrap: bool = False,
+    cross_validated: bool = False,
 ) -> Prepared:
     """All that a fit does before it trains: check, hold out rows, and set up the training.
 
     ``errors`` are known errors of the entries of X (n, D). ``bootstrap`` draws as many training rows as
-    there are from them, with replacement. Raises ValueError or TypeError.
+    there are from them, with replacement. ``cross_validated``: where rows are few and training begins
+    at what it must beat, none are held out from it, but each is from one of the folds beside it. Raises
+    ValueError or TypeError.
     """
     check_process()
     continues = model.warm_start and hasattr(model, "network_")
@@ -200,13 +215,19 @@ def prepare(
             rows.shape[0], schedule.validation_fraction, split_rng, strata
         )
         given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
+        folds: tuple[Training, ...] = ()
+        if cross_validated and not continues and not schedule.solver.needs_all_rows:
+            folds = tuple(_folds(model, schedule, given, split_rng))
+            if folds:
+                given = given.with_all_rows(weights_rng)
+                train_rows, held_out_rows = given.train_rows, np.arange(0)
         task = model._task(given, schedule)
         features = _features(model)
     drawn = train_rows
     if bootstrap:
         drawn = np.sort(draws_rng.choice(train_rows, len(train_rows)))
     training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
-    return Prepared(training, task, features)
+    return Prepared(training, task, features, folds)
 
 
 def prepare_one_pass(
@@ -265,6 +286,18 @@ def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
     vars(model)["_warnings"] = tuple(map(str, found))
     for warning in found:
         warnings.warn(warning, stacklevel=3)
+
+
+def _folds(
+    model: Trainable, schedule: Schedule, given: Given, rng: np.random.Generator
+) -> Iterator[Training]:
+    """Trainings without a part of the rows each, that can share a program."""
+    n_rows = given.rows.shape[0]
+    for train_rows, held_out_rows in folds_of(n_rows, schedule.validation_fraction, rng):
+        weights_rng, batches_rng = rng.spawn(2)
+        fold = replace(given, train_rows=train_rows, rng=weights_rng)
+        task = model._task(fold, schedule)
+        yield _training(model, schedule, task, train_rows, held_out_rows, batches_rng)
 
 
 def _training(

@@ -9,6 +9,7 @@ auto-encoder"; Baldi & Hornik 1989, "Neural networks and principal component ana
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import ClassVar, Self
@@ -33,7 +34,7 @@ from isthmus.data.units import unlike_spreads
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
-from isthmus.estimators.parameters import COUNT, FRACTION, Constraints, one_of
+from isthmus.estimators.parameters import COLUMN_KINDS, COUNT, FRACTION, Constraints, one_of
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single, zeros
@@ -87,6 +88,8 @@ class LinearAutoencoder(BaseMap):
         so that columns of different units count alike (PCA of the correlations);
         "range" by its range, "robust" by the distance between its quartiles. Raw rows come in and go
         out; coordinates and variances are then in scaled units.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     max_epochs : int, default 5000
         Steps of a trained W. Steps needed grow with λ₁/(λ_d − λ_{d+1}).
     random_state : int, RandomState or None, default None
@@ -142,6 +145,7 @@ class LinearAutoencoder(BaseMap):
         "n_components": [COUNT, FRACTION, None],
         "solver": one_of(("exact", *LINEAR_SOLVERS)),
         "scaling": one_of(SCALINGS),
+        **COLUMN_KINDS,
         "max_epochs": [COUNT],
         "random_state": ["random_state"],
         "verbose": ["boolean", None],
@@ -153,6 +157,8 @@ class LinearAutoencoder(BaseMap):
         *,
         solver: str = "exact",
         scaling: str | None = None,
+        periodic: Mapping[Hashable, float] | None = None,
+        categorical: Sequence[Hashable] | None = None,
         max_epochs: int = 5000,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | None = None,
@@ -160,6 +166,8 @@ class LinearAutoencoder(BaseMap):
         self.n_components = n_components
         self.solver = solver
         self.scaling = scaling
+        self.periodic = periodic
+        self.categorical = categorical
         self.max_epochs = max_epochs
         self.random_state = random_state
         self.verbose = verbose
@@ -176,8 +184,7 @@ class LinearAutoencoder(BaseMap):
             else:
                 self._train(scaled, scaling)
         self._some_rows = some_of(rows)
-        names = getattr(self, "feature_names_in_", None)
-        unlike = unlike_spreads(rows, names) if self.scaling is None else None
+        unlike = unlike_spreads(rows, self._columns) if self.scaling is None else None
         if unlike is not None:
             warnings.warn(unlike.warning, stacklevel=2)
         return self

@@ -90,8 +90,8 @@ class TrainedMap(MapParameters, BaseMap):
 
     def fit(self, X: object, y: object = None) -> Self:
         """Learn the map from rows (n, D); ``y`` is ignored."""
-        prepared = prepare(self, X)
-        (result,) = train([prepared.training])
+        prepared = prepare(self, X, cross_validated=self.skip == "pca")
+        result = train(prepared.trainings, jointly=True)[0]
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
@@ -148,8 +148,7 @@ class TrainedMap(MapParameters, BaseMap):
             # Where training goes on, the warning was given when it began.
             if given.continues or model.scaling is not None:
                 return []
-            names = getattr(model, "feature_names_in_", None)
-            unlike = unlike_spreads(given.rows, names)
+            unlike = unlike_spreads(given.rows, model._columns)
             return [] if unlike is None else [unlike.warning]
 
         on_all_rows = None

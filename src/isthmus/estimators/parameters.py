@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import ClassVar, TypeAlias
 
@@ -35,6 +35,10 @@ def one_of(names: Sequence[str | None]) -> list[object]:
     """One of these words, and None if it is among them."""
     words = StrOptions({name for name in names if name is not None})
     return [words, None] if None in names else [words]
+
+
+COLUMN_KINDS: Constraints = {"periodic": [dict, None], "categorical": [list, tuple, None]}
+"""Which columns are angles, and which are categories: of every map."""
 
 
 class TrainingParameters:
@@ -72,6 +76,8 @@ class MapParameters(TrainingParameters):
     skip: str | None
     skip_links: bool
     scaling: str | None
+    periodic: Mapping[Hashable, float] | None
+    categorical: Sequence[Hashable] | None
 
     _parameter_constraints: ClassVar[Constraints] = {
         **TrainingParameters._parameter_constraints,
@@ -79,4 +85,5 @@ class MapParameters(TrainingParameters):
         "skip": one_of(("pca", None)),
         "skip_links": ["boolean"],
         "scaling": one_of(SCALINGS),
+        **COLUMN_KINDS,
     }

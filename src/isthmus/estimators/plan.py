@@ -32,6 +32,14 @@ LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
 
 
+FEWEST_HELD_OUT = 50
+"""With fewer held-out rows than this, maps that must beat PCA are cross-validated instead: a model with
+half of PCA's error would often fail the test."""
+
+FOLDS = 5
+LEAST_IN_FOLD = 2
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Checked parameters of how to train, with every default filled in."""
@@ -317,6 +325,21 @@ def split_rows(
     if strata is not None:
         held_out = _evenly(order[np.argsort(strata[order], kind="stable")], strata, n_held_out, rng)
     return np.setdiff1d(np.arange(n_rows), held_out), np.sort(held_out)
+
+
+def folds_of(
+    n_rows: int, fraction: float, rng: np.random.Generator
+) -> list[tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]]:
+    """Training and held-out rows of each fold, where so large a fraction of few rows is too few.
+
+    Folds are of one size; up to four rows are always trained on. None at all where a single split has
+    rows enough, where nothing is to be held out, or where there are less than ten rows.
+    """
+    size = n_rows // FOLDS
+    if fraction == 0 or ceil(fraction * n_rows) >= FEWEST_HELD_OUT or size < LEAST_IN_FOLD:
+        return []
+    parts = rng.permutation(n_rows)[: FOLDS * size].reshape(FOLDS, size)
+    return [(np.setdiff1d(np.arange(n_rows), part), np.sort(part)) for part in parts]
 
 
 def _evenly(

@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import isthmus
 from isthmus import registry
+from isthmus.data.coding import CodedRows
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.ensemble import Ensemble
@@ -188,8 +189,9 @@ def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def _probe_rows(model: Model) -> np.ndarray:
     """Rows about as far from the center as the data, whatever they were."""
-    noise = np.random.default_rng(0).standard_normal((N_PROBES, model.n_features_in_))
-    rows: np.ndarray = model.scaling_.center + model.scaling_.scale * noise
+    center = model.scaling_.center
+    noise = np.random.default_rng(0).standard_normal((N_PROBES, len(center)))
+    rows: np.ndarray = center + model.scaling_.scale * noise
     return rows
 
 
@@ -201,10 +203,12 @@ def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
             if hasattr(model, method):
                 return {method: getattr(model, method)(rows)}
         assert isinstance(model, BaseMap)
+        if hasattr(model, "code_"):
+            rows = CodedRows.of(rows, model.code_)
         coordinates = np.asarray(model.transform(rows))
         outputs = {
             "transform": coordinates,
-            "inverse_transform": np.reshape(model.inverse_transform(coordinates), (len(rows), -1)),
+            "inverse_transform": model._decoded(coordinates),
         }
         if isinstance(model, VariationalAutoencoder):
             outputs["posterior"] = posterior(model, rows).std

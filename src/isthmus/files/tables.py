@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -119,20 +119,30 @@ class Table:
             return column.cast(column.type.value_type) if encoded else column
         return pa.array(dense(self.rows[:, [position]])[:, 0])
 
-    def numbers(self, positions: Sequence[int]) -> Any:  # a table or an array, as was read
+    def numbers(
+        self, positions: Sequence[int], categorical: Collection[int] = ()
+    ) -> Any:  # a table or an array, as was read
         """The columns at ``positions`` as rows of numbers; an Arrow table if they have names.
+
+        Those at the positions ``categorical`` stay as they are.
 
         An array keeps its type, and stays on disk where it is. Null becomes NaN. Raises TableError
         for columns of text, dates or lists, which names the column and its first such value.
         """
         if isinstance(self.rows, pa.Table):
-            found = {position: _as_numbers(self.column(position)) for position in positions}
+            found = {
+                p: (_as_categories if p in categorical else _as_numbers)(self.column(p))
+                for p in positions
+            }
             unusable = [position for position, numbers in found.items() if numbers is None]
             if unusable:
                 raise TableError(self._of_unusable(unusable))
             chosen = [numbers for numbers in found.values() if numbers is not None]
             table = pa.table(chosen, names=[self.name(position) for position in positions])
-            return table if self.names else np.asarray(table)
+            if self.names:
+                return table
+            kind = object if any(_is_text(column.type) for column in chosen) else None
+            return np.stack([np.asarray(column, kind) for column in chosen], axis=1)
         start, stop = positions[0], positions[-1] + 1
         if list(positions) == list(range(start, stop)):
             return self.rows[:, start:stop]
@@ -157,7 +167,8 @@ class Table:
         them = "it" if len(positions) == 1 else "them"
         return (
             f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop}, choose others with "
-            f"--columns, or turn {them} into numbers first"
+            f"--columns, or turn {them} into numbers first; texts that are categories are features "
+            "with --categorical"
         )
 
     def _named(self, position: int) -> str:
@@ -293,6 +304,11 @@ def _as_numbers(column: Column) -> Column:
         return (_without_blanks(column) if _is_text(kind) else column).cast(pa.float64())
     except pa.ArrowInvalid:
         return None
+
+
+def _as_categories(column: Column) -> Column:
+    """Texts and numbers as they are, null where a cell is blank."""
+    return _without_blanks(column) if _is_text(column.type) else column
 
 
 def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -7,8 +7,11 @@ caller: ``applying.apply`` subtracts and adds them in float64, where float32 wou
 from __future__ import annotations
 
 from abc import abstractmethod
+from types import ModuleType
+from typing import Protocol
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from isthmus import registry
@@ -40,6 +43,34 @@ class FittedMap(eqx.Module):
 
     def decode(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
         return self.decode_centred(z) + self.center
+
+
+class Code(Protocol):
+    """How angles and categories are written as numbers, and read back; ``xp`` is NumPy or JAX's."""
+
+    def coded(self, x: Array, xp: ModuleType) -> Array: ...
+
+    def decoded(self, u: Array, xp: ModuleType) -> Array: ...
+
+
+class CodedEncoder(eqx.Module):
+    """x → z of rows with angles or categories."""
+
+    code: Code = eqx.field(static=True)
+    network: FittedMap
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
+        return self.network.encode(self.code.coded(x, jnp))
+
+
+class CodedDecoder(eqx.Module):
+    """z → x̂ of such rows."""
+
+    code: Code = eqx.field(static=True)
+    network: FittedMap
+
+    def __call__(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
+        return self.code.decoded(self.network.decode(z), jnp)
 
 
 class FittedPredictor(eqx.Module):

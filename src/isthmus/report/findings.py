@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
+from isthmus.data.coding import CodedRows, coded_table
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
@@ -82,6 +83,8 @@ def gather(
     model: BaseMap | None = None,
     methods: Sequence[str | Method] | None = None,
     scaling: str | None = "auto",
+    periodic: Mapping[Hashable, float] | None = None,
+    categorical: Sequence[Hashable] | None = None,
     data: str = "data",
     label_name: str | None = None,
     random_state: int = 0,
@@ -102,6 +105,9 @@ def gather(
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, before the map and everything else, by the rows of the fit; as of
         ``isthmus.compare``. A map with a scaling of its own keeps it, and rows stay as they are.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``. The page
+        shows them as the network sees them: points on circles, and columns of zeros and ones.
     data, label_name : str
         Names of the rows and of the labels.
     random_state : int, default 0
@@ -112,6 +118,7 @@ def gather(
     ValueError, TypeError
         For fewer than 200 rows, a map of one coordinate, and what ``fit`` and ``compare`` refuse.
     """
+    X = coded_table(X, periodic, categorical)
     checked = BaseEstimator()
     rows = np.asarray(dense(check_rows(checked, X, reset=True)), np.float64)
     if len(rows) < FEWEST_ROWS:
@@ -119,7 +126,8 @@ def gather(
             f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, because a quarter of them "
             "evaluates the map. Pass more rows, or use isthmus.quality"
         )
-    names = tuple(map(str, getattr(checked, "feature_names_in_", _numbered(rows.shape[1]))))
+    known = X.code.names if isinstance(X, CodedRows) else _numbered(rows.shape[1])
+    names = tuple(map(str, getattr(checked, "feature_names_in_", known)))
     labels = None if y is None else check_targets(y, len(rows)).labels
     map_ = clone(Autoencoder(2) if model is None else model)
     if map_.get_params().get("random_state", 0) is None:

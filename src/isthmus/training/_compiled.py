@@ -7,6 +7,7 @@ program may run it for one network, or for many side by side.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import equinox as eqx
@@ -47,7 +48,8 @@ class State(eqx.Module):
 
     Of several networks every array has a leading axis M. ``epoch`` counts evaluated epochs from −1,
     "nothing yet": the first pass only evaluates the start. ``best_margin`` is the best epoch's advance
-    on the start in standard errors of that difference.
+    on the start in standard errors of that difference. Of members that are judged jointly, the best
+    epoch, its loss and its margin are those of the held-out rows of all.
     """
 
     weights: PyTree
@@ -107,12 +109,15 @@ def train_on_block(
     held_out: HeldOutRows | None,
     call: Call,
     axis: str | None = None,
+    jointly: bool = False,
 ) -> tuple[State, Float[Array, "passes 4"]]:
     """Pass over the block ``call.n_passes`` times; evaluate, and record, where an epoch ends.
 
     ``axis`` is that of the members, where there are several: then the loop goes on while any of them
-    does, and what branches depend on is the same for all, so that a branch stays one.
+    does, and what branches depend on is the same for all, so that a branch stays one. ``jointly``: an
+    epoch is judged by the held-out rows of all members together.
     """
+    total = partial(jax.lax.psum, axis_name=axis) if jointly else _as_it_is
     objective, held_out_objective, solver, static = static_part
     # Two streams, so that no step shares its draws with a chunk of held-out rows.
     steps_key, evaluation_key = jax.random.split(jax.random.key(call.seed))
@@ -164,9 +169,15 @@ def train_on_block(
         train_loss = jnp.where(state.epoch < 0, jnp.nan, state.loss_sum / call.steps_per_epoch)
         network = eqx.combine(state.weights, static)
         held_out_loss, losses, margin = _evaluate(
-            held_out_objective, network, held_out, state.start_losses, state.epoch < 0, evaluation_key
+            held_out_objective,
+            network,
+            held_out,
+            state.start_losses,
+            state.epoch < 0,
+            evaluation_key,
+            total,
         )
-        finite = jnp.isfinite(state.loss_sum) & (jnp.isfinite(held_out_loss) | (held_out is None))
+        finite = jnp.isfinite(total(state.loss_sum)) & (jnp.isfinite(held_out_loss) | (held_out is None))
         better = finite & ((held_out_loss < state.best_loss) | (held_out is None))
         epoch = state.epoch + 1
         rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
@@ -223,8 +234,12 @@ def _evaluate(
     start_losses: Float[Array, "chunks rows"],
     is_start: Bool[Array, ""],
     key: Array,
+    total: Callable[[Array], Array],
 ) -> tuple[Float[Array, ""], Float[Array, "chunks rows"], Float[Array, ""]]:
-    """Mean held-out loss, the start's losses, and the advance on the start in standard errors."""
+    """Mean held-out loss, the start's losses, and the advance on the start in standard errors.
+
+    ``total`` adds up over the members that are judged jointly.
+    """
     if held_out is None:
         return jnp.float32(jnp.nan), start_losses, jnp.float32(jnp.inf)
 
@@ -234,12 +249,17 @@ def _evaluate(
 
     losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
     losses = losses.astype(start_losses.dtype)
-    count = jnp.sum(held_out.valid)
+    count = total(jnp.sum(held_out.valid))
     start_losses = jnp.where(is_start, losses, start_losses)
     advance = (start_losses - losses) * held_out.valid
-    mean = jnp.sum(advance) / count
-    variance = jnp.sum(jnp.square(advance - mean) * held_out.valid) / jnp.maximum(1.0, count - 1)
+    mean = total(jnp.sum(advance)) / count
+    squares = total(jnp.sum(jnp.square(advance - mean) * held_out.valid))
+    variance = squares / jnp.maximum(1.0, count - 1)
     error = jnp.sqrt(variance / count)
     # One row gives no error, so no evidence.
     margin = jnp.where((mean > 0) & (count > 1), mean / jnp.maximum(error, 1e-30), -jnp.inf)
-    return jnp.sum(losses * held_out.valid) / count, start_losses, margin
+    return total(jnp.sum(losses * held_out.valid)) / count, start_losses, margin
+
+
+def _as_it_is(value: Array) -> Array:
+    return value

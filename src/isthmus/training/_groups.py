@@ -24,14 +24,17 @@ AXIS = "members"
 Orders = Int[np.ndarray, "*M passes steps batch"]
 
 
+Program = Callable[..., tuple[State, Array]]
+"""``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
+
+
 class Group(Protocol):
     """What the loop trains."""
 
     trainings: Sequence[Training]
     seed: np.ndarray
     state: State
-    program: Callable[..., tuple[State, Array]]
-    """``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
+    program: Program
     fixed: PyTree
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
@@ -96,6 +99,7 @@ def _train_side_by_side(
     orders: Int[Array | np.ndarray, "M passes steps batch"],
     held_out: HeldOut | None,
     call: Call,
+    jointly: bool,
 ) -> tuple[State, Float[Array, "M passes 4"]]:
     """The program of several: a member that has stopped stays as it is while others go on.
 
@@ -108,7 +112,7 @@ def _train_side_by_side(
     ) -> tuple[State, Array]:
         static_part = eqx.combine(own, shared)
         own_call = call._replace(seed=seed)
-        return train_on_block(static_part, state, block, orders, held_out, own_call, AXIS)
+        return train_on_block(static_part, state, block, orders, held_out, own_call, AXIS, jointly)
 
     each = eqx.if_array(0)
     axes = (each, each, 0 if block.ndim == 3 else None, each, each, each)
@@ -120,9 +124,8 @@ def _train_side_by_side(
 class StackedNetworks:
     """Networks of one shape side by side, up to ``size`` of them, the last one repeated."""
 
-    program = staticmethod(_train_side_by_side)
-
-    def __init__(self, trainings: Sequence[Training], size: int) -> None:
+    def __init__(self, trainings: Sequence[Training], size: int, *, jointly: bool = False) -> None:
+        self.program: Program = partial(_train_side_by_side, jointly=jointly)
         which = np.minimum(np.arange(size), len(trainings) - 1)
         self.trainings: Sequence[Training] = [trainings[index] for index in which]
         self.seed: np.ndarray = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[
@@ -131,9 +134,14 @@ class StackedNetworks:
         weights = _stacked([one.weights for one in self.trainings])
         optimiser = _first_states(trainings[0].solver.transformation, weights)
         self.held_out: HeldOut | None = None
-        if trainings[0].held_out is not None:
+        held_out = next((one.held_out for one in trainings if one.held_out is not None), None)
+        if held_out is not None:
+            # A member without held-out rows gets some that do not count.
+            none = HeldOut.from_rows(held_out)
+            none = none._replace(valid=np.zeros_like(none.valid))
             rows = [
-                HeldOut.from_rows(one.held_out) for one in self.trainings if one.held_out is not None
+                none if one.held_out is None else HeldOut.from_rows(one.held_out)
+                for one in self.trainings
             ]
             self.held_out = jax.device_put(_stacked(rows))
         shared, own = _common_and_own([one.static_part for one in self.trainings])
@@ -156,10 +164,10 @@ class StackedNetworks:
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers, among all rows, of every batch of some passes of each member."""
         orders = np.empty((len(self.trainings), *shape), np.int32)
+        n_steps = self.trainings[0].steps_per_block
         for training, seed, of_member in zip(self.trainings, self.seed, orders, strict=True):
             own = array_source(training).indices
-            n_steps = training.steps_per_block
-            of_member[:] = own[batch_orders(int(seed), passes, n_valid, shape, n_steps)]
+            of_member[:] = own[batch_orders(int(seed), passes, len(own), shape, n_steps)]
         return orders
 
     def states(self) -> list[State]:

@@ -29,8 +29,13 @@ MAX_ORDERS = 2**20
 """Most passes in one call, and most row numbers (4 bytes each) sent with it."""
 
 
-def train(trainings: Sequence[Training], size: int | None = None) -> list[TrainingResult]:
+def train(
+    trainings: Sequence[Training], size: int | None = None, *, jointly: bool = False
+) -> list[TrainingResult]:
     """Train one network, or several of one shape side by side, and return their results in order.
+
+    ``jointly``: the held-out rows of all together choose one epoch for all, and say when to stop. A
+    member without held-out rows then has those of the others to choose its epoch by.
 
     ``size``: the number of members that the program is made for; those that lack are filled up with the
     last one. None is as many as there are. A member that diverges has a result that says so. A
@@ -42,7 +47,7 @@ def train(trainings: Sequence[Training], size: int | None = None) -> list[Traini
     if len(trainings) == 1 and size is None:
         group = SingleNetwork(trainings[0])
     else:
-        group = StackedNetworks(trainings, size or len(trainings))
+        group = StackedNetworks(trainings, size or len(trainings), jointly=jointly)
     first = trainings[0]
     call = first.call(group.seed)
     most_passes = 2
@@ -84,8 +89,11 @@ def train(trainings: Sequence[Training], size: int | None = None) -> list[Traini
                 "the model holds the best weights so far",
                 stacklevel=2,
             )
+    in_all = sum(one.n_held_out for one in trainings)
     return [
-        training.result(state, recorder.history(index), reason)
+        training.result(
+            state, recorder.history(index), reason, in_all if jointly else training.n_held_out
+        )
         for index, (training, state, reason) in enumerate(
             zip(trainings, group.states()[: len(trainings)], reasons[: len(trainings)], strict=True)
         )

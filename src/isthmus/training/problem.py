@@ -36,7 +36,8 @@ class TrainingResult:
     ``history`` maps "epoch", "train_loss", "validation_loss", "learning_rate" and "seconds" to one
     number per epoch. Epoch 0 is the start: it has no training loss (NaN). ``stopped`` says why
     training ended: "max_epochs", "no improvement", "interrupted" or "diverged". ``p_value`` is how often
-    chance gives as large an advance of the least held-out loss on the start, NaN without held-out rows.
+    chance gives as large an advance of the least held-out loss on the start, NaN without held-out rows,
+    of which there were ``n_held_out``.
     """
 
     network: PyTree
@@ -45,6 +46,7 @@ class TrainingResult:
     best_epoch: int
     stopped: str
     p_value: float = float("nan")
+    n_held_out: int = 0
 
     def raise_if_diverged(self, learning_rate: float) -> None:
         """Raise DivergenceError, with the likely cause, if the loss became NaN or infinite."""
@@ -138,9 +140,17 @@ class Training:
             seed=seed,
         )
 
-    def result(self, state: State, history: dict[str, np.ndarray], stopped: str) -> TrainingResult:
-        """The best epoch's network, or the start where that is not clearly better."""
-        n_held_out = 0 if self.held_out is None else len(self.held_out)
+    @property
+    def n_held_out(self) -> int:
+        return 0 if self.held_out is None else len(self.held_out)
+
+    def result(
+        self, state: State, history: dict[str, np.ndarray], stopped: str, n_held_out: int
+    ) -> TrainingResult:
+        """The best epoch's network, or the start where that is not clearly better.
+
+        ``n_held_out`` rows chose the epoch: its own, or those of all that were judged with it.
+        """
         start_stays = n_held_out > 0 and not self._beats_start(state, n_held_out)
         best = self.network if start_stays else eqx.combine(state.best_weights, self.network)
         return TrainingResult(
@@ -150,6 +160,7 @@ class Training:
             best_epoch=0 if start_stays else max(0, int(state.best_epoch)),
             stopped=stopped,
             p_value=chance_of(float(state.best_margin), n_held_out),
+            n_held_out=n_held_out,
         )
 
     def _beats_start(self, state: State, n_held_out: int) -> bool:

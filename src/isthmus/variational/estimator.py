@@ -8,7 +8,7 @@ start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Self
 
@@ -116,8 +116,8 @@ class VariationalAutoencoder(TrainedMap):
         Standard deviation of noise that is added to what the encoder sees in training, in units of a
         feature's spread. ``None`` chooses it as ``isthmus.Autoencoder`` does. If the data have missing
         entries, a fifth of the others is left out of what it sees as well, anew in each step.
-    widths, decoder_widths, activation, skip, skip_links, scaling, solver, learning_rate, batch_size, \
-max_epochs, validation_fraction, patience, warm_start, random_state, verbose
+    widths, decoder_widths, activation, skip, skip_links, scaling, periodic, categorical, solver, \
+learning_rate, batch_size, max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         As for ``isthmus.Autoencoder``, with the same defaults for the same reasons. With
         ``warm_start`` prior and likelihood go on from where they are, too.
 
@@ -193,6 +193,8 @@ feature_names_in_
         skip: str | None = "pca",
         skip_links: bool = False,
         scaling: str | None = None,
+        periodic: Mapping[Hashable, float] | None = None,
+        categorical: Sequence[Hashable] | None = None,
         solver: str | optax.GradientTransformation = "adam",
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -216,6 +218,8 @@ feature_names_in_
         self.skip = skip
         self.skip_links = skip_links
         self.scaling = scaling
+        self.periodic = periodic
+        self.categorical = categorical
         self.solver = solver
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -239,8 +243,8 @@ feature_names_in_
         """
         if x_error is not None:
             _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
-        prepared = prepare(self, X, errors=x_error)
-        (result,) = train([prepared.training])
+        prepared = prepare(self, X, errors=x_error, cross_validated=self.skip == "pca")
+        result = train(prepared.trainings, jointly=True)[0]
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

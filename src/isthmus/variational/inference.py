@@ -25,7 +25,6 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import check_errors, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
-from isthmus.estimators.base import in_row_shape
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
@@ -123,7 +122,7 @@ def sample(
     prior_key, rows_key = _keys_of_sample(random_state)
     Z = _draws_of_prior(model, check_integer("n", n, 1), prior_key)
     keys = _keys(rows_key)
-    out = np.empty((len(Z), model.n_features_in_))
+    out = np.empty((len(Z), model._width))
     scaling = model.scaling_
     whole_numbers = getattr(pair.likelihood, "whole_numbers", False)
 
@@ -142,7 +141,7 @@ def sample(
         after=in_raw_units,
         widest=widest_layer(pair),
     )
-    return in_row_shape(model, drawn)
+    return model._as_given(drawn)
 
 
 def sample_posterior(
@@ -191,7 +190,7 @@ def log_likelihood(
     True
     """
     pair = _pair(model)
-    rows, D = given_rows(model, X, x_error), model.n_features_in_
+    rows, D = given_rows(model, X, x_error), model._width
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
     out = np.empty(rows.shape[0])
@@ -219,7 +218,8 @@ def impute(
     weighted by importance; the standard deviation holds what the draws differ by and the likelihood's
     own. Entries that are known stay as they are, with standard deviation 0, or ``x_error`` where it is
     given: known standard deviations of the entries, by which an uncertain one counts for less. Without
-    it the entries are taken as exact.
+    it the entries are taken as exact. A missing category is the likeliest one, and its standard
+    deviation NaN.
 
     Raises what ``posterior`` raises, and ValueError for an incomplete row of which nothing can be said,
     because what is known of it cannot occur.
@@ -237,7 +237,7 @@ def impute(
     True
     """
     pair = _pair(model)
-    given, D, scaling = given_rows(model, X, x_error), model.n_features_in_, model.scaling_
+    given, D, scaling = given_rows(model, X, x_error), model._width, model.scaling_
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
     rows, std = np.empty((given.shape[0], D)), np.zeros((given.shape[0], D))
@@ -248,7 +248,7 @@ def impute(
         std[:] = np.where(missing, 0.0, check_errors(x_error, rows))
     chosen = np.flatnonzero(missing.any(axis=1))
     if not len(chosen):
-        return Imputation(*(in_row_shape(model, filled) for filled in (rows, std)))
+        return Imputation(model._as_given(rows), model._spread_as_given(std))
     _check_possible(pair, rows, chosen)
     incomplete: View = ScaledRows(rows[chosen], scaling)
     if x_error is not None:
@@ -273,7 +273,7 @@ def impute(
     warning = _of_wide_errors(model, rows, std, every_missing)
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
-    return Imputation(*(in_row_shape(model, filled) for filled in (rows, std)))
+    return Imputation(model._as_given(rows), model._spread_as_given(std))
 
 
 def _of_wide_errors(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus import plots
 from isthmus.data.checks import check_integer, check_real
+from isthmus.data.coding import coded_table
 from isthmus.data.rows import Rows
 from isthmus.data.units import scaled_table
 from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of, train_networks
@@ -128,6 +129,8 @@ def choose_dimension(
     max_epochs: int = 30,
     max_rows: int = 5000,
     scaling: str | None = "auto",
+    periodic: Mapping[Hashable, float] | None = None,
+    categorical: Sequence[Hashable] | None = None,
     random_state: int | np.random.RandomState | None = 0,
 ) -> DimensionChoice:
     """How many dimensions rows X (n, D) have: a range with a best value, from two independent methods.
@@ -159,6 +162,8 @@ def choose_dimension(
         Of the columns, before distances are measured. "auto" standardises a table of named columns whose
         standard deviations differ by more than a factor of 10, which must have different units, and says
         so; otherwise, and with None, columns are taken as they are.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     random_state : int, RandomState or None, default 0
         Of draws, references and networks.
 
@@ -206,7 +211,7 @@ def choose_dimension(
     check_integer("max_epochs", max_epochs, 1)
     rng = generator(random_state)
     most = check_integer("max_rows", max_rows, FEWEST_ROWS)
-    values, units = scaled_table(X, scaling)
+    values, units = scaled_table(coded_table(X, periodic, categorical), scaling)
     rows = _drawn(values, most, rng)
     methods: dict[str, Method] = {"two_nn": TwoNN(), "mle": MLE(), "gride": Gride(), "pca": PCA()}
     estimates = {name: rows.found_by(method, LEVEL, rng) for name, method in methods.items()}

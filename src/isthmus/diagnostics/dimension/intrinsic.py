@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int
 
 from isthmus import plots
 from isthmus.data.checks import check_choice, check_real
+from isthmus.data.coding import coded_table
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import dense
 from isthmus.data.units import scaled_table
@@ -95,6 +97,8 @@ def intrinsic_dimension(
     method: str | Method = "two_nn",
     *,
     scaling: str | None = "auto",
+    periodic: Mapping[Hashable, float] | None = None,
+    categorical: Sequence[Hashable] | None = None,
     level: float = 0.95,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Dimension:
@@ -117,6 +121,8 @@ def intrinsic_dimension(
         Of the columns, before distances are measured. "auto" standardises a table of named columns whose
         standard deviations differ by more than a factor of 10, which must have different units, and says
         so; otherwise, and with None, columns are taken as they are.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     level : float in (0, 1), default 0.95
         Of the interval.
     random_state : int, RandomState or None, default 0
@@ -176,7 +182,7 @@ def intrinsic_dimension(
     """
     chosen = _as_method(method)
     level = check_real("level", level, 0.0, 1.0)
-    values, units = scaled_table(X, scaling)
+    values, units = scaled_table(coded_table(X, periodic, categorical), scaling)
     rows = distinct_rows(values, chosen.most_neighbours)
     found = rows.found_by(chosen, level, generator(random_state))
     warn_of_ties(found.tied)

@@ -10,7 +10,7 @@ content of distance measures", PNAS Nexus 1:pgac039.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from isthmus import plots
-from isthmus.data.checks import check_coordinates, check_integer, check_real, check_table
+from isthmus.data.checks import check_coordinates, check_integer, check_real, check_rows, check_table
+from isthmus.data.coding import CodedRows, coded_table
 from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
@@ -157,6 +158,8 @@ def quality(
     sigmas: Sequence[float] = (0.01, 0.1, 1.0),
     X_hat: object = None,
     model: BaseMap | None = None,
+    periodic: Mapping[Hashable, float] | None = None,
+    categorical: Sequence[Hashable] | None = None,
     max_rows: int = 20_000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Quality:
@@ -179,7 +182,10 @@ def quality(
     X_hat : array-like (n, D), optional
         A reconstruction of X, for ``reconstruction_error``.
     model : fitted map, optional
-        Or the map that gives one, by ``isthmus.reconstruction_error``.
+        Or the map that gives one, by ``isthmus.reconstruction_error``. Angles and categories are those
+        of the map.
+    periodic, categorical : dict and list, or None, default None
+        Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     max_rows : int ≥ 3
         Up to here every row is compared with every row, in memory that grows as n. Beyond, max_rows²/n
         rows are drawn (at least 100) and compared with all n, so that time grows no further, and every
@@ -222,6 +228,7 @@ def quality(
     >>> isthmus.quality(X, 3 * X, k=(5, 50)).overlap
     array([1., 1.])
     """
+    X = _coded(X, model, periodic, categorical)
     rows = check_table(X)
     if hasattr(Z, "fit"):
         raise TypeError(
@@ -342,6 +349,18 @@ def _queries(n: int, max_rows: int, rng: np.random.Generator) -> Int[np.ndarray,
     return np.arange(n) if m == n else rng.choice(n, m, replace=False)
 
 
+def _coded(
+    X: object,
+    model: BaseMap | None,
+    periodic: Mapping[Hashable, float] | None,
+    categorical: Sequence[Hashable] | None,
+) -> object:
+    """X in the code of its angles and categories, which are the model's where it has some."""
+    if model is not None and hasattr(model, "code_"):
+        return check_rows(model, X, reset=False)
+    return coded_table(X, periodic, categorical)
+
+
 def _reconstruction_error(X: object, rows: Rows, X_hat: object, model: BaseMap | None) -> float | None:
     """Mean of ‖x − x̂‖²."""
     if X_hat is not None and model is not None:
@@ -350,7 +369,7 @@ def _reconstruction_error(X: object, rows: Rows, X_hat: object, model: BaseMap |
         return float(np.mean(reconstruction_error(model, X)))
     if X_hat is None:
         return None
-    decoded = check_table(X_hat)
+    decoded = check_table(X.code(X_hat) if isinstance(X, CodedRows) else X_hat)
     if decoded.shape != rows.shape:
         raise ValueError(
             f"X_hat has shape {decoded.shape} and X has {rows.shape}: expected the reconstruction of "
