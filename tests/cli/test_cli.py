@@ -226,7 +226,7 @@ def test_info_tells_the_facts(autoencoder, folder):
 
 
 def test_ctrl_c_saves_the_best_so_far(folder, tmp_path, interrupt_in_call):
-    interrupt_in_call(3, training, "batch_orders")
+    interrupt_in_call(20, training, "batch_orders")
     path = tmp_path / "map.isthmus"
     result = succeed(
         *("fit", folder / "iris.csv", "--drop", "species", "--widths", 8, "--seed", 0),

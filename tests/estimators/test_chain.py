@@ -10,7 +10,7 @@ import pytest
 import isthmus
 
 ROOT = Path(isthmus.__file__).parent
-ROWS = np.random.default_rng(0).standard_normal((60, 4))
+ROWS = np.random.default_rng(0).standard_normal((600, 4))
 
 
 class ReachedError(Exception):
@@ -36,6 +36,8 @@ def test_from_fit_to_the_loss_there_are_few_functions_and_contributing_names_the
     chain = chain_of(lambda: isthmus.Autoencoder(2, widths=(4,), loss=loss).fit(ROWS))
     assert len(chain) <= 8
     assert len({file for file, _ in chain}) <= 9
+    of_few_rows = chain_of(lambda: isthmus.Autoencoder(2, widths=(4,), loss=loss).fit(ROWS[:60]))
+    assert len(of_few_rows) <= 8
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     shown = re.findall(r"^(\w+/\w+\.py) +(\w+)", text, flags=re.MULTILINE)
     assert [step for step in shown if step in chain] == chain

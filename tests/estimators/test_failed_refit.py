@@ -118,7 +118,7 @@ def test_a_first_partial_fit_that_is_refused_leaves_nothing():
 def test_a_training_that_breaks_off(name, monkeypatch):
     model = fitted(name)
 
-    def broken(trainings):
+    def broken(trainings, **settings):
         raise MemoryError
 
     for module in (maps, predictor, variational):

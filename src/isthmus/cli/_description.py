@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 from jaxtyping import PyTree
 
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, width_of
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.maps import TrainedMap
@@ -85,8 +85,8 @@ def _of_map(model: TrainedMap | LinearAutoencoder) -> Facts:
     return {
         "coordinates": model.n_components_,
         "sizes": [
-            *(model._width, *_hidden(pair.encoder), model.n_components_),
-            *(*_hidden(pair.decoder), model._width),
+            *(width_of(model), *_hidden(pair.encoder), model.n_components_),
+            *(*_hidden(pair.decoder), width_of(model)),
         ],
         "weights": int(sum(array.size for array in arrays)),
     }
@@ -98,7 +98,7 @@ def _of_predictor(model: FeedForwardPredictor) -> Facts:
         predicted = {"classes": _plain(model.classes_)}
     else:
         predicted = {"targets": len(model.network_.target_center)}
-    sizes = [len(model.scaling_.center), *(int(layer.weight.shape[0]) for layer in layers)]
+    sizes = [width_of(model), *(int(layer.weight.shape[0]) for layer in layers)]
     return {**predicted, "sizes": sizes, "weights": model.n_parameters_}
 
 

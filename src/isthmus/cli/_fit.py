@@ -195,10 +195,11 @@ def _check_missing(estimator: BaseMap, table: Table, rows: Any) -> None:
     empty = [name for name in rows.column_names if rows.column(name).null_count]
     if not empty:
         return
-    shown = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
-    raise click.UsageError(
-        f"{table.path} has empty cells in {len(empty)} of {rows.num_columns} columns ({shown}), and "
-        f"--model variational is the one that takes them: {_with_model('variational')}"
+    row = rows.column(empty[0]).is_null().to_pylist().index(True)
+    others = f", and {len(empty) - 1} columns more have empty cells" if len(empty) > 1 else ""
+    raise ValueError(
+        f"{table.path} contains NaN: column {empty[0]!r} in row {row} is the first{others}. The model "
+        f"that takes them: {_with_model('variational')}"
     )
 
 

@@ -29,7 +29,7 @@ from isthmus.data.moments import principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, ScaledRows, View, dense
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.base import BaseMap, reconstruction_error
+from isthmus.estimators.base import BaseMap, decoded_rows, reconstruction_error, width_of
 from isthmus.estimators.ensemble import Ensemble, ensemble_of
 from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardRegressor
 from isthmus.estimators.fitting import Prepared, adopt, prepare
@@ -230,7 +230,7 @@ class _Start:
     ) -> _Start:
         """With the pair as it is if it has a frame, otherwise with linear regressions as its paths."""
         Z = np.asarray(teacher.transform(X), np.float64)
-        x_hat = rows.scaling(teacher._decoded(Z))
+        x_hat = rows.scaling(decoded_rows(teacher, Z))
         whitened = _whitening(Z) if frame is None else frame
         inner = Z @ np.asarray(whitened.inverse, np.float64).T + np.asarray(whitened.origin)
         some = slice(None, None, -(-len(Z) // ROWS_OF_REGRESSION))
@@ -346,7 +346,7 @@ def _taught_numbers(teacher: Model, student: FeedForwardPredictor, X: object) ->
     """The mean of what teachers predict is a target as any other."""
     prepared = prepare(student, X, teacher.predict(X))
     _finish(student, prepared)
-    u = cast(np.ndarray, prepared.training.held_out)[:, : student._width]
+    u = cast(np.ndarray, prepared.training.held_out)[:, : width_of(student)]
     _record(student, teacher, [0.0, student.validation_loss_], u)
     return student
 

@@ -24,6 +24,7 @@ from isthmus.compression.kinds import HeldOutLosses, Kind, Trained, kind_of, mea
 from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
+from isthmus.estimators.base import width_of
 from isthmus.estimators.fitting import NoImprovementWarning, Prepared, adopt, prepare
 from isthmus.training.loop import train
 from isthmus.training.problem import Training, TrainingResult
@@ -225,8 +226,7 @@ class _Bench:
 
     @property
     def n_features(self) -> int:
-        network = self.model.network_
-        return int(network.center.shape[-1])
+        return width_of(self.model)
 
     def rows(self) -> Float[np.ndarray, "n D"]:
         """Scaled training rows, evenly spaced."""

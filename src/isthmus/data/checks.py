@@ -126,7 +126,12 @@ def _check_images(estimator: object, shape: tuple[int, ...] | None) -> None:
 def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
     """Names and number of the columns, as scikit-learn sets and checks them."""
     named = X if column_labels(X) is not None else rows
-    with_reason(X, "X", lambda: validate_data(estimator, named, reset=reset, skip_check_array=True))
+    with_reason(
+        X,
+        "X",
+        lambda: validate_data(estimator, named, reset=reset, skip_check_array=True),
+        holds_numbers=False,
+    )
 
 
 def check_table(X: object) -> Any:  # as as_rows

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from isthmus import registry
 from isthmus.data.conversion import as_rows
@@ -177,7 +177,7 @@ class ColumnCode:
                 start += 1
         return xp.stack(parts, axis=-1)
 
-    def rows(self, u: Float[np.ndarray, "n coded"]) -> Shaped[np.ndarray, "n D"]:
+    def rows(self, u: Float[np.ndarray, "n coded"]) -> np.ndarray:
         """The code (n, D') as rows (n, D), of objects where a category is a text."""
         numbers: np.ndarray = self.decoded(np.asarray(u), np)
         if not self._holds_text:

@@ -91,11 +91,19 @@ def explained(X: object, what: str, convert: Callable[[np.ndarray], Values]) -> 
     return with_reason(X, what, converted)
 
 
-def with_reason(X: object, what: str, convert: Callable[[], Values]) -> Values:
+def with_reason(
+    X: object, what: str, convert: Callable[[], Values], *, holds_numbers: bool = True
+) -> Values:
+    """What ``convert`` returns, or its error with what to do.
+
+    A value of X that is no number is named as its cause, where X is to hold numbers alone.
+    """
     try:
         return convert()
     except (ValueError, TypeError, OverflowError) as error:
-        text = _with_advice(X, what, str(error)) or _first_not_a_number(X, what, error)
+        text = _with_advice(X, what, str(error))
+        if text is None and holds_numbers:
+            text = _first_not_a_number(X, what, error)
         if text is None:
             raise
         raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from error

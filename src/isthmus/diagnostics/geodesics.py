@@ -27,7 +27,7 @@ from scipy.stats.qmc import Halton
 from sklearn.neighbors import kneighbors_graph
 
 from isthmus.data.checks import check_coordinates, check_integer, check_map
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, as_given
 from isthmus.networks.applying import BLOCK_ELEMENTS
 from isthmus.results import Result, rows_of
 
@@ -131,7 +131,7 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
         rows = _decoded(decode, points)
         ways.append((_length(rows), points, rows, converged))
     length, points, rows, converged = min(ways, key=lambda way: way[0])
-    rows = model._as_given(rows + model.scaling_.center)
+    rows = as_given(model, rows + model.scaling_.center)
     return Geodesic(points, rows, length, _length(_decoded(decode, straight)), converged)
 
 

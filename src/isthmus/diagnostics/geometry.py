@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from isthmus import plots
 from isthmus.data.checks import check_coordinates, check_map, check_rows
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, column_names_of, width_of
 from isthmus.networks.applying import map_rows
 from isthmus.results import Result, rows_of
 
@@ -50,7 +50,7 @@ def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
     """
     check_map(model, "encode")
     rows = check_rows(model, X, reset=False)
-    d, D = model.n_components_, model._width
+    d, D = model.n_components_, width_of(model)
     out = np.empty((rows.shape[0], d, D), np.float32)
     return map_rows(
         partial(_reverse_jacobian, model.network_.encode_centred),
@@ -80,7 +80,7 @@ def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
     """
     check_map(model, "decode")
     coordinates = check_coordinates(Z, model.n_components_)
-    d, D = model.n_components_, model._width
+    d, D = model.n_components_, width_of(model)
     out = np.empty((len(coordinates), D, d), np.float32)
     return map_rows(
         partial(_forward_jacobian, model.network_.decode_centred), coordinates, out, widest=d * D
@@ -110,7 +110,7 @@ def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     """
     check_map(model, "decode")
     coordinates = check_coordinates(Z, model.n_components_)
-    d, D = model.n_components_, model._width
+    d, D = model.n_components_, width_of(model)
     out = np.empty((len(coordinates), d, d))
     return map_rows(partial(_pulled_back, model.network_.decode_centred), coordinates, out, widest=d * D)
 
@@ -269,7 +269,7 @@ def loadings(model: BaseMap, X: object) -> Loadings:
     check_map(model)
     tangents = decoder_jacobian(model, np.asarray(model.transform(X)))
     values = np.swapaxes(tangents, 1, 2)
-    return Loadings(values, tuple(model._columns), model.scaling_.scale)
+    return Loadings(values, tuple(column_names_of(model)), model.scaling_.scale)
 
 
 EPSILON = 1e-10

@@ -22,7 +22,7 @@ from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
-from isthmus.estimators.base import BaseMap, squared_gaps
+from isthmus.estimators.base import BaseMap, squared_gaps, width_of
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows
 from isthmus.networks.fitted import FittedMap
@@ -244,7 +244,7 @@ def _rank(values: Float[np.ndarray, " n"], known: Float[np.ndarray, " k"]) -> Fl
 
 def _cycle_error(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     network = model.network_
-    return map_rows(lambda block: _cycle(network, block), z, np.empty(len(z)), widest=model._width)
+    return map_rows(lambda block: _cycle(network, block), z, np.empty(len(z)), widest=width_of(model))
 
 
 @eqx.filter_jit

@@ -34,7 +34,9 @@ class Autoencoder(TrainedMap):
     Encoder and decoder are each ``PCA path + correction``: the path starts at the principal axes, the
     correction is a feed-forward network that starts at zero, so that epoch 0 is PCA. A tenth of the
     rows is held out to choose the epoch; one replaces PCA only if it is better by more than chance
-    (Student's paired test at 1 %). Where nothing beats PCA, the model *is* PCA and
+    (Student's paired test at 1 %). Where that would be fewer than 50 rows, none are held out: five more
+    maps are trained at the same time, each without a fifth of the rows, and all of these rows together
+    choose the epoch, and are tested. Where nothing beats PCA, the model *is* PCA and
     ``NoImprovementWarning`` says so.
 
     Coordinates are canonical: uncorrelated, in the order of their variance, with the largest average
@@ -93,7 +95,9 @@ class Autoencoder(TrainedMap):
     max_epochs : int or None, default None
         ``None`` gives about 4 000 updates, but 40 epochs at least and 400 at most.
     validation_fraction : float, default 0.1
-        Share of the rows held out; at least 20 rows, but a third of all at most. 0 holds out none: then
+        Share of the rows held out. Where that is fewer than 50 rows, and training begins at PCA, each
+        of five folds is held out from a map of its own, and the model is fitted to all rows; where it
+        does not, 20 rows at least are held out, but a third of all at most. 0 holds out none: then
         nothing is chosen, and the last epoch is the result.
     patience : int or None, default None
         Epochs without a better one after which training ends; ``None`` is a fifth of ``max_epochs``, and
@@ -110,7 +114,8 @@ class Autoencoder(TrainedMap):
     Attributes
     ----------
     validation_loss_, pca_validation_loss_ : float
-        Mean loss on the held-out rows, of the model and of PCA, in scaled units.
+        Mean loss on the held-out rows, of the model and of PCA, in scaled units. Of few rows, those of
+        the five maps beside it.
     history_ : dict of arrays, one entry per epoch
         "epoch" (0 is the start), "train_loss", "validation_loss", "learning_rate", "seconds".
     best_epoch_ : int

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.checks import check_coordinates, check_rows
 from isthmus.data.coding import ColumnCode
+from isthmus.data.conversion import as_rows
 from isthmus.data.rows import row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.notebook import fitted_html
@@ -53,25 +54,6 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return widest_layer(self.network_)
 
     @property
-    def _is_coded(self) -> bool:
-        """Whether there are angles or categories among the columns."""
-        return hasattr(self, "code_")
-
-    @property
-    def _width(self) -> int:
-        """Numbers in a row as the network takes it: D, but for angles and categories."""
-        return len(self.scaling_.center)
-
-    @property
-    def _columns(self) -> list[str]:
-        """Names of these numbers."""
-        if self._is_coded:
-            return self.code_.names
-        return [
-            str(n) for n in getattr(self, "feature_names_in_", [f"x{j}" for j in range(self._width)])
-        ]
-
-    @property
     def encode(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... d"]]:
         """The pure function z = f(x) in raw units: traceable, differentiable, and itself a pytree.
 
@@ -80,13 +62,15 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         among the categories, from 0.
         """
         check_is_fitted(self)
-        return CodedEncoder(self.code_, self.network_) if self._is_coded else self.network_.encode
+        code = getattr(self, "code_", None)
+        return self.network_.encode if code is None else CodedEncoder(code, self.network_)
 
     @property
     def decode(self) -> Callable[[Float[Array, "... d"]], Float[Array, "... D"]]:
         """The pure function x̂(z) in raw units: traceable, differentiable, and itself a pytree."""
         check_is_fitted(self)
-        return CodedDecoder(self.code_, self.network_) if self._is_coded else self.network_.decode
+        code = getattr(self, "code_", None)
+        return self.network_.decode if code is None else CodedDecoder(code, self.network_)
 
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Coordinates z of rows: (n, D) → (n, d), float32.
@@ -104,27 +88,16 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             widest=self._widest,
         )
 
-    def inverse_transform(self, Z: object) -> Float[np.ndarray, "n ..."]:
+    def inverse_transform(self, Z: object) -> np.ndarray:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
 
-        A map that was fitted on images gives images, (n, height, width) or (n, height, width, c). Raises
+        A map that was fitted on images gives images, (n, height, width) or (n, height, width, c); one
+        with categories that are texts an array of objects. Raises
         NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of columns than
         the map has coordinates.
         """
         check_is_fitted(self)
-        return self._as_given(self._decoded(check_coordinates(Z, self._n_features_out)))
-
-    def _as_given(self, rows: Float[np.ndarray, "n width"]) -> Shaped[np.ndarray, "n ..."]:
-        """Rows as the network takes them in the form in which data came: images, angles, categories."""
-        if self._is_coded:
-            return self.code_.rows(rows)
-        return rows.reshape(len(rows), *getattr(self, "row_shape_", rows.shape[1:]))
-
-    def _spread_as_given(self, std: Float[np.ndarray, "n width"]) -> Float[np.ndarray, "n ..."]:
-        """Standard deviations of these numbers as those of the data's entries."""
-        if self._is_coded:
-            return self.code_.spread(std)
-        return std.reshape(len(std), *getattr(self, "row_shape_", std.shape[1:]))
+        return as_given(self, self._decoded(check_coordinates(Z, self._n_features_out)))
 
     def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
         """Rows as the network takes them, in their own units, that checked coordinates decode to."""
@@ -132,7 +105,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             self.network_.decode_centred,
             coordinates,
             add=self.scaling_.center,
-            width=self._width,
+            width=width_of(self),
             dtype=np.float64,
             widest=self._widest,
         )
@@ -164,6 +137,46 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         return tags
 
 
+class Scaled(Protocol):
+    """A fitted model, as far as the numbers in its rows are concerned."""
+
+    scaling_: Scaling
+
+
+def width_of(model: Scaled) -> int:
+    """Numbers in a row as the network takes it: the features, but for angles and categories."""
+    return len(model.scaling_.center)
+
+
+def column_names_of(model: Scaled) -> list[str]:
+    """Names of these numbers: of the features if they have some, else x0, x1, …."""
+    if hasattr(model, "code_"):
+        names: list[str] = model.code_.names
+        return names
+    numbered = [f"x{j}" for j in range(width_of(model))]
+    return list(map(str, getattr(model, "feature_names_in_", numbered)))
+
+
+def as_given(model: object, rows: Float[np.ndarray, "n width"]) -> np.ndarray:
+    """Rows as the network takes them, as the data of the fit came: images, angles, categories."""
+    if hasattr(model, "code_"):
+        table: np.ndarray = model.code_.rows(rows)
+        return table
+    return rows.reshape(len(rows), *getattr(model, "row_shape_", rows.shape[1:]))
+
+
+def spread_as_given(model: object, std: Float[np.ndarray, "n width"]) -> Float[np.ndarray, "n ..."]:
+    """Standard deviations of these numbers as those of the data's entries."""
+    return model.code_.spread(std) if hasattr(model, "code_") else as_given(model, std)
+
+
+def decoded_rows(model: BaseMap, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
+    """x̂ of coordinates as the network gives it: flat rows, with the code of angles and categories."""
+    if hasattr(model, "code_"):
+        return model._decoded(check_coordinates(Z, model.n_components_))
+    return np.reshape(model.inverse_transform(Z), (len(Z), -1))
+
+
 def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
 
@@ -187,10 +200,10 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
 
 def squared_gaps(model: BaseMap, X: object, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
-    rows = check_rows(model, X, reset=False)
+    rows = check_rows(model, X, reset=False) if hasattr(model, "code_") else as_rows(X)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
-        gap = np.asarray(block, np.float64) - model._decoded(check_coordinates(Z[where], Z.shape[1]))
+        gap = block.astype(np.float64) - decoded_rows(model, Z[where])
         gap[np.isnan(gap)] = 0.0
         errors[where] = np.einsum("ij,ij->i", gap, gap)
     return errors

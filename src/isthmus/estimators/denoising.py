@@ -18,11 +18,11 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import check_coordinates, check_rows
+from isthmus.data.checks import check_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, decoded_rows
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
@@ -179,7 +179,7 @@ random_state, verbose
         return link_of(as_loss(self.loss))
 
 
-def denoise(model: BaseMap, X: object) -> Float[np.ndarray, "n ..."]:
+def denoise(model: BaseMap, X: object) -> np.ndarray:
     """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
 
     For a ``DenoisingAutoencoder`` that is the mean of the rows that a noisy one may have come from; for
@@ -238,7 +238,7 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
             f"{type(model).__name__}" + (f" with {noise!r}" if noise is not None else "")
         )
     rows = check_rows(model, X, reset=False)
-    restored = model._decoded(check_coordinates(model.transform(X), model.n_components_))
+    restored = decoded_rows(model, np.asarray(model.transform(X)))
     variance = np.square(spread)
     for where, block in row_blocks(rows):
         restored[where] -= block

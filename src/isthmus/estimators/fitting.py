@@ -15,7 +15,7 @@ in the place of the estimator's own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -28,11 +28,13 @@ from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import Rows, View
 from isthmus.data.sources import ArraySource
+from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
 from isthmus.estimators.plan import Schedule, folds_of, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
 from isthmus.networks.processes import check_process
+from isthmus.training.members import are_of_one_shape
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
 
 NOISE_OF_GAP = 1.25
@@ -215,19 +217,17 @@ def prepare(
             rows.shape[0], schedule.validation_fraction, split_rng, strata
         )
         given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
-        folds: tuple[Training, ...] = ()
-        if cross_validated and not continues and not schedule.solver.needs_all_rows:
-            folds = tuple(_folds(model, schedule, given, split_rng))
-            if folds:
-                given = given.with_all_rows(weights_rng)
-                train_rows, held_out_rows = given.train_rows, np.arange(0)
+        if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
+            prepared = _cross_validated(model, schedule, given, split_rng)
+            if prepared is not None:
+                return prepared
         task = model._task(given, schedule)
         features = _features(model)
     drawn = train_rows
     if bootstrap:
         drawn = np.sort(draws_rng.choice(train_rows, len(train_rows)))
     training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
-    return Prepared(training, task, features, folds)
+    return Prepared(training, task, features)
 
 
 def prepare_one_pass(
@@ -284,20 +284,33 @@ def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
     if result.stopped != "diverged":
         found += task.warnings(model)
     vars(model)["_warnings"] = tuple(map(str, found))
-    for warning in found:
+    for warning in said_once(found):
         warnings.warn(warning, stacklevel=3)
 
 
-def _folds(
+def _cross_validated(
     model: Trainable, schedule: Schedule, given: Given, rng: np.random.Generator
-) -> Iterator[Training]:
-    """Trainings without a part of the rows each, that can share a program."""
+) -> Prepared | None:
+    """A training on all rows and, beside it, one without each fold of them.
+
+    None where rows are enough for a single split, or where what the objective knows of its rows has
+    another shape in a fold, as neighbours of rows have.
+    """
     n_rows = given.rows.shape[0]
+    folds = []
     for train_rows, held_out_rows in folds_of(n_rows, schedule.validation_fraction, rng):
         weights_rng, batches_rng = rng.spawn(2)
-        fold = replace(given, train_rows=train_rows, rng=weights_rng)
-        task = model._task(fold, schedule)
-        yield _training(model, schedule, task, train_rows, held_out_rows, batches_rng)
+        task = model._task(replace(given, train_rows=train_rows, rng=weights_rng), schedule)
+        folds.append(_training(model, schedule, task, train_rows, held_out_rows, batches_rng))
+    if not folds:
+        return None
+    weights_rng, batches_rng = rng.spawn(2)
+    every = given.with_all_rows(weights_rng)
+    task = model._task(every, schedule)
+    training = _training(model, schedule, task, every.train_rows, np.arange(0), batches_rng)
+    if not all(are_of_one_shape(training, fold) for fold in folds):
+        return None
+    return Prepared(training, task, _features(model), tuple(folds))
 
 
 def _training(

@@ -28,7 +28,7 @@ import isthmus
 from isthmus import registry
 from isthmus.data.coding import CodedRows
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.base import BaseMap
+from isthmus.estimators.base import BaseMap, decoded_rows
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.files._nodes import Model, Node, Reader, Writer
 from isthmus.files._nodes import ModelFileError as ModelFileError
@@ -208,7 +208,7 @@ def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
         coordinates = np.asarray(model.transform(rows))
         outputs = {
             "transform": coordinates,
-            "inverse_transform": model._decoded(coordinates),
+            "inverse_transform": decoded_rows(model, coordinates),
         }
         if isinstance(model, VariationalAutoencoder):
             outputs["posterior"] = posterior(model, rows).std

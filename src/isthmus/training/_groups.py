@@ -93,39 +93,36 @@ class SingleNetwork:
 
 @eqx.filter_jit
 def _train_side_by_side(
-    fixed: tuple[PyTree, PyTree],
+    fixed: tuple[PyTree, PyTree, bool],
     state: State,
     block: Float[Array, "rows D"] | Float[Array, "M rows D"],
     orders: Int[Array | np.ndarray, "M passes steps batch"],
     held_out: HeldOut | None,
     call: Call,
-    jointly: bool,
 ) -> tuple[State, Float[Array, "M passes 4"]]:
     """The program of several: a member that has stopped stays as it is while others go on.
 
     The rows are those of all members, or have a leading axis of members.
     """
-    shared, own = fixed
-
-    def of_member(
-        own: PyTree, state: State, block: Array, orders: Array, held_out: HeldOut | None, seed: Array
-    ) -> tuple[State, Array]:
-        static_part = eqx.combine(own, shared)
-        own_call = call._replace(seed=seed)
-        return train_on_block(static_part, state, block, orders, held_out, own_call, AXIS, jointly)
-
+    shared, own, jointly = fixed
     each = eqx.if_array(0)
-    axes = (each, each, 0 if block.ndim == 3 else None, each, each, each)
+    of_static_part = jax.tree.map(lambda leaf: 0, own)
+    of_block = 0 if block.ndim == 3 else None
+    of_call = Call(*(None for _ in Call._fields))._replace(seed=0)
+    axes = (of_static_part, each, of_block, each, each, of_call)
+    of_member = partial(train_on_block, axis=AXIS, jointly=jointly)
     side_by_side = eqx.filter_vmap(of_member, in_axes=axes, axis_name=AXIS)
-    result: tuple[State, Array] = side_by_side(own, state, block, orders, held_out, call.seed)
+    static_part = eqx.combine(own, shared)
+    result: tuple[State, Array] = side_by_side(static_part, state, block, orders, held_out, call)
     return result
 
 
 class StackedNetworks:
     """Networks of one shape side by side, up to ``size`` of them, the last one repeated."""
 
+    program = staticmethod(_train_side_by_side)
+
     def __init__(self, trainings: Sequence[Training], size: int, *, jointly: bool = False) -> None:
-        self.program: Program = partial(_train_side_by_side, jointly=jointly)
         which = np.minimum(np.arange(size), len(trainings) - 1)
         self.trainings: Sequence[Training] = [trainings[index] for index in which]
         self.seed: np.ndarray = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[
@@ -145,7 +142,7 @@ class StackedNetworks:
             ]
             self.held_out = jax.device_put(_stacked(rows))
         shared, own = _common_and_own([one.static_part for one in self.trainings])
-        self.fixed: PyTree = (shared, jax.device_put(own))
+        self.fixed: PyTree = (shared, jax.device_put(own), jointly)
         self.state = start_state(weights, optimiser, self.held_out, (size,))
 
     def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:

@@ -71,8 +71,11 @@ def _alike(one: Training, other: Training) -> bool:
         return False
     if one.optimiser is not None or other.optimiser is not None:
         return False
-    if _numbers(one) != _numbers(other):
-        return False
+    return _numbers(one) == _numbers(other) and are_of_one_shape(one, other)
+
+
+def are_of_one_shape(one: Training, other: Training) -> bool:
+    """Whether networks and objectives differ in numbers alone."""
     leaves, structure = jax.tree.flatten((one.static_part, one.weights))
     others, other_structure = jax.tree.flatten((other.static_part, other.weights))
     same_structure: object = structure == cast(object, other_structure)

@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import check_errors, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
+from isthmus.estimators.base import as_given, spread_as_given, width_of
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
@@ -61,7 +62,7 @@ class Posterior(NamedTuple):
 class Imputation(NamedTuple):
     """Complete rows, and the standard deviation of each entry: 0 where it was known exactly."""
 
-    rows: Float[np.ndarray, "n ..."]
+    rows: np.ndarray
     std: Float[np.ndarray, "n ..."]
 
 
@@ -100,9 +101,7 @@ def sample_prior(
     return _draws_of_prior(model, check_integer("n", n, 1), _keys_of_sample(random_state)[0])
 
 
-def sample(
-    model: VariationalAutoencoder, n: int, random_state: RandomState = None
-) -> Float[np.ndarray, "n ..."]:
+def sample(model: VariationalAutoencoder, n: int, random_state: RandomState = None) -> np.ndarray:
     """New rows like the data: (n, D), in the data's units, float64.
 
     z from the prior, then x from the likelihood at z, noise included. For the mean at each z, such as a
@@ -122,7 +121,7 @@ def sample(
     prior_key, rows_key = _keys_of_sample(random_state)
     Z = _draws_of_prior(model, check_integer("n", n, 1), prior_key)
     keys = _keys(rows_key)
-    out = np.empty((len(Z), model._width))
+    out = np.empty((len(Z), width_of(model)))
     scaling = model.scaling_
     whole_numbers = getattr(pair.likelihood, "whole_numbers", False)
 
@@ -141,7 +140,7 @@ def sample(
         after=in_raw_units,
         widest=widest_layer(pair),
     )
-    return model._as_given(drawn)
+    return as_given(model, drawn)
 
 
 def sample_posterior(
@@ -190,7 +189,7 @@ def log_likelihood(
     True
     """
     pair = _pair(model)
-    rows, D = given_rows(model, X, x_error), model._width
+    rows, D = given_rows(model, X, x_error), width_of(model)
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
     out = np.empty(rows.shape[0])
@@ -237,7 +236,7 @@ def impute(
     True
     """
     pair = _pair(model)
-    given, D, scaling = given_rows(model, X, x_error), model._width, model.scaling_
+    given, D, scaling = given_rows(model, X, x_error), width_of(model), model.scaling_
     n_samples = check_integer("n_samples", n_samples, 1)
     keys = _keys(_key(random_state))
     rows, std = np.empty((given.shape[0], D)), np.zeros((given.shape[0], D))
@@ -248,7 +247,7 @@ def impute(
         std[:] = np.where(missing, 0.0, check_errors(x_error, rows))
     chosen = np.flatnonzero(missing.any(axis=1))
     if not len(chosen):
-        return Imputation(model._as_given(rows), model._spread_as_given(std))
+        return Imputation(as_given(model, rows), spread_as_given(model, std))
     _check_possible(pair, rows, chosen)
     incomplete: View = ScaledRows(rows[chosen], scaling)
     if x_error is not None:
@@ -273,7 +272,7 @@ def impute(
     warning = _of_wide_errors(model, rows, std, every_missing)
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
-    return Imputation(model._as_given(rows), model._spread_as_given(std))
+    return Imputation(as_given(model, rows), spread_as_given(model, std))
 
 
 def _of_wide_errors(

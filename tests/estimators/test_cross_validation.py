@@ -1,0 +1,129 @@
+"""Maps of few rows: all are trained on, and folds beside them say when to stop and what it is worth."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+import isthmus
+from isthmus.data.sources import ArraySource
+from isthmus.estimators.fitting import prepare
+from isthmus.estimators.plan import FOLDS, folds_of
+from isthmus.training.loop import train
+
+QUICK = {"widths": (16,), "random_state": 0}
+
+
+def bent(n, noise=0.05, seed=0):
+    """A surface of two dimensions in eight columns, that bends in the last three."""
+    rng = np.random.default_rng(seed)
+    s, t = rng.standard_normal((2, n))
+    flat = rng.standard_normal((2, 5)) * 0
+    flat[:, :2] = np.eye(2)
+    surface = np.c_[np.c_[s, t] @ flat, s**2 / 2, s * t / 2, t**2 / 2]
+    return surface + noise * rng.standard_normal((n, 8))
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(10, 0.1), (63, 0.1), (300, 0.1), (300, 0.05)])
+def test_every_row_is_held_out_once_but_for_the_remainder(n, fraction):
+    folds = folds_of(n, fraction, np.random.default_rng(0))
+    assert len(folds) == FOLDS
+    held_out = np.concatenate([out for _, out in folds])
+    assert len(np.unique(held_out)) == len(held_out) == n - n % FOLDS
+    for inside, out in folds:
+        np.testing.assert_array_equal(np.sort(np.r_[inside, out]), np.arange(n))
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(9, 0.1), (500, 0.1), (5000, 0.1), (100, 0.5), (100, 0.0)])
+def test_a_single_split_has_rows_enough_or_there_are_too_few(n, fraction):
+    assert folds_of(n, fraction, np.random.default_rng(0)) == []
+
+
+def test_the_loss_of_pca_is_that_of_pca_on_the_rows_that_each_fold_leaves_out():
+    X = bent(103)
+    model = isthmus.Autoencoder(2, max_epochs=1, **QUICK)
+    prepared = prepare(model, X, cross_validated=True)
+    result = train(prepared.trainings, jointly=True)[0]
+    losses = []
+    for fold in prepared.folds:
+        source = fold.source
+        pca = PCA(2).fit(np.asarray(source.rows[source.indices], np.float64))
+        out = np.asarray(fold.held_out, np.float64)
+        gap = out - pca.inverse_transform(pca.transform(out))
+        losses += list(0.5 * np.sum(gap**2, axis=1))
+    assert len(losses) == result.n_held_out == 100
+    assert result.history["validation_loss"][0] == pytest.approx(np.mean(losses), rel=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        model.fit(X)
+    assert model.pca_validation_loss_ == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_the_model_is_trained_on_all_rows_as_it_would_be_alone():
+    X = bent(120)
+    model = isthmus.Autoencoder(2, max_epochs=4, **QUICK)
+    together = prepare(model, X, cross_validated=True)
+    alone = prepare(model, X, cross_validated=True)
+    assert isinstance(together.training.source, ArraySource)
+    np.testing.assert_array_equal(together.training.source.indices, np.arange(120))
+    result, *folds = train(together.trainings, jointly=True)
+    assert result.best_epoch == 4
+    assert {fold.best_epoch for fold in folds} == {4}
+    (other,) = train([replace(alone.training, significance=None)])
+    Z, Z_alone = (model_of(one, net) for one, net in ((together, result), (alone, other)))
+    np.testing.assert_allclose(Z, Z_alone, atol=1e-4 * np.abs(Z).max())
+
+
+def model_of(prepared, result):
+    return np.asarray(result.network.encode(np.asarray(prepared.task.rows[:])))
+
+
+def test_a_model_with_half_of_the_error_of_pca_is_not_given_up():
+    for seed in range(3):
+        X, unseen = bent(300, noise=0.25, seed=seed), bent(3000, noise=0.25, seed=seed + 100)
+        model = isthmus.Autoencoder(2, widths=(32, 16), random_state=seed).fit(X)
+        assert model.best_epoch_ > 0
+        of_pca = isthmus.reconstruction_error(isthmus.LinearAutoencoder(2).fit(X), unseen).mean()
+        own = isthmus.reconstruction_error(model, unseen).mean()
+        assert own < 0.8 * of_pca
+        # What the folds say is what unseen rows say.
+        assert model.validation_loss_ / model.pca_validation_loss_ == pytest.approx(
+            own / of_pca, rel=0.2
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_stays_pca_of_all_rows(seed):
+    X = np.random.default_rng(seed).standard_t(3, (80, 6))
+    with pytest.warns(isthmus.NoImprovementWarning, match="On 80 held-out rows"):
+        model = isthmus.Autoencoder(2, **QUICK).fit(X)
+    pca = PCA(2).fit(X)
+    np.testing.assert_allclose(
+        np.abs(model.transform(X)), np.abs(pca.transform(X)), atol=1e-4 * np.abs(X).max()
+    )
+
+
+def test_rows_that_are_all_twice_are_no_hindrance():
+    X = np.repeat(bent(40), 2, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        model = isthmus.Autoencoder(2, max_epochs=5, **QUICK).fit(X)
+    assert np.isfinite(model.transform(X)).all()
+
+
+def test_other_maps_are_cross_validated_too_and_pickle_the_same_numbers():
+    X = bent(150)
+    for cls in (isthmus.DenoisingAutoencoder, isthmus.VariationalAutoencoder):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one, other = (cls(2, max_epochs=30, **QUICK).fit(X) for _ in range(2))
+        np.testing.assert_array_equal(one.transform(X), other.transform(X))
+        assert np.isfinite(one.pca_validation_loss_)
+
+
+def test_without_held_out_rows_nothing_is_cross_validated():
+    model = isthmus.Autoencoder(2, max_epochs=2, validation_fraction=0, **QUICK).fit(bent(60))
+    assert np.isnan(model.validation_loss_)
+    assert model.best_epoch_ == 2
