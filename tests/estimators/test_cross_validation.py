@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus.data.sources import ArraySource
+from isthmus.estimators import fitting
 from isthmus.estimators.fitting import prepare
 from isthmus.estimators.plan import FOLDS, folds_of
 from isthmus.training.loop import train
@@ -111,6 +112,19 @@ def test_rows_that_are_all_twice_are_no_hindrance():
         warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
         model = isthmus.Autoencoder(2, max_epochs=5, **QUICK).fit(X)
     assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.parametrize("reason", ["weights", "neighbours", "warm start", "no start at PCA"])
+def test_where_folds_cannot_be_trained_beside_it_a_split_is_held_out(monkeypatch, reason):
+    model = isthmus.Autoencoder(2, max_epochs=1, **QUICK)
+    if reason == "weights":
+        monkeypatch.setattr(fitting, "MOST_WEIGHTS", 10)
+    if reason == "neighbours":
+        model = isthmus.DenoisingAutoencoder(2, noise=isthmus.noise.Neighbours(3), max_epochs=1, **QUICK)
+    model.set_params(warm_start=reason == "warm start")
+    prepared = prepare(model, bent(100), cross_validated=reason != "no start at PCA")
+    assert prepared.folds == ()
+    assert len(prepared.training.held_out) == 20
 
 
 def test_other_maps_are_cross_validated_too_and_pickle_the_same_numbers():
