@@ -125,6 +125,22 @@ def test_a_linear_map_of_all_numbers_decodes_exactly():
     assert isthmus.reconstruction_error(model, TABLE).max() < 1e-8
 
 
+@pytest.mark.parametrize("scaling", ["standard", "robust", "range"])
+def test_scaling_keeps_circles_round(scaling):
+    for model in (isthmus.LinearAutoencoder(2), isthmus.Autoencoder(2, widths=(4,), max_epochs=1)):
+        scale = model.set_params(scaling=scaling, **KINDS).fit(TABLE).scaling_.scale
+        assert scale[0] == scale[1]
+        assert scale[3] == scale[4]
+        assert scale[0] != scale[5]
+    by_column = isthmus.LinearAutoencoder(2, scaling=scaling).fit(
+        np.asarray(ColumnCode.of(TABLE, PERIODIC, ["species"])(TABLE))
+    )
+    pooled = np.sqrt(np.mean(by_column.scaling_.scale[:2] ** 2))
+    np.testing.assert_allclose(
+        isthmus.LinearAutoencoder(2, scaling=scaling, **KINDS).fit(TABLE).scaling_.scale[0], pooled
+    )
+
+
 def test_a_cluster_across_the_cut_is_one_cluster():
     raw = isthmus.LinearAutoencoder(1).fit_transform(TABLE[["phi"]])
     coded = isthmus.LinearAutoencoder(1, periodic={"phi": 360}).fit_transform(TABLE[["phi"]])

@@ -19,7 +19,7 @@ from isthmus.comparison._evaluation import Settings, Split, Target, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
-from isthmus.data.coding import coded_table
+from isthmus.data.coding import ColumnCode, code_of, coded_table, in_code
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
@@ -137,7 +137,7 @@ def compare(
     seeds = tuple(range(first, first + check_integer("n_seeds", n_seeds, 1)))
     target = None if y is None else Target.of(y, len(rows))
     n_train, n_test = _check_sizes(rows.shape, share, settings)
-    splits = [_split(rows, target, share, seed, kind) for seed in seeds]
+    splits = [_split(rows, code_of(X), target, share, seed, kind) for seed in seeds]
     score, of_train, of_test = _of_data(target, splits, settings)
     with _status(verbose) as status:
         records = []
@@ -165,12 +165,17 @@ def compare(
 
 
 def _split(
-    rows: Float[np.ndarray, "n D"], target: Target | None, share: float, seed: int, scaling: str | None
+    rows: Float[np.ndarray, "n D"],
+    code: ColumnCode | None,
+    target: Target | None,
+    share: float,
+    seed: int,
+    scaling: str | None,
 ) -> Split:
     train, test = train_test_split(np.arange(len(rows)), test_size=share, random_state=seed)
     targets = (target.take(train), target.take(test)) if target else None
     if scaling is not None:
-        rows = Scaling.fit(scaling, rows[train])(rows, np.float64)
+        rows = Scaling.fit(scaling, in_code(rows[train], code))(rows, np.float64)
     return Split(seed, rows[train], rows[test], targets)
 
 

@@ -120,6 +120,17 @@ class ColumnCode:
         return names
 
     @property
+    def groups(self) -> list[slice]:
+        """The columns of the code that belong together: of each angle, and of each set of categories."""
+        groups, start = [], 0
+        for position in range(len(self.labels)):
+            width = 2 if position in self.periods else len(self.categories.get(position, (None,)))
+            if position in self.periods or position in self.categories:
+                groups.append(slice(start, start + width))
+            start += width
+        return groups
+
+    @property
     def _holds_text(self) -> bool:
         return any(not _are_numbers(values) for values in self.categories.values())
 
@@ -204,6 +215,16 @@ class ColumnCode:
                 parts.append(std[:, start])
                 start += 1
         return np.stack(parts, axis=-1)
+
+
+def code_of(X: object) -> ColumnCode | None:
+    """The code that rows are of; None for ordinary ones."""
+    return X.code if isinstance(X, CodedRows) else None
+
+
+def in_code(rows: Float[np.ndarray, "n D"], code: ColumnCode | None) -> Float[np.ndarray, "n D"]:
+    """The same rows, known to be of this code."""
+    return rows if code is None else CodedRows.of(rows, code)
 
 
 def coded_table(

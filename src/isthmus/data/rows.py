@@ -105,6 +105,11 @@ class ChosenRows:
     def dtype(self) -> np.dtype:
         return self.rows.dtype
 
+    @property
+    def code(self) -> object:
+        """That of the rows, where angles or categories are written in one; None for ordinary rows."""
+        return getattr(self.rows, "code", None)
+
     def __getitem__(self, index: Index, /) -> Block:
         return take_rows(self.rows, self.chosen[index])
 

@@ -6,6 +6,7 @@ choice; whichever it is, a column without spread gets scale 1 and stays where it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,9 @@ class Scaling:
     variance 1, ``"range"`` maps each to [0, 1], and ``"robust"`` gives each median 0 and the quartiles
     of a standard Gaussian, whatever its tails; coordinates are then in these units.
 
+    Columns of one angle, or of one set of categories, have one scale between them, the root of the mean
+    of their squares.
+
     ``unit`` is the length of a scaled unit in coordinates, ``spread`` the typical standard deviation
     of a scaled feature.
     """
@@ -59,12 +63,15 @@ class Scaling:
         ``columns`` are the statistics of the rows, where they are known already.
         """
         columns = column_statistics(rows) if columns is None else columns
+        groups: Sequence[slice] = getattr(getattr(rows, "code", None), "groups", ())
         if kind == "robust":
-            return cls(*_middle_and_spread(rows, columns))
+            middle, spread = _middle_and_spread(rows, columns)
+            return cls(middle, _in_common(spread, groups))
         if kind == "standard":
-            return cls(columns.mean, _scales(np.sqrt(columns.variance), columns))
+            return cls(columns.mean, _in_common(_scales(np.sqrt(columns.variance), columns), groups))
         if kind == "range":
-            return cls(columns.low, _scales(columns.high - columns.low, columns), spread=UNIFORM)
+            scale = _scales(columns.high - columns.low, columns)
+            return cls(columns.low, _in_common(scale, groups), spread=UNIFORM)
         variance = np.where(varies(columns), columns.variance, 0.0)
         common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
@@ -79,6 +86,14 @@ class Scaling:
     ) -> Float[np.ndarray, "n D"]:
         """Scaled rows, in float32; centred in float64 first, where large offsets would cancel."""
         return np.asarray((rows - self.center) / self.scale, dtype)
+
+
+def _in_common(scale: Float[np.ndarray, " D"], groups: Sequence[slice]) -> Float[np.ndarray, " D"]:
+    """The scales, one for each group: cosine and sine of an angle stay a circle."""
+    common = scale.copy()
+    for group in groups:
+        common[group] = np.sqrt(np.mean(np.square(scale[group])))
+    return common
 
 
 def _middle_and_spread(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.checks import check_choice, check_table
+from isthmus.data.coding import code_of, in_code
 from isthmus.data.frames import column_labels
 from isthmus.data.moments import ColumnStatistics, column_statistics
 from isthmus.data.rows import Rows, dense
@@ -121,7 +122,8 @@ def scaled_table(X: object, scaling: str | None) -> tuple[Any, str]:  # rows as 
     kind, note = chosen_scaling(scaling, rows, column_labels(X))
     if kind is None:
         return rows, ""
-    return Scaling.fit(kind, rows)(dense(rows), np.float64), note or scaled_by(kind)
+    fitted = Scaling.fit(kind, in_code(rows, code_of(X)))
+    return fitted(dense(rows), np.float64), note or scaled_by(kind)
 
 
 def scaled_by(kind: str) -> str:

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
-from isthmus.data.coding import CodedRows, coded_table
+from isthmus.data.coding import CodedRows, code_of, coded_table, in_code
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
@@ -138,7 +138,7 @@ def gather(
     train, test = train_test_split(order, test_size=TEST_SIZE, random_state=random_state)
     scaled_by_train = Scaling.none(rows.shape[1])
     if kind is not None:
-        scaled_by_train = Scaling.fit(kind, rows[train])
+        scaled_by_train = Scaling.fit(kind, in_code(rows[train], code_of(X)))
         rows = scaled_by_train(rows, np.float64)
         units = units or scaled_by(kind)
     with warnings.catch_warnings(record=True) as caught:
