@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 BENCHMARKS ?= first_fit cli_cache training time_to_quality transform quality defaults noises variational \
-	imputation ensembles compression double_descent trust dimension
+	imputation ensembles compression double_descent trust dimension gate first_hour
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

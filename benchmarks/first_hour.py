@@ -176,13 +176,13 @@ def of_birds() -> Found:
 
 def of_objects() -> Found:
     found = isthmus.choose_dimension(turning_objects(1440, np.random.default_rng(0)))
-    return f"{found.n_pieces} pieces; {found.dimension} inside; {found.words[:80]}", found.n_pieces == 20
+    return f"{found.pieces} pieces; {found.dimension} inside; {str(found)[:80]}", found.pieces == 20
 
 
 def of_smooth() -> Found:
     found = isthmus.choose_dimension(smooth_spectrum(1000, np.random.default_rng(0)))
     return (
-        f"{found.dimension} in [{found.low:g}, {found.high:g}]: {found.words[:120]}",
+        f"{found.dimension} in [{found.low:g}, {found.high:g}]: {str(found)[:120]}",
         found.dimension >= 10,
     )
 
