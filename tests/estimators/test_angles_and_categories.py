@@ -135,10 +135,24 @@ def test_scaling_keeps_circles_round(scaling):
     by_column = isthmus.LinearAutoencoder(2, scaling=scaling).fit(
         np.asarray(ColumnCode.of(TABLE, PERIODIC, ["species"])(TABLE))
     )
-    pooled = np.sqrt(np.mean(by_column.scaling_.scale[:2] ** 2))
+    own = by_column.scaling_.scale[:2]
+    pooled = own.max() if scaling == "range" else np.sqrt(np.mean(own**2))
     np.testing.assert_allclose(
         isthmus.LinearAutoencoder(2, scaling=scaling, **KINDS).fit(TABLE).scaling_.scale[0], pooled
     )
+
+
+def test_a_range_of_angles_and_categories_stays_within_0_and_1():
+    model = isthmus.Autoencoder(2, **QUICK | {"scaling": "range", "loss": "cross_entropy"}).fit(TABLE)
+    u = model.scaling_(np.asarray(model.code_(TABLE)))
+    assert u.min() >= -1e-6
+    assert u.max() <= 1 + 1e-6
+
+
+def test_errors_of_angles_are_refused_and_not_taken_for_those_of_their_cosines():
+    model = clone(MAPS["variational"])
+    with pytest.raises(ValueError, match="x_error with periodic or categorical columns"):
+        model.fit(TABLE, x_error=5.0)
 
 
 def test_a_cluster_across_the_cut_is_one_cluster():

@@ -27,6 +27,11 @@ def test_a_grid_search_warns_once_and_the_next_one_again():
         )
 
 
+def test_many_searches_of_the_same_rows_each_warn():
+    said = [len(said_by(lambda: cross_val_score(MODEL, NOTHING, cv=2))) for _ in range(6)]
+    assert said == [1] * 6
+
+
 def test_scores_of_splits_warn_once_and_a_fit_by_itself_as_ever():
     assert len(said_by(lambda: cross_val_score(MODEL, NOTHING, cv=3))) == 1
     (text,) = said_by(lambda: MODEL.fit(NOTHING))

@@ -166,20 +166,27 @@ def under(heading: str) -> Callable[..., Callable[[Callback], Callback]]:
     return partial(click.option, cls=_Headed, heading=heading)
 
 
-def columns_options(command: Callback) -> Callback:
-    """Options of every command that reads features."""
-    for option in (
-        click.option(
-            "--header/--no-header",
-            default=None,
-            help="Whether the first line of a text file holds names. Found out if not given.",
-        ),
-        click.option("--drop", multiple=True, metavar="COLUMNS", help="Leave these columns out."),
-        click.option("--columns", multiple=True, metavar="COLUMNS", help=COLUMNS_HELP),
-    ):
-        # The last one applied is the first in the help.
-        command = option(command)
-    return command
+def _together(*options: Callable[[Callback], Callback]) -> Callable[[Callback], Callback]:
+    """Several options as one, in the order of the help."""
+
+    def decorate(command: Callback) -> Callback:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+columns_options = _together(
+    click.option("--columns", multiple=True, metavar="COLUMNS", help=COLUMNS_HELP),
+    click.option("--drop", multiple=True, metavar="COLUMNS", help="Leave these columns out."),
+    click.option(
+        "--header/--no-header",
+        default=None,
+        help="Whether the first line of a text file holds names. Found out if not given.",
+    ),
+)
+"""Options of every command that reads features."""
 
 
 def periods(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, float]:
@@ -196,25 +203,22 @@ def periods(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
     return found
 
 
-def kinds_options(command: Callback) -> Callback:
-    """Options that say which columns are angles, and which categories."""
-    for option in (
-        click.option(
-            "--categorical",
-            multiple=True,
-            metavar="COLUMNS",
-            help="These columns are categories, texts or numbers; with commas between them.",
-        ),
-        click.option(
-            "--periodic",
-            multiple=True,
-            metavar="COLUMN=PERIOD",
-            callback=periods,
-            help="These columns are angles, or times that come round: phi=360,hour=24.",
-        ),
-    ):
-        command = option(command)
-    return command
+kinds_options = _together(
+    click.option(
+        "--periodic",
+        multiple=True,
+        metavar="COLUMN=PERIOD",
+        callback=periods,
+        help="These columns are angles, or times that come round: phi=360,hour=24.",
+    ),
+    click.option(
+        "--categorical",
+        multiple=True,
+        metavar="COLUMNS",
+        help="These columns are categories, texts or numbers; with commas between them.",
+    ),
+)
+"""Options that say which columns are angles, and which categories."""
 
 
 SCALING = click.option(

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PyTree
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.units import Places, hidden_widths
-from isthmus.data.coding import CodedRows
+from isthmus.data.coding import in_code
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.predictor import FeedForwardPredictor
@@ -215,9 +215,8 @@ def measured(
 ) -> dict[str, float]:
     """One record: size, error, and the median time that a row takes, without compilation."""
     apply = model.transform if hasattr(model, "transform") else model.predict
-    repeated = np.resize(rows, (TIMED_ROWS, rows.shape[1]))
-    if hasattr(model, "code_"):
-        repeated = CodedRows.of(repeated, model.code_)
+    code = getattr(model, "code_", None)
+    repeated = in_code(np.resize(rows, (TIMED_ROWS, rows.shape[1])), code)
     seconds = []
     with warnings.catch_warnings():
         # These rows carry no feature names, rightly.

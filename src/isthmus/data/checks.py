@@ -241,8 +241,14 @@ def check_finite(
 def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
     """Standard deviations of the entries of rows (n, D), for each that is known.
 
-    One for all, or one per column, is spread out.
+    One for all, or one per column, is spread out. Raises ValueError for what are not that, and where
+    rows have angles or categories, whose errors are not those of the numbers in their code.
     """
+    if isinstance(rows, CodedRows):
+        raise ValueError(
+            "x_error with periodic or categorical columns: the errors of angles and categories are not "
+            "known to the likelihood. Leave these columns out, or pass no x_error"
+        )
     try:
         values = to_values(errors, "x_error")
         spread = np.broadcast_to(np.asarray(values, dtype=np.float64), rows.shape)

@@ -120,15 +120,20 @@ class ColumnCode:
         return names
 
     @property
+    def _spans(self) -> list[slice]:
+        """Where in the code each column is."""
+        widths = [
+            2 if position in self.periods else len(self.categories.get(position, (None,)))
+            for position in range(len(self.labels))
+        ]
+        ends = np.cumsum(widths).tolist()
+        return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+
+    @property
     def groups(self) -> list[slice]:
         """The columns of the code that belong together: of each angle, and of each set of categories."""
-        groups, start = [], 0
-        for position in range(len(self.labels)):
-            width = 2 if position in self.periods else len(self.categories.get(position, (None,)))
-            if position in self.periods or position in self.categories:
-                groups.append(slice(start, start + width))
-            start += width
-        return groups
+        coded = self.periods.keys() | self.categories.keys()
+        return [span for position, span in enumerate(self._spans) if position in coded]
 
     @property
     def _holds_text(self) -> bool:
@@ -171,21 +176,18 @@ class ColumnCode:
 
     def decoded(self, u: Any, xp: ModuleType) -> Any:
         """(…, D') → (…, D): the angle of a point, and the likeliest category."""
-        parts, start = [], 0
-        for position in range(len(self.labels)):
+        parts = []
+        for position, span in enumerate(self._spans):
+            part = u[..., span]
             if position in self.periods:
                 period, least = self.periods[position]
-                angle = xp.arctan2(u[..., start + 1], u[..., start]) * (period / (2 * pi))
+                angle = xp.arctan2(part[..., 1], part[..., 0]) * (period / (2 * pi))
                 parts.append(least + xp.mod(angle - least, period))
-                start += 2
             elif position in self.categories:
-                known = self.categories[position]
-                part = u[..., start : start + len(known)]
-                parts.append(xp.asarray(_values(known))[xp.argmax(part, axis=-1)])
-                start += len(known)
+                of_values = xp.asarray(_values(self.categories[position]))
+                parts.append(of_values[xp.argmax(part, axis=-1)])
             else:
-                parts.append(u[..., start])
-                start += 1
+                parts.append(part[..., 0])
         return xp.stack(parts, axis=-1)
 
     def rows(self, u: Float[np.ndarray, "n coded"]) -> np.ndarray:
@@ -201,19 +203,13 @@ class ColumnCode:
 
     def spread(self, std: Float[np.ndarray, "n coded"]) -> Float[np.ndarray, "n D"]:
         """Standard deviations of the code (n, D') as those of rows (n, D); NaN for a category."""
-        parts, start = [], 0
-        for position in range(len(self.labels)):
-            if position in self.periods:
-                parts.append(np.hypot(std[:, start], std[:, start + 1]))
-                start += 2
-            elif position in self.categories:
-                width = len(self.categories[position])
-                is_known = (std[:, start : start + width] == 0).all(axis=1)
+        parts = []
+        for position, span in enumerate(self._spans):
+            if position in self.categories:
+                is_known = (std[:, span] == 0).all(axis=1)
                 parts.append(np.where(is_known, 0.0, np.nan))
-                start += width
             else:
-                parts.append(std[:, start])
-                start += 1
+                parts.append(np.linalg.norm(std[:, span], axis=1))
         return np.stack(parts, axis=-1)
 
 
@@ -222,7 +218,7 @@ def code_of(X: object) -> ColumnCode | None:
     return X.code if isinstance(X, CodedRows) else None
 
 
-def in_code(rows: Float[np.ndarray, "n D"], code: ColumnCode | None) -> Float[np.ndarray, "n D"]:
+def in_code(rows: Any, code: ColumnCode | None) -> Any:  # an array or a sparse matrix
     """The same rows, known to be of this code."""
     return rows if code is None else CodedRows.of(rows, code)
 
@@ -268,8 +264,10 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
 
 
-def _categories(column: np.ndarray, label: object) -> tuple[Hashable, ...]:
+def _categories(column: np.ndarray, label: object) -> tuple[str | float, ...]:
     found = {_plain(value) for value in column.tolist() if not _is_missing(value)}
+    texts = sorted(value for value in found if isinstance(value, str))
+    numbers = sorted(value for value in found if isinstance(value, float))
     if not found:
         raise ValueError(f"categorical: column {label!r} has no value at all: leave it out")
     if len(found) > MOST_CATEGORIES:
@@ -277,12 +275,12 @@ def _categories(column: np.ndarray, label: object) -> tuple[Hashable, ...]:
             f"categorical: column {label!r} has {len(found)} different values, and at most "
             f"{MOST_CATEGORIES} are categories: leave it out if it is an identifier"
         )
-    if not _are_numbers(tuple(found)) and not all(isinstance(value, str) for value in found):
+    if texts and numbers:
         raise ValueError(f"categorical: column {label!r} holds texts and numbers: make it one of these")
-    return tuple(sorted(found))  # type: ignore[type-var]  # all texts, or all numbers
+    return tuple(texts or numbers)
 
 
-def _plain(value: Any) -> Hashable:
+def _plain(value: Any) -> str | float:
     """A category as files keep it: a text or a number."""
     if isinstance(value, str):
         return value

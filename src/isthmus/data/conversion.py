@@ -162,7 +162,7 @@ def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
 
 def _fault(value: object, error: Exception) -> tuple[str, str] | None:
     """What one value is instead of a number and what to do about it, or None."""
-    if isinstance(value, str | bytes) and not _is_number(value):
+    if isinstance(value, str | bytes) and not is_number(value):
         return (
             "text",
             "could not convert it to a number: drop the column, or encode it, for example with "
@@ -177,7 +177,8 @@ def _fault(value: object, error: Exception) -> tuple[str, str] | None:
     return "what is not a number", f"{error}"
 
 
-def _is_number(text: str | bytes) -> bool:
+def is_number(text: str | bytes) -> bool:
+    """Whether a text is a number as Python reads one."""
     try:
         float(text)
     except ValueError:

@@ -6,7 +6,7 @@ choice; whichever it is, a column without spread gets scale 1 and stays where it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +44,8 @@ class Scaling:
     variance 1, ``"range"`` maps each to [0, 1], and ``"robust"`` gives each median 0 and the quartiles
     of a standard Gaussian, whatever its tails; coordinates are then in these units.
 
-    Columns of one angle, or of one set of categories, have one scale between them, the root of the mean
-    of their squares.
+    Columns of one angle, or of one set of categories, have one scale between them: the root of the mean
+    of their squares, and for ``"range"`` the largest.
 
     ``unit`` is the length of a scaled unit in coordinates, ``spread`` the typical standard deviation
     of a scaled feature.
@@ -71,7 +71,8 @@ class Scaling:
             return cls(columns.mean, _in_common(_scales(np.sqrt(columns.variance), columns), groups))
         if kind == "range":
             scale = _scales(columns.high - columns.low, columns)
-            return cls(columns.low, _in_common(scale, groups), spread=UNIFORM)
+            # The largest range, so that no column of a group leaves [0, 1].
+            return cls(columns.low, _in_common(scale, groups, np.max), spread=UNIFORM)
         variance = np.where(varies(columns), columns.variance, 0.0)
         common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
@@ -88,11 +89,19 @@ class Scaling:
         return np.asarray((rows - self.center) / self.scale, dtype)
 
 
-def _in_common(scale: Float[np.ndarray, " D"], groups: Sequence[slice]) -> Float[np.ndarray, " D"]:
+def _root_mean_square(scales: Float[np.ndarray, " k"]) -> float:
+    return float(np.sqrt(np.mean(np.square(scales))))
+
+
+def _in_common(
+    scale: Float[np.ndarray, " D"],
+    groups: Sequence[slice],
+    of_group: Callable[[np.ndarray], float] = _root_mean_square,
+) -> Float[np.ndarray, " D"]:
     """The scales, one for each group: cosine and sine of an angle stay a circle."""
     common = scale.copy()
     for group in groups:
-        common[group] = np.sqrt(np.mean(np.square(scale[group])))
+        common[group] = of_group(scale[group])
     return common
 
 

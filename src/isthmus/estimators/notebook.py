@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from isthmus import plots
-from isthmus.data.coding import CodedRows
+from isthmus.data.coding import code_of, in_code
 from isthmus.data.rows import Rows, dense
 from isthmus.results import as_html_text
 
@@ -27,9 +27,8 @@ class ShownMap(plots.Map, Protocol):
 def some_of(rows: Rows) -> np.ndarray:
     """At most ``MOST_ROWS`` rows, at even steps, as a copy."""
     step = -(-rows.shape[0] // MOST_ROWS)
-    if isinstance(rows, CodedRows):
-        return rows[::step].copy()
-    return np.array(dense(rows[::step]))
+    some: np.ndarray = in_code(np.array(dense(rows[::step])), code_of(rows))
+    return some
 
 
 def fitted_html(model: ShownMap) -> str:

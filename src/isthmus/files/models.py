@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import isthmus
 from isthmus import registry
-from isthmus.data.coding import CodedRows
+from isthmus.data.coding import in_code
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap, decoded_rows
 from isthmus.estimators.ensemble import Ensemble
@@ -203,8 +203,7 @@ def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
             if hasattr(model, method):
                 return {method: getattr(model, method)(rows)}
         assert isinstance(model, BaseMap)
-        if hasattr(model, "code_"):
-            rows = CodedRows.of(rows, model.code_)
+        rows = in_code(rows, getattr(model, "code_", None))
         coordinates = np.asarray(model.transform(rows))
         outputs = {
             "transform": coordinates,

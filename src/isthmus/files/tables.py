@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Shaped
 
+from isthmus.data.conversion import is_number
 from isthmus.data.rows import dense
 from isthmus.files.atomic import replacing
 from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
@@ -327,7 +328,7 @@ def _content_of(column: Column) -> str:
     if not _is_text(column.type):
         return f"values of type {column.type}, not numbers"
     for row, value in enumerate(column.to_pylist()):
-        if value is None or _is_number(value) or value.strip() in ("", *BLANK):
+        if value is None or is_number(value) or value.strip() in ("", *BLANK):
             continue
         comma = isinstance(value, str) and re.fullmatch(r"[-+]?\d+,\d+", value)
         hint = " (numbers need a decimal point, not a comma)" if comma else ""
@@ -338,11 +339,3 @@ def _content_of(column: Column) -> str:
 def _is_text(kind: pa.DataType) -> bool:
     tests = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
     return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
-
-
-def _is_number(text: str | bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -24,17 +24,14 @@ AXIS = "members"
 Orders = Int[np.ndarray, "*M passes steps batch"]
 
 
-Program = Callable[..., tuple[State, Array]]
-"""``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
-
-
 class Group(Protocol):
     """What the loop trains."""
 
     trainings: Sequence[Training]
     seed: np.ndarray
     state: State
-    program: Program
+    program: Callable[..., tuple[State, Array]]
+    """``(fixed, state, block, orders, held_out, call) -> (state, records)``, compiled."""
     fixed: PyTree
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
