@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
-BENCHMARKS ?= first_fit cli_cache training time_to_quality transform quality defaults noises variational \
+BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform quality defaults noises variational \
 	imputation ensembles compression double_descent trust dimension gate first_hour
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 

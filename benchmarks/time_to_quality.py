@@ -53,7 +53,7 @@ def peer(train: np.ndarray, held_out: np.ndarray, seed: int, epochs: int) -> Rea
     """The best epoch of a plain auto-encoder that stops ``PATIENCE`` epochs after it."""
     torch.manual_seed(seed)
     rows, unseen = torch.from_numpy(train), torch.from_numpy(held_out)
-    network = mirrored((train.shape[1], 512, 256, 2))
+    network = mirrored((train.shape[1], 256, 256, 2))
     best = Reached(np.inf, 0, 0.0)
     seconds, start = 0.0, time.perf_counter()
     for epoch in torch_epochs(network, rows, BATCH_SIZE, epochs):
@@ -142,7 +142,7 @@ def main(quick: bool, rounds: int, mnist: Path | None, json_path: Path | None) -
     rows, described = (digits(), "1797 digits (no --mnist)") if mnist is None else images(mnist)
     if quick:
         rows = rows[:600]
-    network = f"{rows.shape[1]}-512-256-2 mirrored, batch {BATCH_SIZE}"
+    network = f"{rows.shape[1]}-256-256-2 mirrored, batch {BATCH_SIZE}"
     title = f"{network}, {described}, a fifth of them held out"
     show(report, title, race(rows, len(rows) // 5, 1 if quick else rounds, 3 if quick else 60))
     report.write(json_path)

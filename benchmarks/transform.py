@@ -32,7 +32,7 @@ from torch import nn
 
 from isthmus import Autoencoder
 
-SIZES = (784, 512, 256, 2)
+SIZES = (784, 256, 256, 2)
 BLOCK_ROWS = 4096
 """Rows that ``transform`` sends through this network at a time."""
 
@@ -99,7 +99,7 @@ def race(report: Report, model: Autoencoder, rows: np.ndarray, rounds: int) -> N
         Contestant(PEER, lambda: torch_transform(encoder, rows), per_row * n),
     ]
     timings = run_paired(contestants, rounds)
-    title = f"{n:,} × {SIZES[0]} float32, encoder 784-512-256-2"
+    title = f"{n:,} × {SIZES[0]} float32, encoder 784-256-256-2"
     report.race(title, timings, ISTHMUS, AIMS, unit="GFLOP/s", scale=1e9)
     rates = {name: n / timings.median(name) for name in (ISTHMUS, PEER)}
     table = [(name, f"{rate:,.0f}") for name, rate in rates.items()]

@@ -146,7 +146,7 @@ def race(report: Report, rounds: int, quick: bool, mnist: Path | None) -> None:
         ]
         with flat_data_allowed():
             timings = run_paired(contestants, rounds)
-        title = f"{n_epochs} epochs of {what}, widths 512, 256"
+        title = f"{n_epochs} epochs of {what}, widths 256, 256"
         report.race(title, timings, "VariationalAutoencoder", {"Autoencoder": Aim(0.8)})
 
 

@@ -321,7 +321,7 @@ SHAPES = [
     Input("a frame that is not computed yet", lambda d: fit(pl.DataFrame(ROWS).lazy()), TypeError,
           r"LazyFrame, which holds no rows yet: pass X\.collect\(\)", None, None, ""),
     Input("an AnnData", lambda d: fit(AnnData(ROWS)), TypeError,
-          r"X is an AnnData.*pass X\.X.*X\.obsm", None, None, ""),
+          r"X is an AnnData.*isthmus\.embed.*pass X\.X", None, None, ""),
     data("a path or a folder for rows", Path("data.csv"), TypeError, "X is a .*Path.*read a file first",
          folder_for_data, "data.csv: (Is a directory|Permission denied)"),
     data("repeated column names", pd.DataFrame(ROWS, columns=list("aabc")), ValueError,

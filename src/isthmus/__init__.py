@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from isthmus import noise as noise
     from isthmus import priors as priors
     from isthmus import registry as registry
+    from isthmus.anndata import embed as embed
     from isthmus.comparison.comparing import compare as compare
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
     from isthmus.compression.distill import distill as distill
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "estimators.base": ("reconstruction_error",),
+    "anndata": ("embed",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
     "data.units": ("UnequalScalesWarning",),
@@ -121,6 +123,7 @@ __all__ = [
     "denoise",
     "distill",
     "distortion",
+    "embed",
     "geodesic",
     "impute",
     "intrinsic_dimension",

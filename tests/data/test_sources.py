@@ -89,6 +89,17 @@ def test_the_order_of_a_pass_is_that_of_its_number():
     assert np.any(together != batch_orders(8, range(6), 23, (6, 4, 6)))
 
 
+def test_passes_too_short_for_all_rows_share_an_order_until_each_row_has_come():
+    orders = batch_orders(3, range(9), 23, (9, 2, 5)).reshape(3, 3, 10)
+    for order in orders:
+        assert sorted(order.ravel()[:23].tolist()) == list(range(23))
+        # What is missing in the last pass are rows that came first.
+        np.testing.assert_array_equal(order.ravel()[23:], order.ravel()[:7])
+    assert len({tuple(order.ravel()) for order in orders}) == 3
+    apart = [batch_orders(3, range(k, k + 1), 23, (1, 2, 5)) for k in range(9)]
+    np.testing.assert_array_equal(np.concatenate(apart).reshape(3, 3, 10), orders)
+
+
 def test_every_row_is_as_likely_at_every_place():
     orders = batch_orders(0, range(4000), 5, (4000, 1, 5)).reshape(4000, 5)
     counts = np.array([[np.sum(orders[:, place] == row) for row in range(5)] for place in range(5)])

@@ -231,7 +231,7 @@ def test_objectives_of_one_hash_are_not_one_program(monkeypatch):
     results = train_members([stretched(factor) for factor in (1.0, 3.0)])
     assert sizes == [1, 1]
     once, thrice = (result.network.weight[0] for result in results)
-    # Adam's cosine ends at the minimum, which is the mean of the rows times the factor.
+    # Adam's rate ends at zero: the end is the minimum, the mean of the rows times the factor.
     np.testing.assert_allclose(thrice, 3 * once, rtol=0.1, atol=0.1)
 
 

@@ -17,7 +17,7 @@ from isthmus.training import _groups, _history, loop, problem
 from isthmus.training._groups import SingleNetwork
 from isthmus.training.loop import train
 from isthmus.training.problem import SIGNIFICANCE, DivergenceError, HeldOut, Training, chance_of
-from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, warm_up_cosine
+from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, up_and_down
 
 N, D = 37, 3
 RNG = np.random.default_rng(5)
@@ -103,23 +103,23 @@ def test_mini_batches_are_taken_in_the_order_of_their_numbers():
 def test_adam_with_its_schedule_is_optax_step_by_step():
     epochs, peak, n_steps = 6, 0.03, 24
     weights = {"weight": jnp.asarray(START)}
-    adam = optax.scale_by_adam(b2=0.99)
+    adam = optax.scale_by_adam(b2=0.99, nesterov=True)
     state = adam.init(weights)
     orders = batch_orders(seed_of_run(), range(1, epochs + 1), N, (epochs, 4, 10)).reshape(-1, 10)
     for step, order in enumerate(orders):
         gradient = {"weight": jnp.asarray(tied_gradient(np.asarray(weights["weight"]), ROWS[order]))}
         update, state = adam.update(gradient, state)
-        # Warm-up over 5 % of 24 steps, then half a cosine to zero.
-        warm = 0.05 * n_steps
-        rate = peak * min((step + 1) / warm, 0.5 + 0.5 * np.cos(np.pi * max(0, step - warm) / 22.8))
+        # Warm-up over 5 % of 24 steps, then a line to zero.
+        rate = peak * min((step + 1) / (0.05 * n_steps), (n_steps - step) / 22.8, 1)
         weights = {"weight": weights["weight"] - rate * update["weight"]}
     result = fit(
-        solver=Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=peak), learning_rate=peak
+        solver=Solver(optax.scale_by_adam(b2=0.99, nesterov=True), up_and_down, peak=peak),
+        learning_rate=peak,
     )
     np.testing.assert_allclose(result.network.weight, weights["weight"], rtol=2e-3, atol=1e-5)
     rates = result.history["learning_rate"]
     # After epoch 3 of 6: step 12 of 24. After the last, zero.
-    assert rates[3] == pytest.approx(peak * (0.5 + 0.5 * np.cos(np.pi * (12 - 1.2) / 22.8)), rel=1e-5)
+    assert rates[3] == pytest.approx(peak * 12 / 22.8, rel=1e-5)
     assert rates[6] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -128,7 +128,7 @@ def test_weight_decay_of_adam_shrinks_layers_and_leaves_an_affine_map_alone():
         return 0.0 * jnp.sum(batch @ network.weight.T, axis=1)
 
     layer = Layer(START, np.zeros(2, np.float32), None, tanh)
-    for network, shrinks in ((layer, 3e-3 * 0.3), (Affine(START, None), 0.0)):
+    for network, shrinks in ((layer, 3e-3 * 0.1), (Affine(START, None), 0.0)):
         result = fit(flat, network=network, solver=ADAM, learning_rate=3e-3, batch_size=N, max_epochs=1)
         # One step of one: still in warm-up, at the peak.
         np.testing.assert_allclose(result.network.weight, START * (1 - shrinks), rtol=1e-5)
@@ -201,7 +201,7 @@ def test_many_blocks_reach_the_minimum_that_one_reaches():
             rows,
             batch_size=4,
             max_epochs=150,
-            solver=Solver(optax.identity(), warm_up_cosine, peak=0.1),
+            solver=Solver(optax.identity(), up_and_down, peak=0.1),
             learning_rate=0.1,
         )
         for rows in (blocks, ArraySource(ROWS, np.arange(N)))
@@ -375,13 +375,26 @@ def test_history_has_one_entry_per_epoch():
     assert np.all(history["seconds"][1:] >= 0)
 
 
-def test_a_progress_bar_goes_to_stderr_only_if_asked(capfd):
+def test_progress_goes_to_stderr_only_if_asked(capfd, monkeypatch):
     fit(verbose=False)
     assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr(_history, "_can_show_bar", lambda: True)
     fit(verbose=True)
     out, err = capfd.readouterr()
     assert out == ""
     assert "training" in err
+
+
+def test_progress_in_a_file_is_plain_lines(capfd, monkeypatch):
+    result = fit(verbose=True, held_out=ROWS[:5])
+    (last,) = capfd.readouterr().err.splitlines()
+    loss = f"{result.history['validation_loss'][-1]:.4g}"
+    assert last == f"epoch 6 of 6: loss {loss}, 0 s"
+    monkeypatch.setattr(_history, "SECONDS_BETWEEN_LINES", -1.0)
+    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one epoch a call
+    fit(verbose=True)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [f"epoch {k} of 6" for k in range(1, 7)]
 
 
 @pytest.mark.parametrize(
@@ -402,7 +415,8 @@ def test_a_bar_is_shown_by_itself_where_somebody_waits(
     assert ("training" in capfd.readouterr().err) is shown
 
 
-def test_a_bar_ends_at_its_end_where_training_ends_early(capfd):
+def test_a_bar_ends_at_its_end_where_training_ends_early(capfd, monkeypatch):
+    monkeypatch.setattr(_history, "_can_show_bar", lambda: True)
     result = fit(verbose=True, held_out=ROWS[:5], patience=1, learning_rate=1e-12, max_epochs=500)
     assert len(result.history["epoch"]) < 400
     assert "100%" in capfd.readouterr().err.splitlines()[-1]

@@ -217,13 +217,10 @@ def _with_model(word: str) -> str:
 
 def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None) -> None:
     """The map of the rows, in a file that is complete or not there."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from isthmus.files.atomic import replacing
+    from isthmus.plots import figure_in_memory
 
-    figure = Figure(figsize=(7, 7), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_in_memory(7, 7)
     isthmus.plot(model, rows, labels, ax=figure.subplots())
     with replacing(picture) as temporary:
         figure.savefig(temporary, format=picture.suffix[1:], dpi=150)

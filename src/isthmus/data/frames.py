@@ -52,8 +52,8 @@ def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
         return X
     if type(X).__name__ == "AnnData":
         raise TypeError(
-            f"{what} is an AnnData, which holds more than a table: pass {what}.X, cells by genes, and "
-            f"keep coordinates with {what}.obsm['X_isthmus'] = model.transform({what}.X)"
+            f"{what} is an AnnData, which holds more than a table: isthmus.embed(adata, model) fits a "
+            f"map and keeps coordinates in obsm, or pass {what}.X, cells by genes"
         )
     if (advice := _not_computed(X)) is not None:
         raise TypeError(f"{what} is a {type(X).__name__}, which holds no rows yet: pass {what}{advice}")

@@ -90,15 +90,23 @@ def batch_orders(
     """Shuffled row numbers for some passes, each of ``n_steps`` batches; a short last batch wraps.
 
     A pass has its order by its number, so that it does not matter how many are asked for at a time.
-    ``shape`` is (most passes, most steps, batch); what is beyond ``passes`` and ``n_steps`` is zero.
-    With ``n_steps`` None a pass has as many as there is place for.
+    Passes that are too short for all rows share an order: no row comes twice before every other has
+    come. ``shape`` is (most passes, most steps, batch); what is beyond ``passes`` and ``n_steps`` is
+    zero. With ``n_steps`` None a pass has as many as there is place for.
     """
     most_passes, most_steps, batch = shape
     n_steps = most_steps if n_steps is None else n_steps
+    n_taken = n_steps * batch
+    passes_per_order = -(-n_valid // n_taken)
     orders = np.zeros((most_passes, most_steps * batch), np.int32)
+    permutation, permuted = np.arange(0), -1
     for order, number in zip(orders, passes, strict=False):
-        permutation = np.random.default_rng((seed, number)).permutation(n_valid)
-        order[: n_steps * batch] = np.resize(permutation.astype(np.int32), n_steps * batch)
+        which, part = divmod(number, passes_per_order)
+        if which != permuted:
+            permutation = np.random.default_rng((seed, which)).permutation(n_valid).astype(np.int32)
+            permuted = which
+        start = part * n_taken
+        order[:n_taken] = np.resize(np.roll(permutation, -start) if start else permutation, n_taken)
     return orders.reshape(most_passes, most_steps, batch)
 
 

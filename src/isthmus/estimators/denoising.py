@@ -109,7 +109,7 @@ random_state, verbose
         *,
         noise: Noise | Function | None = None,
         draws: int = 1,
-        widths: Sequence[int] = (512, 256),
+        widths: Sequence[int] = (256, 256),
         decoder_widths: Sequence[int] | None = None,
         activation: str | Activation | Sequence[str | Activation] = "silu",
         skip: str | None = "pca",

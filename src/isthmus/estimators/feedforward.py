@@ -65,11 +65,12 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         What the network sees: mean 0 and variance 1 for each feature, because columns come in different
         units; [0, 1] for each; or one factor for all. The model takes raw data in any case.
     solver : {"adam", "gradient_descent", "lbfgs"} or optax.GradientTransformation, default "adam"
-        "adam": β₂ = 0.99, 5 % warm-up, then a cosine to 0. "gradient_descent": w ← w − ε ∂L/∂w with all
-        rows in each step, unless ``batch_size`` is given. "lbfgs": quasi-Newton steps with all rows and
-        a line search, for small data and for convex problems; no ``partial_fit``.
+        "adam": with Nesterov's momentum, β₂ = 0.99, 5 % warm-up, then linearly to 0. "gradient_descent":
+        w ← w − ε ∂L/∂w with all rows in each step, unless ``batch_size`` is given. "lbfgs": quasi-Newton
+        steps with all rows and a line search, for small data and for convex problems; no
+        ``partial_fit``.
     learning_rate : float or None, default None
-        Peak rate; ``None`` is 3e-3 for "adam" and 0.1 for "gradient_descent". Must be ``None`` for
+        Peak rate; ``None`` is 4e-3 for "adam" and 0.1 for "gradient_descent". Must be ``None`` for
         "lbfgs" and for an Optax transformation, which have their own.
     weight_decay : float, default 0.0
         λ of the penalty ½ λ Σ ‖W‖² on all weights but the shifts, in scaled units; "adam" decays the
@@ -81,8 +82,10 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     batch_size : int or None, default None
         ``None`` is 128: half of it is slower per row, twice it takes more epochs.
     max_epochs : int or None, default None
-        ``None`` gives about 4 000 updates, but 40 epochs at least and 400 at most: more of them made
-        probabilities worse on tables of a few hundred rows, though smooth functions without noise gain.
+        ``None`` gives about 4 000 updates in 400 epochs at most: more of them made probabilities worse
+        on tables of a few hundred rows, though smooth functions without noise gain. Many rows get 20
+        passes, but 10 000 updates at most, and an epoch of no more than 500; with a number given an
+        epoch is a pass over all rows.
     validation_fraction : float, default 0.1
         Share of the rows held out; at least 20 rows, but a third of all at most. 0 holds out none: then
         nothing is chosen, and the last epoch is the result.

@@ -341,6 +341,7 @@ def _training(
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,
         max_epochs=schedule.max_epochs,
+        steps_per_epoch=schedule.steps_per_epoch,
         rng=rng,
         held_out=task.rows[held_out_rows] if len(held_out_rows) else None,
         held_out_objective=task.held_out_objective,

@@ -43,7 +43,7 @@ from isthmus.networks.pairs import EncoderDecoder, MirrorShifts, PathAndCorrecti
 from isthmus.objectives.losses import Squared
 from isthmus.training.loop import train
 from isthmus.training.problem import Training
-from isthmus.training.solvers import Solver, constant, warm_up_cosine
+from isthmus.training.solvers import Solver, constant, up_and_down
 
 TOLERANCE = 1e-3
 """Largest ‖C Wᵀ − Wᵀ(W C Wᵀ)‖/λ₁ with which a trained W passes for an invariant subspace."""
@@ -61,7 +61,7 @@ class TiedReconstruction:
 
 LINEAR_SOLVERS = {
     "gradient_descent": Solver(optax.identity(), constant, peak=0.25),
-    "adam": Solver(optax.scale_by_adam(b2=0.99), warm_up_cosine, peak=3e-2),
+    "adam": Solver(optax.scale_by_adam(b2=0.99), up_and_down, peak=3e-2),
 }
 """In units where λ₁ = 1 the loss has curvature at most 4, so that a rate of 1/4 is half the limit."""
 

@@ -53,11 +53,7 @@ def _against_pca(model: ShownMap) -> str:
 
 
 def _picture(model: ShownMap, rows: np.ndarray) -> str:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plots.figure_in_memory(4.2, 4.2)
     plots.plot(model, rows, ax=figure.subplots())
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=100)

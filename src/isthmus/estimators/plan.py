@@ -23,10 +23,16 @@ from isthmus.objectives.losses import Loss, named_losses
 from isthmus.training.solvers import Solver, as_solver
 
 BATCH_SIZE = 128
-LEAST_UPDATES = 4000
-"""Updates that a small data set is given, whatever its number of rows."""
+LEAST_UPDATES, MOST_UPDATES = 2000, 10_000
+"""Of steps of ``BATCH_SIZE`` rows. From 10⁵ rows on more of them lower the error no longer."""
 
-MIN_EPOCHS, MAX_EPOCHS = 40, 400
+PASSES = 20
+"""Passes over all rows, where that is between the least and the most updates."""
+
+MOST_EPOCHS = 400
+
+MOST_STEPS = 500
+"""Most steps of an epoch, unless ``max_epochs`` is given: then an epoch is a pass over all rows."""
 
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
@@ -48,6 +54,7 @@ class Schedule:
     learning_rate: float
     batch_size: int
     max_epochs: int
+    steps_per_epoch: int | None
     patience: int
     validation_fraction: float
     rate_is_given: bool
@@ -62,11 +69,14 @@ class Schedule:
             learning_rate=self.learning_rate if self.rate_is_given else solver.peak,
             batch_size=self.batch_size if self.batch_is_given else BATCH_SIZE,
             max_epochs=1,
+            steps_per_epoch=None,
             patience=1,
         )
 
 
-def schedule(model: TrainingParameters, n_rows: int, solver: Solver) -> Schedule:
+def schedule(
+    model: TrainingParameters, n_rows: int, solver: Solver, least_updates: int = LEAST_UPDATES
+) -> Schedule:
     """How ``model``'s parameters say to train on so many rows; raises ValueError."""
     batch_size = n_rows if solver.full_batch else BATCH_SIZE
     if model.batch_size is not None:
@@ -76,12 +86,16 @@ def schedule(model: TrainingParameters, n_rows: int, solver: Solver) -> Schedule
                 "set batch_size=None, or use solver='adam'"
             )
         batch_size = int(model.batch_size)
-    max_epochs = int(model.max_epochs or _automatic_epochs(n_rows, batch_size))
+    if model.max_epochs is None:
+        max_epochs, steps_per_epoch = _automatic_epochs(n_rows, batch_size, least_updates)
+    else:
+        max_epochs, steps_per_epoch = int(model.max_epochs), None
     return Schedule(
         solver=solver,
         learning_rate=_learning_rate(model, solver),
         batch_size=batch_size,
         max_epochs=max_epochs,
+        steps_per_epoch=steps_per_epoch,
         patience=int(model.patience or max(10, max_epochs // 5)),
         validation_fraction=float(model.validation_fraction),
         rate_is_given=model.learning_rate is not None,
@@ -295,9 +309,16 @@ def _learning_rate(model: TrainingParameters, solver: Solver) -> float:
     return float(model.learning_rate)
 
 
-def _automatic_epochs(n_rows: int, batch_size: int) -> int:
-    steps_per_epoch = max(1, n_rows // batch_size)
-    return int(np.clip(LEAST_UPDATES // steps_per_epoch, MIN_EPOCHS, MAX_EPOCHS))
+def _automatic_epochs(n_rows: int, batch_size: int, least_updates: int) -> tuple[int, int | None]:
+    """Most epochs, and steps of each, None for a pass over all rows.
+
+    The number of updates grows with the rows up to a limit, so that many rows take no longer than some.
+    """
+    steps_per_pass = max(1, n_rows // batch_size)
+    updates = np.clip(PASSES * steps_per_pass, least_updates, MOST_UPDATES)
+    steps_per_epoch = min(steps_per_pass, MOST_STEPS)
+    max_epochs = min(ceil(updates / steps_per_epoch), MOST_EPOCHS)
+    return max_epochs, (steps_per_epoch if steps_per_epoch < steps_per_pass else None)
 
 
 def shapes_of(network: PyTree) -> object:

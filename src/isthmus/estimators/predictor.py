@@ -44,6 +44,10 @@ def takes_parts(model: FeedForwardPredictor) -> bool:
     return True
 
 
+LEAST_UPDATES = 4000
+"""Networks of predictors are small: twice the steps of a map take a fraction of a second."""
+
+
 class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta):
     """What classifier and regressor share: the network, its training, and applying it."""
 
@@ -105,7 +109,7 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
                 f"weight_decay={weight_decay:g} was given with an Optax transformation, which has "
                 "no part in it: set weight_decay=0.0, and the decay in the transformation"
             )
-        return schedule(self, n_rows, solver)
+        return schedule(self, n_rows, solver, LEAST_UPDATES)
 
     def _task(self, given: Given, schedule: Schedule) -> Task:
         assert given.targets is not None

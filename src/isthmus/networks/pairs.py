@@ -154,7 +154,12 @@ class Architecture:
     ) -> FeedForward:
         """The encoder's hidden layers between layers of other sizes at the ends."""
         return gaussian_chain(
-            rng, sizes, self.activations, skip_links=self.skip_links, last_is_zero=last_is_zero
+            rng,
+            sizes,
+            self.activations,
+            skip_links=self.skip_links,
+            last_is_zero=last_is_zero,
+            bent_apart=True,
         )
 
     def decoder_chain(
@@ -162,7 +167,12 @@ class Architecture:
     ) -> FeedForward:
         """The same of the decoder."""
         return gaussian_chain(
-            rng, sizes, self.decoder_activations, skip_links=self.skip_links, last_is_zero=last_is_zero
+            rng,
+            sizes,
+            self.decoder_activations,
+            skip_links=self.skip_links,
+            last_is_zero=last_is_zero,
+            bent_apart=True,
         )
 
     def initialise(self, rng: np.random.Generator, path: PCAPath | None) -> EncoderDecoder:

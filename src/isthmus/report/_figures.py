@@ -14,6 +14,7 @@ from isthmus.plots import (
     class_map,
     decoded_features,
     decoded_grid,
+    figure_in_memory,
     value_map,
 )
 from isthmus.report.findings import Findings
@@ -28,11 +29,7 @@ MOST_FEATURES = 6
 def _figure(
     width: float, height: float, n_across: int = 1, n_down: int = 1
 ) -> tuple[Figure, np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_in_memory(width, height)
     return figure, figure.subplots(n_down, n_across, squeeze=False)
 
 

@@ -66,7 +66,8 @@ class SingleNetwork:
 
     def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
         """A single block stays on the device."""
-        source, rng = self.trainings[0].source, self.trainings[0].rng
+        training = self.trainings[0]
+        source, rng = training.source, training.rng
         if source.n_blocks == 1:
             ((block, n_valid),) = source.blocks(rng)
             resident = jax.device_put(in_common_size(block))
@@ -74,12 +75,12 @@ class SingleNetwork:
                 yield iter([(resident, n_valid, True)])
         while True:
             yield (
-                (jax.device_put(block), n_valid, index == source.n_blocks - 1)
+                (jax.device_put(block), n_valid, (index + 1) % training.blocks_per_epoch == 0)
                 for index, (block, n_valid) in enumerate(source.blocks(rng))
             )
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
-        n_steps = self.trainings[0].steps_per_block
+        n_steps = self.trainings[0].steps_per_pass
         return batch_orders(int(self.seed), passes, n_valid, shape, n_steps)
 
     def states(self) -> list[State]:
@@ -158,7 +159,7 @@ class StackedNetworks:
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers, among all rows, of every batch of some passes of each member."""
         orders = np.empty((len(self.trainings), *shape), np.int32)
-        n_steps = self.trainings[0].steps_per_block
+        n_steps = self.trainings[0].steps_per_pass
         for training, seed, of_member in zip(self.trainings, self.seed, orders, strict=True):
             own = array_source(training).indices
             of_member[:] = own[batch_orders(int(seed), passes, len(own), shape, n_steps)]

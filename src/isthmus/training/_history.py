@@ -21,12 +21,18 @@ COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 SECONDS_WITHOUT_BAR = 2.0
 """A shorter training needs no progress bar."""
 
+SECONDS_BETWEEN_LINES = 2.0
+"""Of progress in a file."""
+
+
+def _can_show_bar() -> bool:
+    """Whether stderr is a terminal or a notebook: a file takes lines."""
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
+
 
 def _somebody_is_looking() -> bool:
-    """Whether this is a terminal or a notebook, and no worker of a parallel search."""
-    if multiprocessing.current_process().name != "MainProcess":
-        return False
-    return "ipykernel" in sys.modules or sys.stderr.isatty()
+    """Whether a bar can be shown, and this is no worker of a parallel search."""
+    return multiprocessing.current_process().name == "MainProcess" and _can_show_bar()
 
 
 @dataclass
@@ -34,7 +40,8 @@ class Recorder:
     """Turns the records that compiled calls return into histories, and drives the progress bar.
 
     One history for each of ``n_members`` that are trained together; each has its share of the seconds.
-    ``verbose`` None shows the bar where somebody is looking, once training has taken a while.
+    ``verbose`` None shows the bar where somebody is looking, once training has taken a while; True
+    shows it, or writes a line every two seconds where stderr is a file.
     """
 
     n_members: int
@@ -45,9 +52,11 @@ class Recorder:
     epochs: list[list[np.ndarray]] = field(default_factory=list)
     seconds_per_epoch: float = 0.0
     bar: Progress | None = None
+    last_line: float = field(default_factory=time.perf_counter)
+    last_line_epoch: int = -1
 
     def __enter__(self) -> Recorder:
-        if self.verbose:
+        if self.verbose and _can_show_bar():
             self._show_bar()
         return self
 
@@ -70,6 +79,23 @@ class Recorder:
             # Training that ends before the last epoch is complete too.
             self.bar.update(self.bar.task_ids[0], total=self.epoch, completed=self.epoch)
             self.bar.stop()
+        elif self.verbose and self.epoch != self.last_line_epoch and self.epochs:
+            self._write_line()
+
+    def _write_line(self) -> None:
+        """Where training is, on stderr."""
+        self.last_line, self.last_line_epoch = time.perf_counter(), self.epoch
+        print(
+            f"epoch {self.epoch} of {self.max_epochs}: {self._loss()}, "
+            f"{self.last_line - self.started:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _loss(self) -> str:
+        """The last loss of the member that is farthest: on held-out rows, if there are any."""
+        farthest = max(self.epochs, key=len)[-1]
+        return f"loss {farthest[2] if np.isfinite(farthest[2]) else farthest[1]:.4g}"
 
     @property
     def epoch(self) -> int:
@@ -94,9 +120,9 @@ class Recorder:
         if self.verbose is None and self.bar is None and waited and _somebody_is_looking():
             self._show_bar()
         if self.bar:
-            farthest = max(self.epochs, key=len)[-1]
-            shown = farthest[2] if np.isfinite(farthest[2]) else farthest[1]
-            self.bar.update(self.bar.task_ids[0], completed=self.epoch, loss=f"loss {shown:.4g}")
+            self.bar.update(self.bar.task_ids[0], completed=self.epoch, loss=self._loss())
+        elif self.verbose and now - self.last_line > SECONDS_BETWEEN_LINES:
+            self._write_line()
 
     def passes_in(self, seconds: float, most: int) -> int:
         """How many more epochs fit into one call of about ``seconds``."""

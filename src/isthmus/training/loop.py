@@ -52,9 +52,10 @@ def train(
     call = first.call(group.seed)
     most_passes = 2
     if first.source.n_blocks == 1:
-        most = MAX_ORDERS // (size_in_common(first.source.n_rows) * len(group.trainings))
+        rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
+        most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
         most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
-    shape = (most_passes, size_in_common(first.steps_per_block, least=4), first.batch)
+    shape = (most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
     n_passes, reasons = 2, [""]
     with (
         Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder,

@@ -86,7 +86,8 @@ class Training:
     training ends after ``patience`` epochs without a better one. That epoch must beat the start by
     more than chance, by Student's paired test over the held-out rows at the level ``significance``;
     otherwise the result is the start itself, epoch 0. With significance None it need only be better.
-    Without held-out rows the result is the last epoch's network. ``optimiser`` is the state of an
+    Without held-out rows the result is the last epoch's network. An epoch is a pass over all rows, or
+    ``steps_per_epoch`` steps within a block where that is less. ``optimiser`` is the state of an
     earlier training's optimiser, to go on from.
     """
 
@@ -98,6 +99,7 @@ class Training:
     batch_size: int
     max_epochs: int
     rng: np.random.Generator
+    steps_per_epoch: int | None = None
     held_out: Float[np.ndarray, "m D"] | None = None
     held_out_objective: Objective | None = None
     patience: int | None = None
@@ -122,17 +124,23 @@ class Training:
         return min(self.batch_size, self.source.block_rows)
 
     @property
-    def steps_per_block(self) -> int:
-        return -(-self.source.block_rows // self.batch)
+    def steps_per_pass(self) -> int:
+        """Steps between two evaluations, or within a block if there are several."""
+        steps = -(-self.source.block_rows // self.batch)
+        return min(steps, self.steps_per_epoch or steps)
+
+    @property
+    def blocks_per_epoch(self) -> int:
+        return 1 if self.steps_per_epoch else self.source.n_blocks
 
     def call(self, seed: np.ndarray) -> Call:
         """The numbers of the first compiled call, which makes two passes."""
-        steps_per_epoch = self.steps_per_block * self.source.n_blocks
+        steps_per_epoch = self.steps_per_pass * self.blocks_per_epoch
         return Call(
             n_passes=np.int32(2),
             is_first=np.bool_(True),
             ends_epoch=np.bool_(True),
-            steps_per_pass=np.int32(self.steps_per_block),
+            steps_per_pass=np.int32(self.steps_per_pass),
             steps_per_epoch=np.float32(steps_per_epoch),
             n_steps=np.float32(self.max_epochs * steps_per_epoch),
             peak=np.float32(self.learning_rate),

@@ -1,8 +1,9 @@
 """Solvers: how a gradient becomes an update.
 
 A solver is an Optax transformation and the learning rate that scales what it returns. Adam comes with
-warm-up, cosine decay and decoupled weight decay (Kingma & Ba 2015, arXiv:1412.6980; Loshchilov &
-Hutter 2017 and 2019, arXiv:1608.03983 and arXiv:1711.05101); plain gradient descent is
+Nesterov's momentum (Kingma & Ba 2015, arXiv:1412.6980; Dozat 2016, "Incorporating Nesterov momentum into
+Adam"), warm-up, a rate that falls linearly to zero (Defazio et al. 2023, arXiv:2310.07831) and decoupled
+weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101); plain gradient descent is
 w ← w − ε ∂L/∂w as in the lecture notes, "Training a NN"; L-BFGS searches for the length of each step
 (Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization").
 
@@ -29,11 +30,11 @@ WARM_UP = 0.05
 Rate = Callable[[Array, Array, Array], Array]
 
 
-def warm_up_cosine(step: Array, n_steps: Array, peak: Array) -> Array:
-    """Linear from 0 to the peak over the first 5 % of the steps, then half a cosine down to 0."""
+def up_and_down(step: Array, n_steps: Array, peak: Array) -> Array:
+    """Linear from 0 to the peak over the first 5 % of the steps, then linear down to 0."""
     warm = jnp.maximum(1.0, WARM_UP * n_steps)
-    decay = jnp.clip((step - warm) / jnp.maximum(1.0, n_steps - warm), 0.0, 1.0)
-    return peak * jnp.minimum((step + 1) / warm, 0.5 * (1.0 + jnp.cos(jnp.pi * decay)))
+    left = jnp.clip((n_steps - step) / jnp.maximum(1.0, n_steps - warm), 0.0, 1.0)
+    return peak * jnp.minimum((step + 1) / warm, left)
 
 
 def constant(step: Array, n_steps: Array, peak: Array) -> Array:
@@ -81,25 +82,29 @@ class Solver:
         return updated
 
     def steady(self) -> Solver:
-        """The same updates for training without an end in sight: a third of the peak, held."""
-        if self.rate is not warm_up_cosine:
+        """The same updates for training without an end in sight: a quarter of the peak, held."""
+        if self.rate is not up_and_down:
             return self
-        return replace(self, rate=constant, peak=self.peak / 3)
+        return replace(self, rate=constant, peak=self.peak / 4)
 
 
-WEIGHT_DECAY = 0.3
-"""Per unit of learning rate: enough to curb over-fitting on noisy data, too little to flatten a map."""
+WEIGHT_DECAY = 0.1
+"""Per unit of learning rate. With 0.3 curved maps are up to twice as far from the rows."""
 
 
 @cache
 def adam(weight_decay: float) -> Solver:
-    """Adam with b2 = 0.99; λ W is added to what Adam makes of the gradient, for each W that decays."""
+    """Adam with Nesterov's momentum and b2 = 0.99.
+
+    λ W is added to what Adam makes of the gradient, for each W that decays.
+    """
     return Solver(
         optax.chain(
-            optax.scale_by_adam(b2=0.99), optax.add_decayed_weights(weight_decay, mask=decaying)
+            optax.scale_by_adam(b2=0.99, nesterov=True),
+            optax.add_decayed_weights(weight_decay, mask=decaying),
         ),
-        warm_up_cosine,
-        peak=3e-3,
+        up_and_down,
+        peak=4e-3,
     )
 
 

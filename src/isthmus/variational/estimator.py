@@ -187,7 +187,7 @@ feature_names_in_
         warm_up: float = 0.0,
         free_bits: float = 0.0,
         input_noise: float | None = None,
-        widths: Sequence[int] = (512, 256),
+        widths: Sequence[int] = (256, 256),
         decoder_widths: Sequence[int] | None = None,
         activation: str | Activation | Sequence[str | Activation] = "silu",
         skip: str | None = "pca",

@@ -27,7 +27,7 @@ from isthmus.results import Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FEWEST_ROWS = 100
+FEWEST_ROWS = 30
 """Smallest number of distinct rows: networks are evaluated on a fifth of them."""
 
 LEVEL = 0.95

@@ -1,0 +1,51 @@
+"""What pictures share: colours, figures without a window, and axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+CLASS_COLOURS = (
+    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee",
+    "#aa3377", "#e68310", "#777777", "#7a5c3a", "#6a4fbf",
+)  # fmt: skip
+"""Ten hues that stay apart for the common forms of colour blindness, after Tol's "bright" scheme."""
+
+OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
+"""Colours of the map, of what it is compared with, of highlights, and of the background."""
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The Axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    _, new = plt.subplots(layout="constrained")
+    return new
+
+
+def figure_in_memory(width: float, height: float) -> Figure:
+    """A figure for a file or a page, in inches: it opens no window, and pyplot does not know of it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write_plain_numbers(axis: Axis) -> None:
+    """Along a logarithmic axis 20, not 2 × 10¹."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("{x:g}")
+
+
+def open_frame(ax: Axes) -> None:
+    """Hide the frame but for the two axes with numbers."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

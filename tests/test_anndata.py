@@ -1,0 +1,67 @@
+"""Coordinates in ``obsm``, and what cannot be embedded."""
+
+from __future__ import annotations
+
+import anndata
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+import isthmus
+
+ROWS = load_digits().data[:120].astype(np.float32)
+
+
+def cells(rows=ROWS):
+    adata = anndata.AnnData(rows.copy())
+    adata.var_names = [f"gene{column}" for column in range(rows.shape[1])]
+    return adata
+
+
+def test_coordinates_are_those_of_the_map_itself():
+    adata = cells()
+    model = isthmus.embed(adata, isthmus.LinearAutoencoder(3), key_added="X_flat")
+    assert list(adata.obsm) == ["X_flat"]
+    plain = isthmus.LinearAutoencoder(3).fit_transform(ROWS)
+    np.testing.assert_allclose(adata.obsm["X_flat"], plain, rtol=1e-4, atol=1e-4)
+    assert list(model.feature_names_in_) == list(adata.var_names)
+
+
+def test_a_fitted_map_places_other_cells_and_stays_as_it_is():
+    model = isthmus.embed(cells(), isthmus.LinearAutoencoder(2))
+    other = cells(load_digits().data[200:300])
+    assert isthmus.embed(other, model) is model
+    np.testing.assert_array_equal(
+        other.obsm["X_isthmus"], model.transform(other.to_df()[list(other.var_names)])
+    )
+
+
+def test_a_layer_and_a_representation_are_taken_instead_of_x():
+    adata = cells()
+    adata.layers["root"] = np.sqrt(ROWS)
+    adata.obsm["X_pca"] = PCA(5).fit_transform(ROWS)
+    by_layer = isthmus.embed(adata, isthmus.LinearAutoencoder(2), layer="root")
+    np.testing.assert_allclose(by_layer.scaling_.center, np.sqrt(ROWS).mean(axis=0), rtol=1e-5)
+    by_pca = isthmus.embed(adata, isthmus.LinearAutoencoder(2), use_rep="X_pca")
+    assert by_pca.n_features_in_ == 5
+    assert not hasattr(by_pca, "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "error", "words"),
+    [
+        (lambda a: a[:, ::-1].copy(), {}, ValueError, "another order.*gene0"),
+        (lambda a: a, {"layer": "counts"}, KeyError, "adata.layers has nothing"),
+        (lambda a: a, {"use_rep": "X_pca"}, KeyError, "adata.obsm has nothing"),
+        (lambda a: a, {"use_rep": "a", "layer": "b"}, ValueError, "give one"),
+        (lambda a: anndata.AnnData(obs=a.obs), {}, ValueError, "adata.X is None"),
+        (lambda a: a.X, {}, TypeError, "adata is a ndarray, expected an AnnData"),
+    ],
+)
+def test_what_cannot_be_embedded_is_refused_and_nothing_is_kept(change, options, error, words):
+    model = isthmus.embed(cells(), isthmus.LinearAutoencoder(2))
+    adata = change(cells())
+    with pytest.raises(error, match=words):
+        isthmus.embed(adata, model, **options)
+    assert not len(getattr(adata, "obsm", ()))
