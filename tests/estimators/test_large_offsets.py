@@ -8,7 +8,8 @@ import isthmus
 RNG = np.random.default_rng(0)
 SECONDS = RNG.integers(0, 50, (200, 3))
 OFFSET = 1_700_000_000
-SMALL = {"widths": (8,), "max_epochs": 3, "random_state": 0}
+# Adam divides by the size of a gradient, rounding included.
+SMALL = {"widths": (8,), "max_epochs": 3, "solver": "gradient_descent", "random_state": 0}
 
 MAPS = [
     isthmus.LinearAutoencoder(2),
@@ -50,8 +51,8 @@ def test_a_shift_of_the_data_shifts_nothing_else(model):
     error = isthmus.reconstruction_error(model, near)
     model.fit(far)
     size = np.abs(Z).max()
-    np.testing.assert_allclose(model.transform(far), Z, atol=1e-4 * size)
-    np.testing.assert_allclose(model.inverse_transform(Z) - OFFSET, decoded, atol=1e-4 * size)
+    np.testing.assert_allclose(model.transform(far), Z, atol=1e-5 * size)
+    np.testing.assert_allclose(model.inverse_transform(Z) - OFFSET, decoded, atol=1e-5 * size)
     np.testing.assert_allclose(isthmus.jacobian(model, far), slopes, atol=1e-4)
     np.testing.assert_allclose(isthmus.reconstruction_error(model, far), error, rtol=1e-3, atol=1e-3)
 

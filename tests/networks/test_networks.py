@@ -19,6 +19,7 @@ from isthmus.networks.layers import (
     FeedForward,
     Layer,
     cos,
+    gaussian_chain,
     identity,
     relu,
     second_moment_gain,
@@ -122,13 +123,13 @@ def test_an_activation_that_lets_nothing_through_is_refused():
 @pytest.mark.parametrize("skip_links", [False, True])
 def test_the_second_moment_is_kept_from_layer_to_layer(name, skip_links):
     wide = 2000
-    chain = Architecture(
-        wide, 3, (wide,) * 3, (), (ACTIVATIONS[name],) * 3, (), skip_links=skip_links
-    ).initialise(np.random.default_rng(0), None)
+    chain = gaussian_chain(
+        np.random.default_rng(0), (wide,) * 4 + (3,), (ACTIVATIONS[name],) * 3, skip_links=skip_links
+    )
     x = before = np.random.default_rng(1).standard_normal((20, wide)).astype(np.float32)
     moments = []
     previous = None
-    for layer in chain.encoder.correction.layers[:-1]:
+    for layer in chain.layers[:-1]:
         field = Layer(layer.weight, layer.shift, layer.skip_weight, identity)(x, previous)
         moments.append(np.var(np.asarray(field) + np.asarray(layer.shift)))
         previous, x = x, np.asarray(layer(x, previous))
@@ -156,7 +157,7 @@ def test_a_chain_with_skip_links_is_its_recurrence():
     x0 = np.random.default_rng(1).standard_normal((6, D))
     W0, W1, W2 = (np.asarray(layer.weight, float) for layer in layers)
     S1, S2 = (np.asarray(layer.skip_weight, float) for layer in layers[1:])
-    x1 = REFERENCES["tanh"](x0 @ W0.T)
+    x1 = REFERENCES["tanh"](x0 @ W0.T - np.asarray(layers[0].shift, float))
     x2 = REFERENCES["silu"](x1 @ W1.T + x0 @ S1.T)
     z = x2 @ W2.T + x1 @ S2.T
     # Single precision on one side.
@@ -182,12 +183,21 @@ def test_encoder_and_decoder_need_not_be_symmetric():
     assert network.decode(network.encode(DATA)).shape == DATA.shape
 
 
-def test_a_cosine_starts_as_a_sine():
-    network = architecture(activations=(cos, tanh)).initialise(np.random.default_rng(0), None)
-    shifts = [np.asarray(layer.shift) for layer in network.encoder.correction.layers]
-    np.testing.assert_allclose(shifts[0], np.pi / 2, rtol=1e-7)
-    assert not shifts[1].any()
-    assert not shifts[2].any()
+@pytest.mark.parametrize("first", [cos, tanh, identity])
+def test_units_of_a_first_layer_that_bend_do_so_at_places_of_their_own(first):
+    wide = 4000
+    pair = architecture(
+        widths=(wide, 3), decoder_widths=(wide, 3), activations=(first, cos),
+        decoder_activations=(first, cos),
+    ).initialise(np.random.default_rng(0), None)  # fmt: skip
+    for network in (pair.encoder, pair.decoder):
+        shifts = [np.asarray(layer.shift) for layer in network.correction.layers]
+        # The spread of 4 000 normal numbers is known to 1/√8000.
+        assert np.std(shifts[0]) == pytest.approx(0.0 if first is identity else 0.5, rel=0.05)
+        assert np.mean(shifts[0]) == pytest.approx(np.pi / 2 if first is cos else 0.0, abs=0.04)
+        # A cosine starts as a sine.
+        np.testing.assert_allclose(shifts[1], np.pi / 2, rtol=1e-7)
+        assert not shifts[2].any()
 
 
 @pytest.mark.parametrize("tied", [False, True])

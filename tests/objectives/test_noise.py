@@ -298,7 +298,7 @@ def test_several_draws_are_the_average_of_each():
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 @pytest.mark.parametrize("noise", ALL[:-1], ids=lambda noise: type(noise).__name__)
 def test_denoisers_go_on_where_they_were_and_survive_copying(noise):
-    options = {"widths": (8,), "batch_size": 32, "max_epochs": 40, "random_state": 0}
+    options = {"widths": (8,), "batch_size": 32, "max_epochs": 80, "random_state": 0}
     model = isthmus.DenoisingAutoencoder(2, noise=noise, warm_start=True, **options).fit(TABLE)
     assert model.best_epoch_ > 0
     Z, loss = model.transform(TABLE), model.validation_loss_
