@@ -60,13 +60,10 @@ def embed(
 
     Examples
     --------
-    >>> import isthmus
-    >>> from anndata import AnnData
-    >>> from sklearn.datasets import load_digits
-    >>> adata = AnnData(load_digits().data)
-    >>> model = isthmus.embed(adata, isthmus.LinearAutoencoder(2))
-    >>> adata.obsm["X_isthmus"].shape
-    (1797, 2)
+    With cells in ``adata``, 50 components of which are in ``obsm["X_pca"]``::
+
+        model = isthmus.embed(adata, use_rep="X_pca")
+        scanpy.pl.embedding(adata, "X_isthmus", color="cell_type")
     """
     if type(adata).__name__ != "AnnData":
         raise TypeError(

@@ -231,7 +231,7 @@ def test_nothing_to_remove_returns_the_model_and_says_so():
 
 def test_a_classifier_is_pruned_with_its_labels():
     model = FeedForwardClassifier((128,), max_epochs=30, random_state=0).fit(DIGITS, LABELS)
-    found = prune(model, DIGITS, LABELS, tolerance=0.2, trials=2, epochs=30)
+    found = prune(model, DIGITS, LABELS, tolerance=0.2, trials=4, epochs=20)
     assert found.n_parameters_ == found.compression_["after"]["n_parameters"] < model.n_parameters_
     assert found.validation_loss_ <= 1.2 * model.validation_loss_ + 1e-6
     assert found.widths == (found.network_.network.layers[0].weight.shape[0],)

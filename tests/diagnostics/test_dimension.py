@@ -515,11 +515,23 @@ def test_a_choice_is_the_same_again_and_of_no_more_than_max_rows():
     assert first.estimates["mle"].n_rows == 2000
 
 
+@pytest.mark.parametrize("n", [30, 60])
+def test_few_rows_have_a_dimension_too(n):
+    rng = np.random.default_rng(0)
+    t = rng.uniform(0, 2, n)
+    arc = np.column_stack([np.cos(t), np.sin(t), t**2 / 3]) + 0.01 * rng.standard_normal((n, 3))
+    assert isthmus.choose_dimension(arc).dimension == 1
+    flat = rng.standard_normal((n, 3)) @ rng.standard_normal((3, 10))
+    found = isthmus.choose_dimension(flat + 0.05 * rng.standard_normal((n, 10)))
+    assert found.dimension == 3
+    assert found.low <= 3 <= found.high
+
+
 def test_a_choice_from_what_is_not_enough():
-    with pytest.raises(ValueError, match="99 rows, of which 99 are distinct: expected at least 100"):
-        isthmus.choose_dimension(cube(99, 3))
-    with pytest.raises(ValueError, match="max_rows=50: expected an integer of at least 100"):
-        isthmus.choose_dimension(cube(200, 3), max_rows=50)
+    with pytest.raises(ValueError, match="29 rows, of which 29 are distinct: expected at least 30"):
+        isthmus.choose_dimension(cube(29, 3))
+    with pytest.raises(ValueError, match="max_rows=20: expected an integer of at least 30"):
+        isthmus.choose_dimension(cube(200, 3), max_rows=20)
     with pytest.raises(ValueError, match="noise=0"):
         isthmus.choose_dimension(cube(200, 3), noise=0)
     with pytest.raises(ValueError, match="max_epochs=0"):

@@ -140,13 +140,13 @@ def choose_dimension(
     edges of most data lie between. Where that leaves several numbers open, the knee of an error
     decides: denoising auto-encoders with every number of coordinates restore held-out rows from noise,
     and nothing is gained beyond the dimension of the data (lecture notes, "Denoising auto-encoders").
-    They are trained twice, on other rows and from other weights, because one training has a knee by
-    chance. Where the two methods disagree the verdict says why, and what to do. The other evidence is
-    shown, and decides nothing.
+    They are trained twice, or up to four times where rows are few, on other rows and from other weights,
+    because one training has a knee by chance. Where the two methods disagree the verdict says why, and
+    what to do. The other evidence is shown, and decides nothing.
 
     Parameters
     ----------
-    X : array-like or CSR matrix (n, D), finite, with at least 100 distinct rows
+    X : array-like or CSR matrix (n, D), finite, with at least 30 distinct rows
         The data; copies of a row count once. Distances are Euclidean.
     noise : float > 0, default 0.2
         Standard deviation of the denoisers' noise in those of the columns. Detail below it is not
@@ -155,7 +155,7 @@ def choose_dimension(
         Hidden layers of each network. Small, for the knee needs no perfect fit.
     max_epochs : int, default 30
         Passes of each network over the rows, for the same reason.
-    max_rows : int ≥ 100, default 5000
+    max_rows : int ≥ 30, default 5000
         Rows that are drawn from more, for all evidence: references need as many, and beyond, the bias
         falls only as n^(−1/d).
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
@@ -175,7 +175,7 @@ def choose_dimension(
     Raises
     ------
     ValueError, TypeError
-        What is not finite rows of numbers; fewer than 100 distinct rows; parameters out of range;
+        What is not finite rows of numbers; fewer than 30 distinct rows; parameters out of range;
         neighbours that are all equally far.
 
     Warns

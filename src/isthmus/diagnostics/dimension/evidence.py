@@ -28,7 +28,7 @@ from isthmus.variational.estimator import CollapseWarning, VariationalAutoencode
 HELD_OUT = 0.2
 """Share of the rows that networks are evaluated on: the knee is in ratios of errors."""
 
-LEAST_REPEATS, MOST_REPEATS = 2, 6
+LEAST_REPEATS, MOST_REPEATS = 2, 4
 HELD_OUT_IN_ALL = 80
 """Trainings of each network, on other rows and from other weights: one alone has a knee by chance. Where
 rows are few there are more, until all repeats together have held out so many."""
