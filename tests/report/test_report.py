@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import make_s_curve
+from sklearn.datasets import load_iris, make_s_curve
 
 import isthmus
 from isthmus.diagnostics.dimension.choice import DimensionChoice
@@ -175,7 +175,7 @@ def test_without_jinja_the_extra_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"X": np.zeros((199, 3))}, "X has 199 rows: expected 200 at least"),
+        ({"X": np.zeros((119, 3))}, "X has 119 rows: expected 120 at least"),
         ({"y": np.zeros(3)}, r"y has shape \(3,\) for 300 rows"),
         ({"model": isthmus.LinearAutoencoder(1)}, "the map has one coordinate"),
         ({"X": np.full((300, 3), np.nan)}, "NaN"),
@@ -236,3 +236,13 @@ def test_a_map_with_a_scaling_of_its_own_keeps_it(birds, monkeypatch):
     found = gather(birds, model=model, methods=("PCA",))
     assert found.units == ""
     np.testing.assert_array_equal(found.rows, birds)
+
+
+def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on(monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    found = gather(load_iris().data, methods=("PCA",), model=isthmus.LinearAutoencoder(2))
+    assert len(found.test) == 40
+    (pca,) = found.comparison.table()
+    assert pca["n_fitted"] == 110
+    # The map of the page is PCA, and so is the method: of the same rows they have the same error.
+    assert pca["reconstruction_error"] == pytest.approx(found.reconstruction_error, rel=1e-9)

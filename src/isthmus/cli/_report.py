@@ -134,7 +134,7 @@ def report(
     """Write a page about a map of DATA: the picture, its faithfulness, and what to distrust.
 
     One HTML file that needs nothing else. It takes minutes: the dimension of the data and other methods
-    are found out, too. Needs 200 rows, and isthmus[report].
+    are found out, too. Needs 120 rows, and isthmus[report].
 
     \b
       isthmus report measurements.csv --label species -o measurements.html

@@ -169,7 +169,7 @@ class Table:
         return (
             f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop}, choose others with "
             f"--columns, or turn {them} into numbers first; texts that are categories are features "
-            "with --categorical"
+            "with --categorical, and colours with --label"
         )
 
     def _named(self, position: int) -> str:

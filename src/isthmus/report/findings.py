@@ -30,8 +30,11 @@ from isthmus.estimators.base import BaseMap, squared_gaps
 TEST_SIZE = 0.25
 """Share of the rows that are held out to evaluate the map."""
 
-FEWEST_ROWS = 200
-"""Smallest number of rows: a quarter evaluates the map, half of these calibrate the p-values."""
+FEWEST_HELD_OUT = 40
+"""Of few rows more are held out: reliability compares with as many at least."""
+
+FEWEST_ROWS = 3 * FEWEST_HELD_OUT
+"""Smallest number of rows: with fewer, more than a third would be held out."""
 
 NEIGHBOURS = (5, 10, 50)
 """Numbers of neighbours k of the measures of quality."""
@@ -116,15 +119,15 @@ def gather(
     Raises
     ------
     ValueError, TypeError
-        For fewer than 200 rows, a map of one coordinate, and what ``fit`` and ``compare`` refuse.
+        For fewer than 120 rows, a map of one coordinate, and what ``fit`` and ``compare`` refuse.
     """
     X = coded_table(X, periodic, categorical)
     checked = BaseEstimator()
     rows = np.asarray(dense(check_rows(checked, X, reset=True)), np.float64)
     if len(rows) < FEWEST_ROWS:
         raise ValueError(
-            f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, because a quarter of them "
-            "evaluates the map. Pass more rows, or use isthmus.quality"
+            f"X has {len(rows)} rows: expected {FEWEST_ROWS} at least, because {FEWEST_HELD_OUT} of "
+            "them evaluate the map. Pass more rows, or use isthmus.quality"
         )
     known = X.code.names if isinstance(X, CodedRows) else _numbered(rows.shape[1])
     names = tuple(map(str, getattr(checked, "feature_names_in_", known)))
@@ -135,7 +138,8 @@ def gather(
     has_own = map_.get_params().get("scaling") is not None
     kind, units = (None, "") if has_own else chosen_scaling(scaling, rows, column_labels(X))
     order = np.arange(len(rows))
-    train, test = train_test_split(order, test_size=TEST_SIZE, random_state=random_state)
+    test_size = max(TEST_SIZE, FEWEST_HELD_OUT / len(rows))
+    train, test = train_test_split(order, test_size=test_size, random_state=random_state)
     scaled_by_train = Scaling.none(rows.shape[1])
     if kind is not None:
         scaled_by_train = Scaling.fit(kind, in_code(rows[train], code_of(X)))
@@ -173,7 +177,7 @@ def gather(
             methods,
             Z.shape[1],
             scaling=None,
-            test_size=TEST_SIZE,
+            test_size=test_size,
             random_state=random_state,
         ),
         distortion=distortion(map_, Z[train]),
