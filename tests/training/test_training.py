@@ -211,6 +211,25 @@ def test_many_blocks_reach_the_minimum_that_one_reaches():
         assert result.history["epoch"].tolist() == list(range(151))
 
 
+@pytest.mark.parametrize("n_blocks", [1, 4, 10])
+def test_epochs_of_some_steps_are_no_more_than_asked_for_whatever_the_blocks(n_blocks):
+    rows = ArraySource(ROWS, np.arange(N), block_bytes=-(-N // n_blocks) * D * 4)
+    assert rows.n_blocks == n_blocks
+    result = fit(rows=rows, batch_size=2, steps_per_epoch=1, max_epochs=6, held_out=ROWS[:5])
+    assert result.history["epoch"].tolist() == list(range(7))
+    assert result.stopped == "max_epochs"
+
+
+def test_each_block_is_passed_once_in_an_epoch_of_several():
+    rows = ArraySource(ROWS, np.arange(36), block_bytes=4 * D * 4)
+    assert rows.n_blocks == 9
+    still = Solver(optax.set_to_zero(), constant, peak=0.1)
+    losses = fit(rows=rows, batch_size=2, solver=still).history["train_loss"][1:]
+    # Weights that stay have the mean loss of all rows in every epoch.
+    mean = np.mean(tied(Affine(START, None), ROWS[:36], None))
+    np.testing.assert_allclose(losses, mean, rtol=1e-5)
+
+
 def test_held_out_losses_are_those_of_the_network_of_that_epoch():
     held_out = RNG.standard_normal((9, D)).astype(np.float32)
     result = fit(held_out=held_out, max_epochs=4)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Protocol
 
 import equinox as eqx
@@ -36,8 +37,8 @@ class Group(Protocol):
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
 
-    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
-        """Endless rounds through the source: blocks, their valid rows, and whether one ends an epoch."""
+    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
+        """Blocks of the source, round after round: their valid rows, and whether one ends an epoch."""
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers of every batch of some passes; ``shape`` is (most passes, steps, batch)."""
@@ -64,20 +65,17 @@ class SingleNetwork:
             self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
         self.state = start_state(weights, optimiser, self.held_out)
 
-    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
         """A single block stays on the device."""
         training = self.trainings[0]
         source, rng = training.source, training.rng
         if source.n_blocks == 1:
             ((block, n_valid),) = source.blocks(rng)
             resident = jax.device_put(in_common_size(block))
-            while True:
-                yield iter([(resident, n_valid, True)])
+            yield from repeat((resident, n_valid, True))
         while True:
-            yield (
-                (jax.device_put(block), n_valid, (index + 1) % training.blocks_per_epoch == 0)
-                for index, (block, n_valid) in enumerate(source.blocks(rng))
-            )
+            for index, (block, n_valid) in enumerate(source.blocks(rng)):
+                yield jax.device_put(block), n_valid, (index + 1) % training.blocks_per_epoch == 0
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         n_steps = self.trainings[0].steps_per_pass
@@ -143,7 +141,7 @@ class StackedNetworks:
         self.fixed: PyTree = (shared, jax.device_put(own), jointly)
         self.state = start_state(weights, optimiser, self.held_out, (size,))
 
-    def rounds(self) -> Iterator[Iterator[tuple[Array, int, bool]]]:
+    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
         """All rows, which stay on the device: members take their own out of them.
 
         One copy serves all members if it is the same in all, and each has its own otherwise.
@@ -153,8 +151,7 @@ class StackedNetworks:
         if any(source.rows is not sources[0].rows for source in sources):
             block = _common_or_stacked([np.asarray(source.rows[:], np.float32) for source in sources])
         resident = jax.device_put(in_common_size(block))
-        while True:
-            yield iter([(resident, sources[0].n_rows, True)])
+        yield from repeat((resident, sources[0].n_rows, True))
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers, among all rows, of every batch of some passes of each member."""

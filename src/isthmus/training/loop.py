@@ -63,21 +63,21 @@ def train(
     ):
         orders = _OrdersAhead(group, shape, drawer)
         try:
-            for round_ in group.rounds():
-                for block, n_valid, ends_epoch in round_:
-                    now = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
-                    batches = orders.take(n_passes, n_valid)
-                    group.state, records = group.program(
-                        group.fixed, group.state, block, batches, group.held_out, now
-                    )
-                    recorder.add(np.asarray(records))
-                    if not np.any(np.asarray(group.state.finite)):
-                        break
-                    n_passes, call = 1, call._replace(is_first=np.bool_(False))
+            for block, n_valid, ends_epoch in group.blocks():
+                now = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
+                batches = orders.take(n_passes, n_valid)
+                group.state, records = group.program(
+                    group.fixed, group.state, block, batches, group.held_out, now
+                )
+                recorder.add(np.asarray(records))
+                n_passes, call = 1, call._replace(is_first=np.bool_(False))
+                if not ends_epoch and np.any(np.asarray(group.state.finite)):
+                    continue
                 reasons = _reasons_to_stop(group.state, call, first.max_epochs)
                 if all(reasons):
                     break
-                n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
+                if first.blocks_per_epoch == 1:
+                    n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
         except KeyboardInterrupt:
             if not recorder.epochs:
                 raise
