@@ -13,8 +13,6 @@ from isthmus.estimators.base import BaseMap
 if TYPE_CHECKING:
     from anndata import AnnData
 
-KEY = "X_isthmus"
-
 
 def embed(
     adata: AnnData,
@@ -22,7 +20,7 @@ def embed(
     *,
     layer: str | None = None,
     use_rep: str | None = None,
-    key_added: str = KEY,
+    key_added: str = "X_isthmus",
 ) -> BaseMap:
     """Coordinates of the observations in ``adata.obsm[key_added]``, and the map that gives them.
 

@@ -16,6 +16,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.model_selection import train_test_split
 
 from isthmus.estimators.base import BaseMap, reconstruction_error
+from isthmus.plots import figure_in_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,12 +73,9 @@ def measure(name: str, model: BaseMap, digits: Digits) -> Outcome:
 
 def blank_figure(height: float, title: str) -> Figure:
     """A wide white figure with a title, which needs no screen."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1)
-    figure = Figure(figsize=(19.2, height), dpi=110, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
+    figure = figure_in_memory(19.2, height, dpi=110, layout=layout)
     figure.suptitle(title, fontsize=19, fontweight="bold")
     return figure

@@ -98,8 +98,8 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         Of the held-out split, the weights and the batches. The same integer gives the same bits on the
         same machine.
     verbose : bool or None, default None
-        Whether a progress bar is shown on stderr. None: on a terminal or in a notebook, once training
-        has taken two seconds, and never in a worker process.
+        Whether progress is shown on stderr: a bar, or lines where it goes into a file. None: a bar on a
+        terminal or in a notebook, once training has taken two seconds, and never in a worker process.
 
     Attributes
     ----------

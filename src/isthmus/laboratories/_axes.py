@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from isthmus.plots import figure_in_memory
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -14,13 +16,10 @@ TITLE, TEXT, NOTE = 15, 13, 12
 
 def blank_figure(height: float, title: str) -> Figure:
     """A white figure 19.2 inches wide with a title, which needs no screen."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
-    figure = Figure(figsize=(19.2, height), dpi=110, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
+    figure = figure_in_memory(19.2, height, dpi=110, layout=layout)
     figure.suptitle(title, fontsize=19, fontweight="bold")
     return figure
 

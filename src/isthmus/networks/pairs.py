@@ -153,23 +153,25 @@ class Architecture:
         self, rng: np.random.Generator, sizes: Sequence[int], *, last_is_zero: bool
     ) -> FeedForward:
         """The encoder's hidden layers between layers of other sizes at the ends."""
-        return gaussian_chain(
-            rng,
-            sizes,
-            self.activations,
-            skip_links=self.skip_links,
-            last_is_zero=last_is_zero,
-            bent_apart=True,
-        )
+        return self._chain(rng, sizes, self.activations, last_is_zero)
 
     def decoder_chain(
         self, rng: np.random.Generator, sizes: Sequence[int], *, last_is_zero: bool
     ) -> FeedForward:
         """The same of the decoder."""
+        return self._chain(rng, sizes, self.decoder_activations, last_is_zero)
+
+    def _chain(
+        self,
+        rng: np.random.Generator,
+        sizes: Sequence[int],
+        hidden: Sequence[Activation],
+        last_is_zero: bool,
+    ) -> FeedForward:
         return gaussian_chain(
             rng,
             sizes,
-            self.decoder_activations,
+            hidden,
             skip_links=self.skip_links,
             last_is_zero=last_is_zero,
             bent_apart=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +29,16 @@ def axes_or_new(ax: Axes | None) -> Axes:
     return new
 
 
-def figure_in_memory(width: float, height: float) -> Figure:
+def figure_in_memory(
+    width: float,
+    height: float,
+    **form: Any,  # of Figure
+) -> Figure:
     """A figure for a file or a page, in inches: it opens no window, and pyplot does not know of it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(width, height), facecolor="white", **{"layout": "constrained"} | form)
     FigureCanvasAgg(figure)
     return figure
 
