@@ -3,23 +3,28 @@
 First the bias of each estimator on surfaces of known dimension, flat and curved, next to that of
 scikit-dimension's, the implementations that the literature compares, on the same rows, if it is
 installed. Then how often intervals of 95 % cover the truth: where the theory holds, on flat tori, which
-have no edge, and on balls and cubes, which have one. Then how noise shows at small scales. At last how
-often ``choose_dimension`` gives the dimension of surfaces in fifty columns, and how long it takes.
+have no edge, and on balls and cubes, which have one. Then how noise shows at small scales, and how
+often ``choose_dimension`` gives the dimension of surfaces in fifty columns, and how long it takes. At
+last what it says of data as users have them, and whether it says so again from another seed.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 from common import Aim, Report, json_option, quick_option
+from ordinary import birds, clusters, faces, long_plane, smooth_spectrum, standardised, torsions
 from sklearn.datasets import make_s_curve, make_swiss_roll
 
 from isthmus import choose_dimension, intrinsic_dimension
+from isthmus.diagnostics.dimension.choice import DimensionChoice
 from isthmus.diagnostics.dimension.methods import MLE, Gride, Method, TwoNN
 
 COLUMNS = 50
@@ -43,6 +48,7 @@ COVERED = Aim(0.05, at_least=False)
 """Distance of the share of intervals that hold the truth from their level."""
 
 HITS = Aim(0.9)
+WITHIN, AGAIN = Aim(0.95), Aim(0.9)
 SECONDS = Aim(60.0, at_least=False)
 
 
@@ -131,6 +137,15 @@ OF_ANY_DIMENSION: dict[str, Maker] = {
     "waves in 50 columns": waves,
 }
 
+
+def _in_clusters(n: int, rng: np.random.Generator, d: int) -> np.ndarray:
+    return clusters(n, d, rng)
+
+
+def _of_birds(n: int, rng: np.random.Generator) -> np.ndarray:
+    return standardised(birds(n, rng))
+
+
 CHOSEN: dict[str, Maker] = {
     "waves": waves,
     "flat": affine,
@@ -139,7 +154,33 @@ CHOSEN: dict[str, Maker] = {
 }
 
 
-# The four claims.
+@dataclass(frozen=True)
+class Truth:
+    """Data of a kind that users have, and the dimensions that a specialist would sign for."""
+
+    make: Callable[[int, np.random.Generator], np.ndarray]
+    n_rows: int
+    least: int
+    most: int
+
+    def allows(self, choice: DimensionChoice) -> bool:
+        """Whether the range has a true value, and is narrow where rows are many and dimensions few."""
+        wide = choice.high - choice.low > 2 and self.most <= 3 and self.n_rows >= 1000
+        return choice.low <= self.most and self.least <= choice.high and not wide
+
+
+TRUTHS = {
+    "torsions": Truth(torsions, 2000, 2, 2),
+    "faces": Truth(faces, 1000, 3, 3),
+    "clusters of 2": Truth(partial(_in_clusters, d=2), 1000, 2, 2),
+    "clusters of 3": Truth(partial(_in_clusters, d=3), 1000, 3, 3),
+    "long plane": Truth(long_plane, 1000, 2, 2),
+    "smooth spectrum": Truth(smooth_spectrum, 1000, 10, 100),
+    "four columns": Truth(_of_birds, 333, 1, 4),
+}
+
+
+# The five claims.
 
 
 def peers() -> dict[str, Callable[[np.ndarray], float]]:
@@ -277,7 +318,32 @@ def choices(report: Report, dimensions: Sequence[int], n: int, seeds: int) -> No
     report.results["choices"] = results
 
 
-PARTS = ("bias", "coverage", "noise", "choices")
+def truths(report: Report, seeds: int) -> None:
+    """How often the range has the truth, and how often another seed gives the same best value."""
+    table, results = [], {}
+    for name, truth in TRUTHS.items():
+        draws = [truth.make(truth.n_rows, np.random.default_rng(seed)) for seed in range(seeds)]
+        found, again = ([choose_dimension(rows, random_state=seed) for rows in draws] for seed in (0, 1))
+        right = float(np.mean([truth.allows(choice) for choice in found]))
+        same = float(np.mean([a.dimension == b.dimension for a, b in zip(found, again, strict=True)]))
+        contradicts = [c for c in found + again if c.agrees and not c.low <= (c.knee or 0) <= c.high]
+        answers = Counter(f"{c.dimension} ({c.low}–{c.high})" for c in found)
+        table.append(
+            (
+                *(name, str(truth.n_rows), f"{truth.least}–{truth.most}"),
+                ", ".join(f"{answer} × {times}" for answer, times in answers.most_common()),
+                *(f"{right:.2f}", report.judge(WITHIN, right)),
+                *(f"{same:.2f}", report.judge(AGAIN, same)),
+                str(len(contradicts)),
+            )
+        )
+        results[name] = {"answers": dict(answers), "right": right, "same": same}
+    columns = ("", "rows", "true", "said", "right", "aim", "same again", "aim", "contradictions")
+    report.table(f"{seeds} draws of data as users have them", columns, table)
+    report.results["truths"] = results
+
+
+PARTS = ("bias", "coverage", "noise", "choices", "truths")
 
 
 @click.command(help=__doc__)
@@ -298,6 +364,8 @@ def main(quick: bool, parts: tuple[str, ...], repeats: int, seeds: int, json_pat
         noise(report, 300 if quick else 4000)
     if "choices" in parts:
         choices(report, *(((2,), 200, 1) if quick else ((1, 2, 3, 5, 8), 2000, seeds)))
+    if "truths" in parts:
+        truths(report, 1 if quick else 20)
     report.write(json_path)
 
 

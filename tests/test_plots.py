@@ -49,6 +49,20 @@ def test_each_class_has_its_points_colour_and_name(ax):
     assert len(colours) == 3
 
 
+def test_names_that_would_cover_each_other_or_the_points_are_beside_the_plane(ax):
+    Z = np.random.default_rng(0).standard_normal((60, 2))
+    class_map(ax, Z, np.repeat(["Adelie", "Gentoo"], 30))  # in one place
+    assert not ax.texts
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Adelie", "Gentoo"]
+
+
+def test_a_long_name_is_beside_the_plane(ax):
+    Z = np.repeat([[0.0, 0.0], [5.0, 5.0]], 30, axis=0)
+    class_map(ax, Z, np.repeat(["a", "a name that would cover all of it"], 30))
+    assert ax.get_legend() is not None
+    assert not ax.texts
+
+
 def test_a_unit_is_as_long_across_as_up_and_every_point_is_inside(ax):
     Z = np.random.default_rng(0).standard_normal((60, 2)) * [10.0, 1.0] + [3.0, -2.0]
     class_map(ax, Z, np.zeros(60))

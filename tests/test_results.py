@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
@@ -95,6 +96,16 @@ def test_the_last_line_of_a_cell_is_what_print_shows(results):
         assert repr(result) == str(result), name
         assert len(repr(result)) < 6000, name
         assert "array(" not in repr(result), name
+
+
+def test_a_notebook_says_how_many_rows_it_draws_and_of_what_kinds_the_columns_are():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"phi": 360 * rng.random(1500), "x": rng.random(1500)})
+    table["kind"] = rng.choice(["a", "b"], 1500)
+    model = isthmus.LinearAutoencoder(2, periodic={"phi": 360}, categorical=["kind"]).fit(table)
+    page = model._repr_html_()
+    assert "2 coordinates of 3 columns (angles: 1, categories: 1)" in page
+    assert "750 of 1,500 rows of the fit" in page
 
 
 def test_a_notebook_shows_a_table_of_the_first_rows(results):

@@ -127,3 +127,42 @@ def test_a_picture_may_not_be_written_over_the_data(folder):
     found = run("fit birds.csv --model linear -o map.isthmus --picture birds.csv")
     assert found.exit_code == 2
     assert "none of .png, .svg, .pdf" in found.stderr
+
+
+def test_a_saved_map_is_evaluated_in_the_units_that_it_was_fitted_in(folder, birds):
+    run("fit birds.csv --model linear -o map.isthmus")
+    found = run("quality map.isthmus birds.csv --json")
+    assert found.exit_code == 0, found.stderr
+    model = isthmus.load("map.isthmus")
+    standardised = ((birds - birds.mean()) / birds.std()).to_numpy()
+    expected = isthmus.quality(standardised, model.transform(birds)).spearman
+    facts = json.loads(found.stdout)
+    (spearman,) = [row["value"] for row in facts["measures"] if row["measure"] == "spearman"]
+    assert spearman == pytest.approx(expected, abs=1e-6)
+    assert "as the map scales them" in facts["units"]
+    raw = json.loads(run("quality map.isthmus birds.csv --json --scaling none").stdout)
+    assert raw["units"] == ""
+
+
+def test_the_error_says_which_text_may_be_a_label_and_which_column_numbers_the_rows(folder, birds):
+    text = birds.assign(bird_id=range(7, 7 + N), note=[f"seen {i}" for i in range(N)])
+    text.assign(species=["a", "b", "c"] * (N // 3)).to_csv("mixed.csv", index=False)
+    found = run("fit mixed.csv --model linear -o map.isthmus").stderr
+    assert "column 'bird_id' numbers the rows" in found
+    assert "--drop note,species,bird_id" in found
+    assert "column 'species' has 3 different values: --label species" in found
+    # What is left out already is not to be left out again.
+    found = run("fit mixed.csv --model linear --drop bird_id,note -o map.isthmus").stderr
+    assert "bird_id" not in found
+
+
+@pytest.mark.parametrize(("start", "period"), [(-180, 360), (0, 360), (-np.pi, 2 * np.pi)])
+def test_a_column_that_fills_a_turn_may_be_an_angle(folder, birds, start, period):
+    angles = start + period * np.random.default_rng(0).random(N)
+    birds.assign(phi=angles).to_csv("angles.csv", index=False)
+    found = run("fit angles.csv --model linear -o map.isthmus").stderr
+    assert f"--periodic phi={period:g}" in found
+    told = run(f"fit angles.csv --model linear --periodic phi={period:g} -o map.isthmus").stderr
+    assert "full turn" not in told
+    birds.assign(phi=angles / 2).to_csv("half.csv", index=False)
+    assert "full turn" not in run("fit half.csv --model linear -o map.isthmus").stderr

@@ -6,6 +6,7 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
@@ -383,6 +384,16 @@ def test_the_verdict_names_the_best():
     assert fit.endswith("No function for the next row: noise.")
     (alone,) = isthmus.compare(X, Y, "mds").verdict.splitlines()[:1]
     assert alone.endswith("none of the methods has a function for them.")
+
+
+def test_methods_that_tie_are_all_named_and_so_is_the_target():
+    # The linear auto-encoder is PCA.
+    report = isthmus.compare(X, Y, ["linear-autoencoder", "pca"], target_name="kind")
+    new, _ = report.verdict.splitlines()
+    assert "restored best by LinearAutoencoder and PCA alike" in new
+    assert "neighbours predict kind best in the map of LinearAutoencoder and PCA alike" in new
+    named = isthmus.compare(X, pd.Series(Y, name="species"), ["pca"])
+    assert "predict species best" in named.verdict
 
 
 # Bad inputs.

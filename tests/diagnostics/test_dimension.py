@@ -255,7 +255,7 @@ def test_gride_answers_with_the_scale_from_which_the_estimate_stays():
 
 def test_decimation_uses_every_row_at_every_scale():
     found = isthmus.intrinsic_dimension(cube(1001, 2))
-    assert [scale.value for scale in found.scales] == [1001 / parts for parts in (1, 2, 4, 8, 16)]
+    assert [scale.value for scale in found.scales] == [1001, 500, 250, 125, 63]
     # So intervals are as wide at all of them: with a quarter of the rows they would be twice as wide.
     widths = [scale.high - scale.low for scale in found.scales]
     assert max(widths) < 1.3 * min(widths)
@@ -466,20 +466,35 @@ ONE_COMPONENT = isthmus.intrinsic_dimension(np.linspace(0, 1, 50)[:, None], "pca
 @pytest.mark.parametrize("noisy", [True, False])
 @pytest.mark.parametrize("knee", [None, 1, 2, 3, 4, 7])
 def test_no_verdict_says_agree_where_the_parts_do_not(low, settled, noisy, knee):
-    neighbours = Neighbours((low, low + 0.6), noisy or not settled, settled, 20)
+    neighbours = Neighbours((low, low + 0.6), noisy or not settled, settled, 20, (low, low))
     verdict = judge(neighbours, knee, ONE_COMPONENT, 1)
     inside = settled and knee is not None and round(low) <= knee <= round(low + 0.6)
     assert verdict.agrees is inside
     assert ("they agree" in verdict.words) is inside
     assert verdict.low <= verdict.dimension <= verdict.high
+    assert verdict.is_bound is verdict.words.startswith("At most")
+    assert verdict.is_bound is (not settled and (knee is None or knee > neighbours.high))
     if settled and knee is not None and not inside:
         assert "The evidence disagrees, because" in verdict.words
 
 
 def test_many_dimensions_without_a_knee_are_called_not_low_dimensional():
-    verdict = judge(Neighbours((25.4, 29.3), False, True, 40), None, ONE_COMPONENT, 1)
+    verdict = judge(Neighbours((25.4, 29.3), False, True, 40, (29, 29)), None, ONE_COMPONENT, 1)
     assert (verdict.low, verdict.high) == (25, 29)
     assert "not low-dimensional at this sample size" in verdict.words
+
+
+@pytest.mark.parametrize(("largest", "said"), [(4.8, False), (4.2, True)])
+def test_estimates_that_fall_a_little_are_told(largest, said):
+    neighbours = Neighbours((4.4, 5.2), False, True, 20, (5.0, largest))
+    verdict = judge(neighbours, None, ONE_COMPONENT, 1)
+    assert ("noise may be counted too" in verdict.words) is said
+
+
+def test_another_seed_changes_nothing_that_neighbours_say():
+    rows = np.random.default_rng(0).standard_normal((300, 40)) * np.arange(1, 41) ** -0.5
+    found = [isthmus.choose_dimension(rows, max_epochs=1, random_state=seed) for seed in (0, 1)]
+    assert found[0].corrected == found[1].corrected
 
 
 def test_separate_pieces_are_counted():
@@ -490,7 +505,7 @@ def test_separate_pieces_are_counted():
     assert pieces(rows[:50]) == 1
     # Outliers are no pieces.
     assert pieces(np.vstack([rows[:50], 1e3 + 100 * rng.standard_normal((3, 6))])) == 1
-    words = judge(Neighbours((2.0, 2.2), False, True, 6), 2, ONE_COMPONENT, 4).words
+    words = judge(Neighbours((2.0, 2.2), False, True, 6, (2, 2)), 2, ONE_COMPONENT, 4).words
     assert "in 4 separate pieces" in words
 
 

@@ -412,6 +412,52 @@ def test_reconstruction_error():
     assert isthmus.quality(X, Z).reconstruction_error is None
 
 
+@pytest.fixture(scope="module")
+def mixed_units():
+    """A table of grams beside millimetres."""
+    rng = np.random.default_rng(0)
+    lengths = rng.standard_normal((80, 3))
+    return pd.DataFrame(
+        np.c_[lengths, 500 * lengths.sum(axis=1)], columns=["bill", "wing", "tarsus", "mass"]
+    )
+
+
+def test_a_map_is_evaluated_in_the_units_that_it_was_fitted_in(mixed_units):
+    model = isthmus.LinearAutoencoder(2, scaling="standard").fit(mixed_units)
+    standardised = (mixed_units - mixed_units.mean()) / mixed_units.std()
+    Z = model.transform(mixed_units)
+    found = isthmus.quality(mixed_units, Z, model=model)
+    expected = isthmus.quality(standardised.to_numpy(), Z, scaling=None)
+    assert found.spearman == pytest.approx(expected.spearman, abs=1e-9)
+    assert found.rmse == pytest.approx(expected.rmse, rel=1e-9)
+    gap = (mixed_units - model.inverse_transform(Z)) / mixed_units.std()
+    assert found.reconstruction_error == pytest.approx((gap**2).sum(axis=1).mean(), rel=1e-6)
+    assert "as the map scales them" in str(found)
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
+def test_columns_in_the_data_s_own_units_are_so_without_a_word_or_with_a_warning(mixed_units):
+    model = isthmus.LinearAutoencoder(2).fit(mixed_units)
+    Z = model.transform(mixed_units)
+    with pytest.warns(isthmus.UnequalScalesWarning, match="mass"):
+        found = isthmus.quality(mixed_units, Z, model=model)
+    assert found.units == ""
+    expected = float(np.mean(isthmus.reconstruction_error(model, mixed_units)))
+    assert found.reconstruction_error == pytest.approx(expected, rel=1e-9)
+    assert found.rmse == isthmus.quality(mixed_units, Z, scaling=None).rmse
+
+
+def test_named_columns_of_different_units_are_standardised_for_any_map(mixed_units):
+    standardised = ((mixed_units - mixed_units.mean()) / mixed_units.std()).to_numpy()
+    Z = standardised[:, :2]
+    found = isthmus.quality(mixed_units, Z, X_hat=mixed_units)
+    assert found.spearman == pytest.approx(isthmus.quality(standardised, Z).spearman, abs=1e-9)
+    assert "each is standardised" in found.units
+    assert found.reconstruction_error == 0.0
+    robust = isthmus.quality(mixed_units, Z, scaling="robust")
+    assert robust.spearman != found.spearman
+
+
 def test_the_table_and_what_is_printed():
     X, Z = curved(80)
     found = isthmus.quality(X, Z, k=(2, 9), sigmas=(0.5,), max_rows=30)

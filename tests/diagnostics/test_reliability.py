@@ -1,6 +1,7 @@
 """Where a map may be believed: errors against a second computation, and rates of alarms."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,17 @@ def test_rows_of_the_same_kind_are_not(model):
     # 397 rows judged by 200 others: two standard deviations of the rate are 0.04.
     assert found.flagged.mean() < 0.09
     assert "no more than chance" in str(found)
+
+
+def test_of_few_known_rows_the_verdict_says_how_well_they_keep_the_rate():
+    few = Reliability(
+        *[np.zeros(133)] * 2, np.full(133, 2), *[np.zeros(133)] * 2, np.arange(133) < 14, 0.05, 45
+    )
+    # 14 of 133 are 10.5 %: above 5 %, and by less than twice the scatter that 45 known rows leave.
+    scatter = np.sqrt(0.05 * 0.95 * (1 / 133 + 2 / 45))
+    assert f"45 known rows keep the rate to within {2 * scatter:.1%} only" in few.verdict
+    many = replace(few, n_known=4500)
+    assert "more than chance" in many.verdict.replace("no more", "")
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])

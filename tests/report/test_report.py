@@ -55,7 +55,7 @@ def choice_without_networks(X, random_state, scaling=None):
     }
     errors = tuple(HeldOut(d, pca=0.6 / d, denoiser=0.4 / d**2) for d in (1, 2, 3))
     return DimensionChoice(
-        *(2, 2, 3, (2.1, 2.6), 2, True, False, 1),
+        *(2, 2, 3, False, (2.1, 2.6), 2, True, False, 1),
         *(estimates, errors, np.array([1.0, 0.9, 0.1]), 2, 2, "The data have two dimensions."),
     )
 
@@ -230,12 +230,54 @@ def test_the_page_never_shows_a_line_without_saying_why(birds, monkeypatch):
     assert "--scaling standard" in reason
 
 
-def test_a_map_with_a_scaling_of_its_own_keeps_it(birds, monkeypatch):
+def test_a_scaling_of_the_map_is_that_of_everything_on_the_page(birds, monkeypatch):
     monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
     model = isthmus.LinearAutoencoder(2, scaling="robust")
     found = gather(birds, model=model, methods=("PCA",))
+    assert "scaling='robust'" in found.units
+    whole = isthmus.LinearAutoencoder(2, scaling="robust").fit(birds.iloc[found.train])
+    of_map = isthmus.quality(birds.iloc[found.test], found.coordinates[found.test], k=10, model=whole)
+    assert found.quality.spearman == pytest.approx(of_map.spearman, abs=1e-6)
+    assert found.quality.trustworthiness[1] == pytest.approx(of_map.trustworthiness, abs=1e-6)
+    assert model.get_params()["scaling"] == "robust"
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.diagnostics.dimension.intrinsic.TiedDistancesWarning")
+def test_rows_of_a_likelihood_of_counts_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    rng = np.random.default_rng(0)
+    counts = pd.DataFrame(rng.poisson([2.0, 3.0, 4000.0], (150, 3)), columns=["few", "some", "many"])
+    model = isthmus.VariationalAutoencoder(
+        2, likelihood=isthmus.likelihoods.Poisson(), widths=(8,), max_epochs=2
+    )
+    found = gather(counts, model=model, methods=("PCA",))
     assert found.units == ""
-    np.testing.assert_array_equal(found.rows, birds)
+    np.testing.assert_array_equal(found.rows, counts)
+
+
+def test_the_columns_that_tell_classes_apart_are_named(birds, monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, len(birds))
+    table = birds.assign(apart=3.0 * kind + 0.1 * rng.standard_normal(len(birds)))
+    found = gather(table, kind, model=isthmus.LinearAutoencoder(2), methods=("PCA",))
+    name, share = next(iter(found.told_apart.items()))
+    assert name == "apart"
+    values = table["apart"].to_numpy()
+    between = np.mean([(values[kind == one].mean() - values.mean()) ** 2 for one in kind])
+    assert share == pytest.approx(between / values.var(), rel=1e-9)
+
+
+def test_a_category_that_makes_the_picture_is_told(monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": 0.1 * rng.standard_normal(150), "y": 0.1 * rng.standard_normal(150)})
+    table["sex"] = rng.choice(["f", "m"], 150)
+    found = gather(
+        table, categorical=["sex"], scaling=None, model=isthmus.LinearAutoencoder(2), methods=("PCA",)
+    )
+    assert found.of_categories["sex"] > 0.9
+    assert any("The picture is mostly sex" in reason for reason in distrust.reasons(found))
 
 
 def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on(monkeypatch):

@@ -6,18 +6,20 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import isthmus
 from isthmus.cli import _options as options
-from isthmus.cli._io import ColumnKinds, labelled_rows, read_table, rows_for
+from isthmus.cli._io import ColumnKinds, features, labelled_rows, read_table, rows_for
 
 if TYPE_CHECKING:
     from isthmus.comparison.report import ComparisonReport
     from isthmus.estimators.base import BaseMap
     from isthmus.files.tables import Table
+
+OF_ALL_MEASURES = ("n_rows", "n_queries", "n_pairs", "units")
 
 MODEL_ENDINGS = (".isthmus", ".safetensors")
 
@@ -104,6 +106,7 @@ def compare(
         methods=methods,
         n_components=n_components,
         scaling=scaling,
+        target_name=label,
         test_size=test_size,
         n_seeds=seeds,
         random_state=seed,
@@ -138,6 +141,8 @@ def compare(
     "given.",
 )
 @options.columns_options
+@options.kinds_options
+@options.SCALING
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of what is drawn.")
 @click.option("--json", "as_json", is_flag=True, help="All numbers as one JSON object.")
 def quality(
@@ -148,13 +153,18 @@ def quality(
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
+    periodic: Mapping[str, float],
+    categorical: Sequence[str],
+    scaling: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
     """How faithful a map of the rows of DATA is: neighbours, distances, densities.
 
     MAP is a saved map, which is applied to DATA; or a file of coordinates from wherever, a row for each
-    row of DATA in the same order. --drop leaves columns, such as an id, out of both files.
+    row of DATA in the same order. A saved map is evaluated in the units that it was fitted in, unless
+    --scaling says otherwise, and with its own angles and categories. --drop leaves columns, such as an
+    id, out of both files.
 
     \b
       isthmus quality map.isthmus new.csv
@@ -165,8 +175,11 @@ def quality(
     from isthmus.files.tables import ending
 
     is_saved = map.name.endswith(MODEL_ENDINGS)
+    kinds = ColumnKinds(periodic, categorical)
     if is_saved and coordinates:
         raise click.UsageError("--coordinates is for a file of coordinates, and MAP is a saved map")
+    if is_saved and kinds.given:
+        raise click.UsageError("a saved map knows its angles and categories: leave these options out")
     if not is_saved and ending(map) is None:
         endings = ", ".join((*MODEL_ENDINGS, *FORMATS))
         raise click.UsageError(f"MAP {map}: the ending is none of {endings}")
@@ -175,13 +188,14 @@ def quality(
         fitted = _load(map)
         rows = rows_for(fitted, table, columns, drop, ()).numbers
         Z = fitted.transform(rows)
+        parameters: dict[str, Any] = {}
     else:
         fitted, points = None, read_table(map, header)
-        rows = table.numbers(table.choose(columns, _left_out(drop, table, points)))
+        rows, parameters = features(table, columns, _left_out(drop, table, points), kinds)
         Z = points.numbers(points.choose(coordinates, _left_out(drop, points, table)))
-    found = isthmus.quality(rows, Z, k=k, model=fitted, random_state=seed)
+    found = isthmus.quality(rows, Z, k=k, model=fitted, scaling=scaling, random_state=seed, **parameters)
     if as_json:
-        facts = {"n_rows": found.n_rows, "n_queries": found.n_queries, "n_pairs": found.n_pairs}
+        facts: dict[str, object] = {name: getattr(found, name) for name in OF_ALL_MEASURES}
         click.echo(json.dumps({**facts, "measures": found.table()}, indent=2))
         return
     click.echo(found)

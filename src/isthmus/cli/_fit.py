@@ -237,12 +237,9 @@ def _automatic_scaling(
     from isthmus.data.conversion import as_rows
     from isthmus.data.frames import column_labels
     from isthmus.data.units import chosen_scaling
-    from isthmus.estimators.plan import as_loss, interval_of
-    from isthmus.variational.likelihoods import Gaussian
+    from isthmus.variational.estimator import takes_scaled_columns
 
-    parameters = estimator.get_params(deep=False)
-    in_own_units = interval_of(as_loss(parameters.get("loss", "squared"))) is not None
-    if in_own_units or not isinstance(parameters.get("likelihood", Gaussian()), Gaussian):
+    if not takes_scaled_columns(estimator):
         return None, ""
     coded = coded_table(rows, kinds.get("periodic"), kinds.get("categorical"))
     return chosen_scaling("auto", as_rows(coded), column_labels(coded))

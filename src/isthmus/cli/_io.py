@@ -94,6 +94,13 @@ def features(
             f"{table.path}: {names} has another whole number in each row, as an id has, and is taken as "
             f"a feature; if it is one, leave it out with --drop {shlex.quote(names.replace(', ', ','))}"
         )
+    angles = table.angles([p for p in positions if table.name(p) not in kinds.periodic])
+    if angles:
+        option = ",".join(f"{name}={period:g}" for name, period in angles.items())
+        say(
+            f"{table.path}: {', '.join(angles)} fill a full turn and go no further, as angles do; if "
+            f"they are, say so with --periodic {shlex.quote(option)}"
+        )
     return rows, parameters
 
 

@@ -133,8 +133,9 @@ def report(
 ) -> None:
     """Write a page about a map of DATA: the picture, its faithfulness, and what to distrust.
 
-    One HTML file that needs nothing else. It takes minutes: the dimension of the data and other methods
-    are found out, too. Needs 120 rows, and isthmus[report].
+    One HTML file that needs nothing else. It takes a minute for hundreds of rows, and a few for
+    thousands: the dimension of the data and other methods are found out, too. Needs 120 rows, and
+    isthmus[report].
 
     \b
       isthmus report measurements.csv --label species -o measurements.html

@@ -201,7 +201,7 @@ def _evaluation(
     rows: Float[np.ndarray, "n D"], Z: Float[np.ndarray, "n d"], k: int, score: float | None
 ) -> Judgement:
     # Densities are not reported: a single kernel width keeps their cost low.
-    found = quality(rows, Z, k=k, sigmas=(1.0,))
+    found = quality(rows, Z, k=k, sigmas=(1.0,), scaling=None)
     return Judgement(
         trustworthiness=float(found.trustworthiness),
         continuity=float(found.continuity),

@@ -26,7 +26,7 @@ def _of_new_rows(conditions: Conditions, table: Sequence[Row]) -> str:
     if _with(table, "test_score"):
         of_all = f"{conditions.data_test_score:.3f} in all {conditions.n_features} columns"
         best = _best(table, "test_score", str(conditions.score))
-        parts.append(f"neighbours predict y best in the map of {best} and {of_all}")
+        parts.append(f"neighbours predict {conditions.target} best in the map of {best} and {of_all}")
     return start + "; ".join(parts) + "."
 
 
@@ -72,5 +72,12 @@ def _best(
         function = best_of(explicit)
         details[0] += f", {best['explicit']}"
         details.append(f"of functions, {function['method']} {number(function)}")
-    details += [f"PCA {number(row)}" for row in rows if row["method"] == "PCA" and row is not best]
-    return f"{best['method']} ({'; '.join(details)})"
+    tied = [row["method"] for row in rows if number(row) == number(best)]
+    if "PCA" not in tied:
+        details += [f"PCA {number(row)}" for row in rows if row["method"] == "PCA"]
+    return f"{_listed(tied)} ({'; '.join(details)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last} alike" if others else last

@@ -38,6 +38,7 @@ def compare(
     scaling: str | None = "auto",
     periodic: Mapping[Hashable, float] | None = None,
     categorical: Sequence[Hashable] | None = None,
+    target_name: str | None = None,
     test_size: float = 0.25,
     n_seeds: int = 1,
     random_state: int = 0,
@@ -73,6 +74,8 @@ def compare(
     periodic, categorical : dict and list, or None, default None
         Columns that are angles, and categories, as of ``isthmus.Autoencoder``: every method
         sees the same points on circles, and zeros and ones.
+    target_name : str or None, default None
+        What y is, for the words of the verdict; its own name if it is a named column.
     test_size : float in (0, 1), default 0.25
         Share of the rows held out.
     n_seeds : int, default 1
@@ -161,6 +164,7 @@ def compare(
         data_train_score=of_train,
         data_test_score=of_test,
         units=units or ("" if kind is None else scaled_by(kind)),
+        target=target_name or str(getattr(y, "name", None) or "y"),
     )
 
 

@@ -102,3 +102,5 @@ class Conditions:
     """``test.score`` with all columns in place of a map, the mean over the splits."""
     units: str
     """How columns were scaled, and why; empty if they were taken as they are."""
+    target: str
+    """The name of what ``score`` is about."""

@@ -165,8 +165,8 @@ def _fault(value: object, error: Exception) -> tuple[str, str] | None:
     if isinstance(value, str | bytes) and not is_number(value):
         return (
             "text",
-            "could not convert it to a number: drop the column, or encode it, for example with "
-            "sklearn.preprocessing.OneHotEncoder",
+            "could not convert it to a number: drop the column, or name it in categorical=, which maps "
+            "have for columns of categories",
         )
     if isinstance(error, OverflowError) and isinstance(value, int) and abs(value) > LARGEST:
         return f"an integer beyond ±{LARGEST:g}", "Divide the data by a constant"

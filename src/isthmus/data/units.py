@@ -116,14 +116,19 @@ def chosen_scaling(
     return "standard", note
 
 
+def fitted_scaling(X: object, rows: Rows, scaling: str | None) -> tuple[Scaling | None, str]:
+    """The scaling that is asked for of the checked rows of X, None for none, and one line on it."""
+    kind, note = chosen_scaling(scaling, rows, column_labels(X))
+    if kind is None:
+        return None, ""
+    return Scaling.fit(kind, in_code(rows, code_of(X))), note or scaled_by(kind)
+
+
 def scaled_table(X: object, scaling: str | None) -> tuple[Any, str]:  # rows as check_table
     """Checked rows (n, D) in the scaling that is asked for, and one line on it; float64 if scaled."""
     rows = check_table(X)
-    kind, note = chosen_scaling(scaling, rows, column_labels(X))
-    if kind is None:
-        return rows, ""
-    fitted = Scaling.fit(kind, in_code(rows, code_of(X)))
-    return fitted(dense(rows), np.float64), note or scaled_by(kind)
+    fitted, note = fitted_scaling(X, rows, scaling)
+    return (rows if fitted is None else fitted(dense(rows), np.float64)), note
 
 
 def scaled_by(kind: str) -> str:

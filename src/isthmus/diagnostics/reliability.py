@@ -74,8 +74,13 @@ class Reliability(Result):
         n, n_flagged = len(self.flagged), int(np.sum(self.flagged))
         share, expected = n_flagged / n, self.false_alarm_rate
         scatter = np.sqrt(expected * (1 - expected) * (1 / n + 2 / self.n_known))
-        if share <= expected + 2 * scatter:
+        if share <= expected:
             word = "no more than chance: these rows are like those that the map is known to be good for"
+        elif share <= expected + 2 * scatter:
+            word = (
+                f"no more than chance: {self.n_known} known rows keep the rate to within "
+                f"{2 * scatter:.1%} only"
+            )
         elif share < 0.5:
             word = "more than chance: do not believe the map at these"
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,22 +24,39 @@ class ShownMap(plots.Map, Protocol):
     def n_components_(self) -> int: ...
 
 
-def some_of(rows: Rows) -> np.ndarray:
+class SomeRows(NamedTuple):
+    """Rows of a fit, and how many it had."""
+
+    rows: np.ndarray
+    n_rows: int
+
+
+def some_of(rows: Rows) -> SomeRows:
     """At most ``MOST_ROWS`` rows, at even steps, as a copy."""
-    step = -(-rows.shape[0] // MOST_ROWS)
-    some: np.ndarray = in_code(np.array(dense(rows[::step])), code_of(rows))
-    return some
+    n = rows.shape[0]
+    some: np.ndarray = in_code(np.array(dense(rows[:: -(-n // MOST_ROWS)])), code_of(rows))
+    return SomeRows(some, n)
 
 
 def fitted_html(model: ShownMap) -> str:
     """What there is to say of a fitted map; nothing of one that is not fitted."""
     if not hasattr(model, "network_"):
         return ""
-    lines = [f"{model.n_components_} coordinates of {model.n_features_in_} columns{_against_pca(model)}"]
+    mapped = f"{model.n_components_} coordinates of {model.n_features_in_} columns{_kinds(model)}"
+    lines = [f"{mapped}{_against_pca(model)}"]
     lines += [f"Beware: {warning}" for warning in getattr(model, "_warnings", ())]
     text = "".join(f"<p>{as_html_text(line)}</p>" for line in lines)
-    rows = getattr(model, "_some_rows", None)
-    return text if rows is None else text + _picture(model, rows)
+    some = getattr(model, "_some_rows", None)
+    return text if some is None else text + _picture(model, some)
+
+
+def _kinds(model: ShownMap) -> str:
+    """How many of the columns are angles and categories."""
+    code = getattr(model, "code_", None)
+    if code is None:
+        return ""
+    counts = {"angles": len(code.angles), "categories": len(code.choices)}
+    return f" ({', '.join(f'{kind}: {count}' for kind, count in counts.items() if count)})"
 
 
 def _against_pca(model: ShownMap) -> str:
@@ -52,11 +69,15 @@ def _against_pca(model: ShownMap) -> str:
     return f": the loss on held-out rows is {loss:.4g}{compared} {of_pca:.4g}."
 
 
-def _picture(model: ShownMap, rows: np.ndarray) -> str:
+def _picture(model: ShownMap, some: SomeRows) -> str:
     figure = plots.figure_in_memory(4.2, 4.2)
-    plots.plot(model, rows, ax=figure.subplots())
+    plots.plot(model, some.rows, ax=figure.subplots())
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=100)
     image = base64.b64encode(sink.getvalue()).decode("ascii")
-    alternative = f"{len(rows)} rows of the fit in the map"
-    return f'<img alt="{alternative}" src="data:image/png;base64,{image}">'
+    n = len(some.rows)
+    seen = f"{n:,} rows" if n == some.n_rows else f"{n:,} of {some.n_rows:,} rows"
+    return (
+        f'<img alt="{seen} of the fit in the map" src="data:image/png;base64,{image}">'
+        f"<p>{seen} of the fit</p>"
+    )

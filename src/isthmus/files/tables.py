@@ -6,6 +6,7 @@ Nothing is guessed silently: a file that is not what its ending says is refused,
 from __future__ import annotations
 
 import csv
+import math
 import re
 import shlex
 import struct
@@ -40,6 +41,15 @@ DAMAGE = (
 
 MOST_NAMED = 10
 """Columns of which an error says what they hold."""
+
+MOST_CLASSES = 20
+"""Different texts in a column that may be classes."""
+
+TURNS = ((-180.0, 360.0), (0.0, 360.0), (-math.pi, 2 * math.pi), (0.0, 2 * math.pi))
+"""Where angles begin, and their period, in degrees and radians."""
+
+FULL = 0.03
+"""Share of a turn that may be missing at either end of a column of angles."""
 
 BLANK = ("NA", "N/A", "n/a", "null", "NULL")
 """What stands in a cell that is missing, beside nothing at all, as Arrow reads numbers."""
@@ -137,7 +147,8 @@ class Table:
             }
             unusable = [position for position, numbers in found.items() if numbers is None]
             if unusable:
-                raise TableError(self._of_unusable(unusable))
+                others = [position for position in positions if position not in unusable]
+                raise TableError(self._of_unusable(unusable, others))
             chosen = [numbers for numbers in found.values() if numbers is not None]
             table = pa.table(chosen, names=[self.name(position) for position in positions])
             if self.names:
@@ -155,21 +166,46 @@ class Table:
             self.name(p) for p in positions if self.names and _numbers_rows(self.column(p), self.name(p))
         ]
 
-    def _of_unusable(self, positions: Sequence[int]) -> str:
-        """What the columns that hold no numbers hold, and the option that leaves them all out."""
+    def angles(self, positions: Sequence[int]) -> dict[str, float]:
+        """Named columns of numbers that fill a full turn, in degrees or radians, and their periods."""
+        found = {p: _full_turn(self.column(p)) for p in positions if self.names}
+        return {self.name(p): period for p, period in found.items() if period is not None}
+
+    def _of_unusable(self, positions: Sequence[int], others: Sequence[int]) -> str:
+        """What the columns that hold no numbers hold, and the option that leaves them all out.
+
+        And, with them, those of the others that number the rows.
+        """
         shown = [f"{self._named(p)} holds {_content_of(self.column(p))}" for p in positions[:MOST_NAMED]]
         if len(positions) > MOST_NAMED:
             shown.append(f"and {len(positions) - MOST_NAMED} columns more hold no numbers")
         names = [self.name(position) if self.names else str(position) for position in positions]
+        for name in self.numbering(others):
+            shown.append(f"column {name!r} numbers the rows")
+            names.append(name)
         if any("," in name for name in names):
             drop = " ".join(f"--drop {shlex.quote(name)}" for name in names)
         else:
             drop = f"--drop {shlex.quote(','.join(names))}"
-        them = "it" if len(positions) == 1 else "them"
+        them = "it" if len(names) == 1 else "them"
         return (
             f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop}, choose others with "
-            f"--columns, or turn {them} into numbers first; texts that are categories are features "
-            "with --categorical, and colours with --label"
+            f"--columns, or turn {them} into numbers first{self._of_classes(positions)}"
+        )
+
+    def _of_classes(self, positions: Sequence[int]) -> str:
+        """What the columns of text may be, by their numbers of values."""
+        found = {p: len(self.column(p).unique()) for p in positions if _is_text(self.column(p).type)}
+        few = {p: count for p, count in found.items() if 2 <= count <= MOST_CLASSES}
+        if not few:
+            return (
+                "; texts that are categories are features with --categorical, and colours with --label"
+            )
+        first, count = next(iter(few.items()))
+        name = shlex.quote(self.name(first) if self.names else str(first))
+        return (
+            f"; {self._named(first)} has {count} different values: --label {name} colours the map by "
+            f"it, and --categorical {name} takes it as a feature"
         )
 
     def _named(self, position: int) -> str:
@@ -290,6 +326,19 @@ def _numbers_rows(column: Column, name: str) -> bool:
         return True
     is_called_id = re.search(r"(^|[^a-z])(id|index|key)$", name.lower()) is not None
     return is_called_id and len(np.unique(numbers)) == len(numbers)
+
+
+def _full_turn(column: Column) -> float | None:
+    """The period of the angles that a column seems to hold: numbers that fill a turn, and no more."""
+    if not pa.types.is_floating(column.type) or column.null_count == len(column):
+        return None
+    ends = pyarrow.compute.min_max(column).as_py()
+    for start, period in TURNS:
+        slack = FULL * period
+        within = start <= ends["min"] <= start + slack and -slack <= ends["max"] - start - period <= 0
+        if within:
+            return period
+    return None
 
 
 def _as_numbers(column: Column) -> Column:

@@ -5,7 +5,8 @@ Each function but ``plot`` draws into the Axes that it is given, and leaves the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ from isthmus.plots._style import CLASS_COLOURS, OURS, axes_or_new, open_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+WIDTH_OF_LETTER, HEIGHT_OF_NAME = 0.06, 0.1
+"""Of a class in a picture, as shares of half its width, where the picture is five inches wide."""
 
 EQUAL = 1e-4
 """Relative range of values below which they are drawn in one colour."""
@@ -121,15 +125,34 @@ def class_map(
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
-    More than ten classes repeat colours. Raises ValueError if Z has not two columns, or there is not one
-    label per row.
+    Beside the plane, where names are long or would cover each other. More than ten classes repeat
+    colours. Raises ValueError if Z has not two columns, or there is not one label per row.
     """
     _check_plane(Z)
-    for label, colour, chosen in _classes(labels, len(Z)):
+    classes = list(_classes(labels, len(Z)))
+    for label, colour, chosen in classes:
         x, y = Z[chosen].T
-        ax.scatter(x, y, s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True)
-        _write_name(ax, Z[chosen], label, colour)
-    _frame(ax, *_square_around(Z))
+        ax.scatter(x, y, s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True, label=label)
+    middles = {str(label): np.median(Z[chosen], axis=0) for label, _, chosen in classes}
+    middle, half = _square_around(Z)
+    if _have_room(middles, half):
+        for label, colour, chosen in classes:
+            _write_name(ax, Z[chosen], label, colour)
+    else:
+        columns = -(-len(classes) // 20)
+        ax.legend(
+            loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=3, ncols=columns
+        )
+    _frame(ax, middle, half)
+
+
+def _have_room(middles: Mapping[str, Float[np.ndarray, " 2"]], half: float) -> bool:
+    """Whether names at these points cover little of a window of this half width, and not each other."""
+    boxes = [(*middle, half * WIDTH_OF_LETTER * len(name)) for name, middle in middles.items()]
+    return all(width < half / 2 for *_, width in boxes) and not any(
+        abs(y1 - y2) < half * HEIGHT_OF_NAME and abs(x1 - x2) < (width1 + width2) / 2
+        for (x1, y1, width1), (x2, y2, width2) in combinations(boxes, 2)
+    )
 
 
 def posterior_map(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from isthmus.diagnostics.dimension.choice import DimensionChoice
 from isthmus.report.findings import Findings
 
 LOW_TRUST = 0.9
@@ -16,6 +17,9 @@ LINE = 0.05
 
 UNEVEN = 4.0
 """Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
+
+MOST_OF_MAP = 0.6
+"""Share of the coordinates' variance between the values of a category above which it makes the map."""
 
 STRETCHED = 3.0
 """Median anisotropy above which directions in the picture mislead."""
@@ -59,15 +63,24 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
     d, found = findings.coordinates.shape[1], findings.dimension
     if found.dimension > d:
         yield (
-            f"The data have about {found.dimension} dimensions ({found.low} to {found.high}), and the "
-            f"map has {d}: {findings.variance_left_out:.0%} of the variance of unseen rows is not in "
-            "it. Rows that differ in the rest lie in one place."
+            f"The data have {_dimensions(found)}, and the map has {d}: {findings.variance_left_out:.0%} "
+            "of the variance of unseen rows is not in it. Rows that differ in the rest lie in one place."
         )
+    for name, share in findings.of_categories.items():
+        if share > MOST_OF_MAP:
+            yield (
+                f"The picture is mostly {name}: {share:.0%} of the coordinates' variance is between its "
+                "values, and groups may be these. Leave it out to see what else there is."
+            )
     if found.noisy:
         yield (
             "At small scales the data look higher-dimensional than at large ones, as noisy data do: "
             "details of the map that are as small as the distance between neighbours are noise."
         )
+
+
+def _dimensions(found: DimensionChoice) -> str:
+    return f"{found.answer} dimensions" if found.is_bound else f"about {found.answer} dimensions"
 
 
 def _of_neighbours(findings: Findings) -> Iterator[str]:
@@ -116,9 +129,9 @@ def _of_rows(findings: Findings) -> Iterator[str]:
     n_flagged = int(np.sum(found.flagged))
     if n_flagged:
         yield (
-            f"{n_flagged} of {len(found.flagged)} rows are marked in the picture of reliability: they "
-            f"are rebuilt worse, or lie more alone, than all but {found.false_alarm_rate:.0%} of unseen "
-            "rows."
+            f"{n_flagged} of {len(found.flagged)} fitted rows are marked in the picture of reliability: "
+            f"they are rebuilt worse, or lie more alone, than all but {found.false_alarm_rate:.0%} of "
+            "unseen rows."
         )
     if int(np.max(found.local_rank)) < findings.coordinates.shape[1]:
         yield "The map has coordinates that move nothing: fewer would do."

@@ -18,7 +18,7 @@ from isthmus.data.coding import CodedRows, code_of, coded_table, in_code
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
-from isthmus.data.targets import check_targets
+from isthmus.data.targets import are_classes, check_targets
 from isthmus.data.units import chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
@@ -26,6 +26,7 @@ from isthmus.diagnostics.quality.measures import Quality, quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap, squared_gaps
+from isthmus.variational.estimator import takes_scaled_columns
 
 TEST_SIZE = 0.25
 """Share of the rows that are held out to evaluate the map."""
@@ -36,6 +37,12 @@ FEWEST_HELD_OUT = 40
 FEWEST_ROWS = 3 * FEWEST_HELD_OUT
 """Smallest number of rows: with fewer, more than a third would be held out."""
 
+TOLD_APART = 3
+"""Columns that are named for telling classes apart."""
+
+MOST_NAMED_COLUMNS = 100
+"""Largest number of columns of which single ones are named: pixels and wavelengths say little."""
+
 NEIGHBOURS = (5, 10, 50)
 """Numbers of neighbours k of the measures of quality."""
 
@@ -45,16 +52,20 @@ class Findings:
     """Results about a map of rows (n, D), fitted on three quarters of them.
 
     ``rows`` are scaled by ``scaling``, and so are all measures of distances; ``loadings`` and
-    ``in_raw_units`` are in the units of the data. ``units`` says why rows were scaled, or nothing.
+    ``in_raw_units`` are in the units of the data. ``kind`` is the name of the scaling, None for rows as
+    they are, and ``units`` says why rows were scaled, or nothing.
     ``train`` and ``test`` are indices of rows, ``labels`` a class or number for each row, if there are
     any. ``quality`` is of the rows in ``test``; ``distortion`` and ``loadings`` are at the rows in
     ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
-    the fit.
+    the fit. ``told_apart`` are the columns that differ most between the classes of ``labels``, and
+    ``of_categories`` the columns that are categories, each with the share of its variance, or of the
+    coordinates', that lies between the classes.
     """
 
     data: str
     rows: Float[np.ndarray, "n D"]
     scaling: Scaling
+    kind: str | None
     units: str
     labels: np.ndarray | None
     label_name: str | None
@@ -72,6 +83,8 @@ class Findings:
     reliability: Reliability
     loadings: Loadings
     notes: tuple[str, ...]
+    told_apart: Mapping[str, float]
+    of_categories: Mapping[str, float]
 
     def in_raw_units(self, rows: Float[np.ndarray, "m D"]) -> Float[np.ndarray, "m D"]:
         """Scaled rows, such as the map decodes, in the units of the data."""
@@ -92,11 +105,11 @@ def gather(
     label_name: str | None = None,
     random_state: int = 0,
 ) -> Findings:
-    """Fit a map to rows X (n, D) and compute what the page shows. Digits take about three minutes.
+    """Fit a map to rows X (n, D) and compute what the page shows: a minute or a few.
 
     Parameters
     ----------
-    X : array-like (n, D), n ≥ 200, finite
+    X : array-like (n, D), n ≥ 120, finite
         The rows. Columns with names keep them.
     y : array-like (n,) or None, default None
         Classes or numbers, as of ``isthmus.compare``: they colour the map, and are predicted from it in
@@ -107,7 +120,8 @@ def gather(
         Methods that it is compared with, as of ``isthmus.compare``. None: all.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, before the map and everything else, by the rows of the fit; as of
-        ``isthmus.compare``. A map with a scaling of its own keeps it, and rows stay as they are.
+        ``isthmus.compare``. A map with a scaling of its own has that instead. A loss or a likelihood of
+        shares, or of counts, takes rows as they are.
     periodic, categorical : dict and list, or None, default None
         Columns that are angles, and categories, as of ``isthmus.Autoencoder``. The page
         shows them as the network sees them: points on circles, and columns of zeros and ones.
@@ -135,8 +149,10 @@ def gather(
     map_ = clone(Autoencoder(2) if model is None else model)
     if map_.get_params().get("random_state", 0) is None:
         map_.set_params(random_state=random_state)
-    has_own = map_.get_params().get("scaling") is not None
-    kind, units = (None, "") if has_own else chosen_scaling(scaling, rows, column_labels(X))
+    kind, units = None, ""
+    if takes_scaled_columns(map_):
+        own = _take_scaling(map_)
+        kind, units = chosen_scaling(scaling if own is None else own, rows, column_labels(X))
     order = np.arange(len(rows))
     test_size = max(TEST_SIZE, FEWEST_HELD_OUT / len(rows))
     train, test = train_test_split(order, test_size=test_size, random_state=random_state)
@@ -159,6 +175,7 @@ def gather(
         data=data,
         rows=rows,
         scaling=scaled_by_train,
+        kind=kind,
         units=units,
         labels=labels,
         label_name=label_name,
@@ -169,7 +186,7 @@ def gather(
         coordinates=Z,
         reconstruction_error=error,
         variance_left_out=error / spread if spread else 0.0,
-        quality=quality(rows[test], Z[test], k=ks, random_state=random_state),
+        quality=quality(rows[test], Z[test], k=ks, scaling=None, random_state=random_state),
         dimension=choose_dimension(rows[train], scaling=None, random_state=random_state),
         comparison=compare(
             rows,
@@ -177,6 +194,7 @@ def gather(
             methods,
             Z.shape[1],
             scaling=None,
+            target_name=label_name,
             test_size=test_size,
             random_state=random_state,
         ),
@@ -186,7 +204,50 @@ def gather(
             local.values * scaled_by_train.scale, names, local.scale * scaled_by_train.scale
         ),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
+        told_apart=_told_apart(rows, names, labels),
+        of_categories=_of_categories(X, Z),
     )
+
+
+def _take_scaling(model: BaseMap) -> str | None:
+    """The scaling that a map, or the maps of an ensemble, would do, which the rows get instead."""
+    for name, kind in model.get_params().items():
+        if name.split("__")[-1] == "scaling" and kind is not None:
+            model.set_params(**{name: None})
+            return str(kind)
+    return None
+
+
+def _told_apart(
+    rows: Float[np.ndarray, "n D"], names: Sequence[str], labels: np.ndarray | None
+) -> dict[str, float]:
+    """The columns that differ most between classes, each with the share of its variance between them."""
+    if labels is None or not are_classes(labels) or len(names) > MOST_NAMED_COLUMNS:
+        return {}
+    shares = _between(rows, labels)
+    return {names[j]: float(shares[j]) for j in np.argsort(-shares)[:TOLD_APART]}
+
+
+def _of_categories(X: object, Z: Float[np.ndarray, "n d"]) -> dict[str, float]:
+    """The share of the coordinates' variance that lies between the values of each categorical column."""
+    if not isinstance(X, CodedRows):
+        return {}
+    columns = X.code.rows(np.asarray(X))
+    spread = Z.var(axis=0)
+    return {
+        str(X.code.labels[j]): float(_between(Z, columns[:, j].astype(str)) @ spread / spread.sum())
+        for j in X.code.categories
+    }
+
+
+def _between(values: Float[np.ndarray, "n k"], labels: np.ndarray) -> Float[np.ndarray, " k"]:
+    """The share of each column's variance that lies between classes; 0 for a column without one."""
+    _, which, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    centred = values - values.mean(axis=0)
+    means = np.stack([centred[which == i].mean(axis=0) for i in range(len(sizes))])
+    total = np.mean(centred**2, axis=0)
+    share = np.divide(sizes @ means**2 / len(values), total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(share)
 
 
 def _numbered(D: int) -> list[str]:

@@ -77,6 +77,8 @@ def write(
         reasons=reasons(findings),
         command=command,
         versions=_versions(),
+        parameters=findings.model.get_params()
+        | ({} if findings.kind is None else {"scaling": repr(findings.kind)}),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         records=json.dumps(records(findings), ensure_ascii=False).replace("</", "<\\/"),
     )
@@ -176,13 +178,16 @@ def _facts(findings: Findings) -> dict[str, str]:
     n, D = findings.rows.shape
     model = findings.model
     facts = {
-        "rows": f"{n:,}: {len(findings.train):,} fitted, {len(findings.test):,} kept from the fit",
+        "rows": f"{n:,}: {len(findings.train):,} fitted, {len(findings.test):,} unseen",
         "features": f"{D:,}",
         "map": f"{type(model).__name__}, {findings.coordinates.shape[1]} coordinates",
         "variance left out, unseen rows": f"{findings.variance_left_out:.1%}",
-        "dimension of the data": f"{findings.dimension.dimension} "
-        f"({findings.dimension.low} to {findings.dimension.high})",
+        "dimension of the data": findings.dimension.answer,
     }
+    if findings.told_apart:
+        shares = (f"{name} ({share:.0%})" for name, share in findings.told_apart.items())
+        what = f"columns that tell {findings.label_name or 'labels'} apart best"
+        facts[what] = f"{', '.join(shares)} of the variance lies between the classes"
     if findings.units:
         facts["units"] = f"the {findings.units}"
     loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))

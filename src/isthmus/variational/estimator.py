@@ -25,10 +25,11 @@ from isthmus import registry
 from isthmus.data.checks import check_errors, check_rows
 from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
+from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import NOT_NEGATIVE, POSITIVE, SHARE, Constraints
-from isthmus.estimators.plan import Plan
+from isthmus.estimators.plan import Plan, as_loss, interval_of
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
@@ -419,6 +420,13 @@ def given_rows(model: VariationalAutoencoder, X: object, x_error: object = None)
         return scaled
     _check_takes_errors(model.likelihood, isinstance(model.network_.pair.likelihood, GaussianErrors))
     return JoinedRows(scaled, scaled_errors(check_errors(x_error, rows), model.scaling_))
+
+
+def takes_scaled_columns(estimator: BaseMap) -> bool:
+    """Whether columns may be scaled before: not for a loss of shares, nor a likelihood but Gaussian."""
+    parameters = estimator.get_params(deep=False)
+    in_any_units = interval_of(as_loss(parameters.get("loss", "squared"))) is None
+    return in_any_units and isinstance(parameters.get("likelihood", Gaussian()), Gaussian)
 
 
 def _check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:

@@ -19,7 +19,7 @@ from isthmus.data.units import scaled_table
 from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of, train_networks
 from isthmus.diagnostics.dimension.intrinsic import Dimension, DistinctRows, distinct_rows, warn_of_ties
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, Method, TwoNN
-from isthmus.diagnostics.dimension.verdict import Neighbours, judge
+from isthmus.diagnostics.dimension.verdict import Neighbours, answer, judge
 from isthmus.estimators.fitting import generator
 from isthmus.estimators.plan import layer_widths
 from isthmus.results import Result
@@ -44,6 +44,9 @@ class DimensionChoice(Result):
         The best value.
     low, high : int
         The range that the evidence leaves open, the best value in it.
+    is_bound : bool
+        Whether noise hides the dimension, so that ``high`` is an upper bound and no number below it is
+        better than another.
     corrected : (float, float)
         What nearest neighbours say, their bias corrected: from the estimate as it is corrected on
         Gaussian data, to as on cubes. With noise, that of the largest scale.
@@ -75,6 +78,7 @@ class DimensionChoice(Result):
     dimension: int
     low: int
     high: int
+    is_bound: bool
     corrected: tuple[float, float]
     knee: int | None
     agrees: bool
@@ -87,6 +91,11 @@ class DimensionChoice(Result):
     active_units: int
     verdict: str
     units: str = ""
+
+    @property
+    def answer(self) -> str:
+        """The number and its range, in a few characters: "3 (2 to 4)", or "at most 5"."""
+        return answer(self.dimension, self.low, self.high, self.is_bound)
 
     def table(self) -> list[dict[str, object]]:
         """One row per number of coordinates: held-out errors of PCA and of the denoiser."""
@@ -216,7 +225,7 @@ def choose_dimension(
     methods: dict[str, Method] = {"two_nn": TwoNN(), "mle": MLE(), "gride": Gride(), "pca": PCA()}
     estimates = {name: rows.found_by(method, LEVEL, rng) for name, method in methods.items()}
     warn_of_ties(max(found.tied for found in estimates.values()))
-    neighbours = Neighbours.of(estimates, rows.values, rng)
+    neighbours = Neighbours.of(estimates, rows.values)
     seed = int(rng.integers(2**30))
     networks = train_networks(rows.values, neighbours.candidates(), noise, widths, max_epochs, seed)
     knee = knee_of(networks.errors, rows.values.shape[1])
@@ -226,6 +235,7 @@ def choose_dimension(
         verdict.dimension,
         verdict.low,
         verdict.high,
+        verdict.is_bound,
         neighbours.corrected,
         knee,
         verdict.agrees,

@@ -103,7 +103,7 @@ class TwoNN:
         interval = gamma_interval(likeliest, variance, level)
         estimate = (m - 1) / m * likeliest
         distance = float(np.median(np.concatenate([part.distances[:, 1] for part in parts])))
-        return Scale("rows", n / len(parts), distance, estimate, *interval, 1 / variance)
+        return Scale("rows", round(n / len(parts)), distance, estimate, *interval, 1 / variance)
 
 
 @dataclass(frozen=True)

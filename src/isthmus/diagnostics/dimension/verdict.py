@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +27,9 @@ NOISE_FALLS = 0.8
 STILL_FALLS = 0.85
 """Below this share of the estimate at the scale before, that of the largest scale has not settled."""
 
+FALLS_A_LITTLE = 0.9
+"""Below this share of the least scale's estimate that of the largest shows that noise may be counted."""
+
 KEPT = 0.95
 """Share of the variance that words about PCA are of."""
 
@@ -38,25 +41,26 @@ class Neighbours:
     ``corrected`` goes from the estimate as it is corrected on Gaussian data to as on cubes. With noise
     it is that of the largest scale, where noise matters least; while that still falls from scale to
     scale, it is an upper bound (``settled`` is False). ``most`` is the largest number that so many rows
-    and columns can show.
+    and columns can show, ``at_scales`` the corrected estimates at the least and at the largest scale.
     """
 
     corrected: tuple[float, float]
     noisy: bool
     settled: bool
     most: int
+    at_scales: tuple[float, float]
 
     @classmethod
     def of(
         cls,
         estimates: Mapping[str, Dimension],
         rows: Float[np.ndarray, "n D"],
-        rng: np.random.Generator,
     ) -> Neighbours:
         mle, gride = estimates["mle"], estimates["gride"]
         assert isinstance(mle.method, MLE)
         assert isinstance(gride.method, Gride)
-        references = References(len(rows), mle.method, gride.method, rng)
+        # What estimates are compared with is a table: the same for the same number of rows.
+        references = References(len(rows), mle.method, gride.method, np.random.default_rng(0))
         near = [
             references.corrected(end, sampler, _of_mle)
             for end, sampler in zip((mle.low, mle.high), REFERENCES, strict=True)
@@ -72,7 +76,8 @@ class Neighbours:
         settled = not noisy or sum(largest) >= STILL_FALLS * sum(before)
         low, high = sorted(largest) if noisy else near
         # Principal components need more rows than there are of them.
-        return cls((low, high), noisy, settled, min(rows.shape[1], len(rows) // 2))
+        most = min(rows.shape[1], len(rows) // 2)
+        return cls((low, high), noisy, settled, most, (least[0], largest[1]))
 
     @property
     def low(self) -> int:
@@ -107,13 +112,24 @@ def _of_gride(readings: Readings, at: int) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A number of dimensions, the range that it is in, whether the evidence agrees, and words."""
+    """A number of dimensions, the range that it is in, whether the evidence agrees, and words.
+
+    ``is_bound``: there may be any number of dimensions up to this one.
+    """
 
     dimension: int
     low: int
     high: int
+    is_bound: bool
     agrees: bool
     words: str
+
+
+def answer(dimension: int, low: int, high: int, is_bound: bool) -> str:
+    """A number of dimensions and its range, in a few characters."""
+    if is_bound:
+        return f"at most {high}"
+    return f"{dimension}" if low == high else f"{dimension} ({low} to {high})"
 
 
 def judge(neighbours: Neighbours, knee: int | None, pca: Dimension, pieces: int) -> Verdict:
@@ -123,61 +139,62 @@ def judge(neighbours: Neighbours, knee: int | None, pca: Dimension, pieces: int)
     printed beside it.
     """
     low, high = neighbours.low, neighbours.high
+    is_bound = False
     if neighbours.settled:
         agrees = knee is not None and low <= knee <= high
         dimension = knee if agrees and knee is not None else neighbours.best
     elif knee is not None and knee <= high:
         dimension, low, high, agrees = knee, knee, min(knee + 1, high), False
     else:
-        dimension, agrees = neighbours.best, False
-    return Verdict(
-        dimension, low, high, agrees, _in_words(neighbours, knee, dimension, (low, high), pca, pieces)
-    )
+        dimension, agrees, is_bound = neighbours.best, False, True
+    sentences = [_answer(dimension, low, high, is_bound)]
+    sentences += _evidence(neighbours, knee, dimension, pca, pieces)
+    return Verdict(dimension, low, high, is_bound, agrees, " ".join(sentences))
 
 
-def _in_words(
-    neighbours: Neighbours,
-    knee: int | None,
-    dimension: int,
-    interval: tuple[int, int],
-    pca: Dimension,
-    pieces: int,
-) -> str:
+def _evidence(
+    neighbours: Neighbours, knee: int | None, dimension: int, pca: Dimension, pieces: int
+) -> Iterator[str]:
     low, high = neighbours.corrected
     said = f"{low:.1f} to {high:.1f}, corrected for the edges of data"
     if high > MOST_DIMENSIONS:
         said = f"more than {MOST_DIMENSIONS}, which so few rows cannot tell apart"
-    sentences = [_answer(dimension, interval)]
     if neighbours.settled:
-        sentences.append(f"Nearest neighbours say {said}{_of_knee(neighbours, knee)}.")
+        yield f"Nearest neighbours say {said}{_of_knee(neighbours, knee)}."
     else:
-        sentences.append(_of_noise(neighbours, knee))
+        yield _of_noise(neighbours, knee)
+    at_least, at_largest = neighbours.at_scales
     if neighbours.noisy and neighbours.settled:
-        sentences.append(
+        yield (
             "Estimates fall from small scales to large ones: there is noise in the data, and raw "
             "estimates, which are of small scales, are too high."
         )
+    elif neighbours.settled and at_largest < FALLS_A_LITTLE * at_least:
+        yield (
+            f"Estimates fall from {at_least:.1f} at small scales to {at_largest:.1f} at large ones: "
+            "noise may be counted too, and the dimension without it may be less."
+        )
     if knee is None and dimension > MOST_CANDIDATES:
-        sentences.append(
+        yield (
             "The data are not low-dimensional at this sample size: no small number of coordinates holds "
             "them, and what neighbours say of so many dimensions grows with the number of rows."
         )
     if dimension == neighbours.most < high - 0.5:
-        sentences.append(f"No more than {neighbours.most} can be told from these rows and columns.")
+        yield f"No more than {neighbours.most} can be told from these rows and columns."
     if pieces > 1:
-        sentences.append(
+        yield (
             f"The rows are in {pieces} separate pieces: this is the dimension inside them, and the map "
             "has to place them too."
         )
     components = next(int(scale.estimate) for scale in pca.scales if scale.value == KEPT)
     if components > dimension:
-        sentences.append(f"PCA needs {components} components for {100 * KEPT:.0f} % of the variance.")
-    return " ".join(sentences)
+        yield f"PCA needs {components} components for {100 * KEPT:.0f} % of the variance."
 
 
-def _answer(dimension: int, interval: tuple[int, int]) -> str:
+def _answer(dimension: int, low: int, high: int, is_bound: bool) -> str:
+    if is_bound:
+        return "At most 1 dimension." if high == 1 else f"At most {high} dimensions."
     counted = "1 dimension" if dimension == 1 else f"{dimension} dimensions"
-    low, high = interval
     return f"{counted}." if low == high else f"{counted}, from {low} to {high}."
 
 
@@ -185,8 +202,8 @@ def _of_knee(neighbours: Neighbours, knee: int | None) -> str:
     """What the knee adds to neighbours that have settled."""
     if knee is None:
         return (
-            ". The error of denoisers has no knee, so that neighbours decide alone; a smaller noise, "
-            "more rows or more max_epochs may show one"
+            ". The error of denoisers has no knee, so that neighbours decide alone; more rows may show "
+            "one"
         )
     at = f"the error of denoisers has its knee at {knee}"
     if neighbours.low <= knee <= neighbours.high:

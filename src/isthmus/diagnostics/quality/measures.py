@@ -10,6 +10,7 @@ content of distance measures", PNAS Nexus 1:pgac039.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,13 +19,23 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from isthmus import plots
-from isthmus.data.checks import check_coordinates, check_integer, check_real, check_rows, check_table
+from isthmus.data.checks import (
+    check_coordinates,
+    check_integer,
+    check_map,
+    check_real,
+    check_rows,
+    check_table,
+)
 from isthmus.data.coding import CodedRows, coded_table
-from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.data.frames import column_labels
+from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense, row_blocks
+from isthmus.data.scaling import Scaling
+from isthmus.data.units import fitted_scaling, unlike_spreads
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
-from isthmus.estimators.base import BaseMap, reconstruction_error
+from isthmus.estimators.base import BaseMap, decoded_rows
 from isthmus.estimators.fitting import generator
 from isthmus.results import Result
 
@@ -72,15 +83,17 @@ class Quality(Result):
     stress: float
     """Kruskal's stress-1 at the best scale: √(Σ (d − a e)²/Σ d²), d in the data and e in the map. [0]"""
     rmse: float
-    """Root mean square of d − a e over pairs, in the data's units. [0]"""
+    """Root mean square of d − a e over pairs, in the units of the distances in the data. [0]"""
     scale: float
-    """The best scale a: the data's units in a unit of the map."""
+    """The best scale a: these units in a unit of the map."""
     density_kl: Float[np.ndarray, " S"]
     """KL divergence, in nats, of the densities of rows in data and map, for each σ. [0]"""
     reconstruction_error: float | None
-    """Mean of ‖x − x̂‖² over all rows, in the data's squared units, if there is a reconstruction. [0]"""
+    """Mean of ‖x − x̂‖² over all rows, in these units squared, if there is a reconstruction. [0]"""
     standard_errors: Mapping[str, Number | Float[np.ndarray, " S"]] = field(repr=False)
     """Of each measure, by its name: 0 where it is exact."""
+    units: str = ""
+    """How columns were scaled, and why; empty if they were taken as they are."""
 
     @property
     def exact(self) -> bool:
@@ -105,8 +118,8 @@ class Quality(Result):
 
     @property
     def _summary(self) -> str:
-        seen = f"{self.n_queries} of {self.n_rows} rows compared with all"
-        return f"{seen}, {self.n_pairs} pairs ranked"
+        seen = f"{self.n_queries} of {self.n_rows} rows compared with all, {self.n_pairs} pairs ranked"
+        return f"{seen}; {self.units}" if self.units else seen
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The measures that are 1 for a perfect map, with standard errors; over k where it is several.
@@ -158,6 +171,7 @@ def quality(
     sigmas: Sequence[float] = (0.01, 0.1, 1.0),
     X_hat: object = None,
     model: BaseMap | None = None,
+    scaling: str | None = "auto",
     periodic: Mapping[Hashable, float] | None = None,
     categorical: Sequence[Hashable] | None = None,
     max_rows: int = 20_000,
@@ -171,7 +185,7 @@ def quality(
     Parameters
     ----------
     X : array-like or CSR matrix (n, D), n ≥ 3, finite
-        The data. Scale the columns before if their units differ: distances are what is kept or lost.
+        The data. Distances are Euclidean, of the columns as ``scaling`` says.
     Z : array-like (n, d), finite
         Where the rows lie in the map, in the same order.
     k : int or several, 1 ≤ k ≤ n − 1
@@ -182,8 +196,13 @@ def quality(
     X_hat : array-like (n, D), optional
         A reconstruction of X, for ``reconstruction_error``.
     model : fitted map, optional
-        Or the map that gives one, by ``isthmus.reconstruction_error``. Angles and categories are those
-        of the map.
+        Or the map that gives one, as ``isthmus.reconstruction_error`` does. Angles, categories and the
+        scaling are those of the map.
+    scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
+        Of the columns, because distances are what is kept or lost. "auto": with ``model``, as the map
+        scales them, so that distances are those that it was fitted to keep; without,
+        "standard" where named columns have spreads that differ by more than a factor of 10, and so
+        have different units; ``units`` of what is returned says so.
     periodic, categorical : dict and list, or None, default None
         Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     max_rows : int ≥ 3
@@ -228,8 +247,11 @@ def quality(
     >>> isthmus.quality(X, 3 * X, k=(5, 50)).overlap
     array([1., 1.])
     """
+    if X_hat is not None and model is not None:
+        raise ValueError("both X_hat and model came, and either gives a reconstruction; pass one")
     X = _coded(X, model, periodic, categorical)
     rows = check_table(X)
+    own, units = _scaling(X, rows, scaling, model)
     if hasattr(Z, "fit"):
         raise TypeError(
             f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
@@ -238,11 +260,12 @@ def quality(
     n = _check_numbers_of_rows(rows, coordinates)
     ks = _check_neighbours(k, n)
     sigmas = tuple(check_real("sigmas", sigma, 0) for sigma in np.atleast_1d(sigmas).tolist())
-    error = _reconstruction_error(X, rows, X_hat, model)
+    error = _reconstruction_error(X, rows, X_hat, model, own)
     rng = generator(random_state)
     queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
     pairs = draw_pairs(queries, n, rng)
-    data, plane = distances_between(rows), distances_between(coordinates)
+    scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
+    data, plane = distances_between(scaled), distances_between(coordinates)
     sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
     found: dict[str, tuple[Sums, Sums]] = {
         **{name: _shaped(both, k) for name, both in _of_neighbours(sums, ks, n).items()},
@@ -259,6 +282,7 @@ def quality(
         k=ks if np.ndim(k) else ks[0],
         sigmas=sigmas,
         standard_errors={name: spread for name, (_, spread) in found.items()},
+        units=units,
         **{"reconstruction_error": None, **{name: value for name, (value, _) in found.items()}},
     )
 
@@ -361,24 +385,57 @@ def _coded(
     return coded_table(X, periodic, categorical)
 
 
-def _reconstruction_error(X: object, rows: Rows, X_hat: object, model: BaseMap | None) -> float | None:
-    """Mean of ‖x − x̂‖²."""
-    if X_hat is not None and model is not None:
-        raise ValueError("both X_hat and model came, and either gives a reconstruction; pass one")
-    if model is not None:
-        return float(np.mean(reconstruction_error(model, X)))
-    if X_hat is None:
+def _scaling(
+    X: object, rows: Rows, scaling: str | None, model: BaseMap | None
+) -> tuple[Scaling | None, str]:
+    """The scaling of the columns, None for columns as they are, and one line on it."""
+    if scaling != "auto" or model is None:
+        return fitted_scaling(X, rows, scaling)
+    check_map(model)
+    own = model.scaling_
+    if np.ptp(own.scale) > 0:
+        return own, "columns are scaled as the map scales them"
+    unlike = unlike_spreads(rows, column_labels(X))
+    if unlike is not None:
+        warnings.warn(unlike.warning, stacklevel=3)
+    return None, ""
+
+
+def _reconstruction_error(
+    X: object, rows: Rows, X_hat: object, model: BaseMap | None, scaling: Scaling | None
+) -> float | None:
+    """Mean of ‖x − x̂‖² of scaled rows."""
+    if model is None and X_hat is None:
         return None
-    decoded = check_table(X.code(X_hat) if isinstance(X, CodedRows) else X_hat)
-    if decoded.shape != rows.shape:
-        raise ValueError(
-            f"X_hat has shape {decoded.shape} and X has {rows.shape}: expected the reconstruction of "
-            "each row, in the same columns"
-        )
+    scale = 1.0 if scaling is None else scaling.scale
+    decoded = _Decoded(model, model.transform(X)) if model is not None else _given(X, X_hat, rows.shape)
     total = 0.0
     for where, block in row_blocks(rows):
-        total += float(np.sum((block.astype(np.float64) - dense(decoded[where])) ** 2))
+        gap = (block.astype(np.float64) - dense(decoded[where])) / scale
+        total += float(np.sum(gap**2))
     return float(total / rows.shape[0])
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """The rows that coordinates decode to, decoded when indexed."""
+
+    model: BaseMap
+    coordinates: Float[np.ndarray, "n d"]
+
+    def __getitem__(self, where: slice) -> Float[np.ndarray, "m D"]:
+        return decoded_rows(self.model, self.coordinates[where])
+
+
+def _given(X: object, X_hat: object, shape: tuple[int, int]) -> Rows:
+    """A reconstruction of X as rows; raises ValueError for another shape than that of X."""
+    decoded: Rows = check_table(X.code(X_hat) if isinstance(X, CodedRows) else X_hat)
+    if decoded.shape != shape:
+        raise ValueError(
+            f"X_hat has shape {decoded.shape} and X has {shape}: expected the reconstruction of each "
+            "row, in the same columns"
+        )
+    return decoded
 
 
 def _check_numbers_of_rows(rows: Rows, coordinates: Num[np.ndarray, "m d"]) -> int:
