@@ -102,11 +102,12 @@ def images(mnist: Path | None, n: int = 10_000) -> tuple[np.ndarray, str]:
 
 @contextmanager
 def flat_data_allowed() -> Iterator[None]:
-    """A fit that wins nothing over PCA does not warn inside ``with``."""
-    from isthmus import NoImprovementWarning
+    """A fit that wins nothing over PCA, or of unlike columns, does not warn inside ``with``."""
+    from isthmus import NoImprovementWarning, UnequalScalesWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoImprovementWarning)
+        warnings.simplefilter("ignore", UnequalScalesWarning)
         yield
 
 
