@@ -194,3 +194,17 @@ def test_a_trained_maps_geodesic_is_no_longer_than_the_straight_line(curved):
 def test_what_has_no_geometry(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_lengths_of_a_map_that_scales_its_columns_are_those_of_scaled_rows():
+    rng = np.random.default_rng(0)
+    lengths = rng.standard_normal((60, 3))
+    rows = np.c_[lengths, 700 * lengths.sum(axis=1)]
+    scaled = isthmus.LinearAutoencoder(2, scaling="standard").fit(rows)
+    plain = isthmus.LinearAutoencoder(2).fit((rows - rows.mean(axis=0)) / rows.std(axis=0, ddof=1))
+    Z = scaled.transform(rows)
+    np.testing.assert_allclose(isthmus.metric(scaled, Z), isthmus.metric(plain, Z), atol=1e-6)
+    way = isthmus.geodesic(scaled, Z[0], Z[1])
+    assert way.length == pytest.approx(np.linalg.norm(Z[0] - Z[1]), rel=1e-4)
+    # The way itself is in the data's own units.
+    np.testing.assert_allclose(way.rows[0], scaled.inverse_transform(Z[:1])[0], rtol=1e-4, atol=1e-3)

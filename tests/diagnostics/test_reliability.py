@@ -67,6 +67,17 @@ def test_of_few_known_rows_the_verdict_says_how_well_they_keep_the_rate():
     assert "more than chance" in many.verdict.replace("no more", "")
 
 
+def test_a_row_that_is_strange_in_a_column_of_small_numbers_is_seen():
+    rng = np.random.default_rng(0)
+    t = rng.standard_normal((600, 1))
+    rows = np.c_[t, -t, 1000 * t] + rng.standard_normal((600, 3)) * [0.1, 0.1, 100]
+    model = isthmus.LinearAutoencoder(1, scaling="standard").fit(rows[:300])
+    strange = rows[500:].copy()
+    strange[:, 1] *= -1  # by one or two, where the third column scatters by a hundred
+    found = isthmus.reliability(model, strange[np.abs(t[500:, 0]) > 1], rows[300:500])
+    assert found.flagged.mean() > 0.9
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 def test_the_rate_of_false_alarms_is_kept(rate):
     rng = np.random.default_rng(0)

@@ -315,6 +315,18 @@ def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
     assert result.best_epoch == (best if wins else 0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_outlier_that_gains_most_does_not_count(seed):
+    """The margin is the lesser of that of all rows and that without the one that gains most."""
+    held_out = np.random.default_rng(seed).standard_t(2, (20, D)).astype(np.float32) + 2 * ROWS.mean(0)
+    network = Affine(np.zeros((1, D), np.float32), None)
+    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=30)
+    w = ROWS.mean(0) * (1 - 0.95 ** int(np.argmin(result.history["validation_loss"])))
+    advance = np.sort(0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1)))
+    margins = [margin_of(some) if some.mean() > 0 else -np.inf for some in (advance, advance[:-1])]
+    assert result.p_value == pytest.approx(chance_of(min(margins), 20), rel=1e-3)
+
+
 def test_the_margin_is_students():
     # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
     assert chance_of(2.602, 16) == pytest.approx(0.01, rel=1e-3)

@@ -27,7 +27,8 @@ from scipy.stats.qmc import Halton
 from sklearn.neighbors import kneighbors_graph
 
 from isthmus.data.checks import check_coordinates, check_integer, check_map
-from isthmus.estimators.base import BaseMap, as_given
+from isthmus.diagnostics.geometry import decoder_in_units
+from isthmus.estimators.base import BaseMap, as_given, units_of
 from isthmus.networks.applying import BLOCK_ELEMENTS
 from isthmus.results import Result, rows_of
 
@@ -52,7 +53,8 @@ class Geodesic(Result):
         The same decoded.
     length, straight_length : float
         Of the way, and of the straight line in the coordinates, both measured on the surface: in the
-        data's units. ``length`` is the distance, or above it where a shorter way was not found.
+        data's units, or in the scaled ones of a map that scales its columns. ``length`` is the
+        distance, or above it where a shorter way was not found.
     converged : bool
         Whether the energy stopped falling.
     """
@@ -68,9 +70,8 @@ class Geodesic(Result):
         return rows_of(**{f"z{k}": column for k, column in enumerate(self.points.T)})
 
     def __str__(self) -> str:
-        return (
-            f"{self.length:.4g} long, the straight line {self.straight_length:.4g}, in the data's units"
-            + ("" if self.converged else "; Newton's method had not ended")
+        return f"{self.length:.4g} long, the straight line {self.straight_length:.4g}" + (
+            "" if self.converged else "; Newton's method had not ended"
         )
 
 
@@ -78,7 +79,7 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
     """A shortest way over the learnt surface from z0 (d,) to z1 (d,).
 
     Distances on the map mean little where it is stretched; the length of the geodesic is the distance
-    along the data, in their own units. A straight line in the coordinates, which is how maps are mostly
+    along the data. A straight line in the coordinates, which is how maps are mostly
     interpolated, is never shorter. The way is the shorter of two that are each the shortest of those
     near by: one drawn tight from the straight line, one from the shortest way through a net of 4000
     points around the ends. In more than a few coordinates the net is wide, and a shorter way may be
@@ -124,14 +125,14 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
         raise ValueError(f"z0 and z1 are {len(ends)} points: expected one each, of {d} numbers")
     straight = np.linspace(ends[0], ends[1], n_points).astype(np.float64)
     # Without the center of the data: single precision keeps differences of rows far from zero.
-    decode = model.network_.decode_centred
+    decode = decoder_in_units(model)
     ways = []
     for start in (straight, _through_net(decode, ends, n_points)):
         points, converged = _least_energy(decode, start)
         rows = _decoded(decode, points)
         ways.append((_length(rows), points, rows, converged))
     length, points, rows, converged = min(ways, key=lambda way: way[0])
-    rows = as_given(model, rows + model.scaling_.center)
+    rows = as_given(model, rows * units_of(model) + model.scaling_.center)
     return Geodesic(points, rows, length, _length(_decoded(decode, straight)), converged)
 
 

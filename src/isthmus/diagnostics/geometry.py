@@ -19,8 +19,9 @@ from jaxtyping import Array, Float
 
 from isthmus import plots
 from isthmus.data.checks import check_coordinates, check_map, check_rows
-from isthmus.estimators.base import BaseMap, column_names_of, width_of
+from isthmus.estimators.base import BaseMap, column_names_of, units_of, width_of
 from isthmus.networks.applying import map_rows
+from isthmus.networks.layers import single
 from isthmus.results import Result, rows_of
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
 def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     """Pull-back metric G = JᵀJ of the decoder at points of the map: (n, d) → (n, d, d), float64.
 
-    ``dz @ G @ dz`` is the squared length in the data space, in the data's squared units, of a small step
-    dz on the map. The identity for PCA and other maps that keep lengths. Raises what
+    ``dz @ G @ dz`` is the squared length in the data space of a small step dz on the map: in the data's
+    squared units, or, of a map that scales its columns, in scaled ones, for lengths over columns in
+    different units mean nothing. The identity for PCA and other maps that keep lengths. Raises what
     ``decoder_jacobian`` raises.
 
     References
@@ -112,7 +114,7 @@ def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     coordinates = check_coordinates(Z, model.n_components_)
     d, D = model.n_components_, width_of(model)
     out = np.empty((len(coordinates), d, d))
-    return map_rows(partial(_pulled_back, model.network_.decode_centred), coordinates, out, widest=d * D)
+    return map_rows(partial(_pulled_back, decoder_in_units(model)), coordinates, out, widest=d * D)
 
 
 @dataclass(frozen=True, repr=False)
@@ -274,6 +276,21 @@ def loadings(model: BaseMap, X: object) -> Loadings:
 
 EPSILON = 1e-10
 """Share of the largest eigenvalue below which one is rounding, in single precision."""
+
+
+class _InUnits(eqx.Module):
+    """What a decoder gives, each column in a unit of its own."""
+
+    decode: Callable[[Array], Array]
+    units: Float[Array, " width"]
+
+    def __call__(self, z: Float[Array, "... d"]) -> Float[Array, "... width"]:
+        return self.decode(z) / self.units
+
+
+def decoder_in_units(model: BaseMap) -> Callable[[Array], Array]:
+    """The decoder of rows, without their center, in the units that the map compares rows in."""
+    return _InUnits(model.network_.decode_centred, single(units_of(model)))
 
 
 @eqx.filter_jit

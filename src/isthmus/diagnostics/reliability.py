@@ -22,7 +22,7 @@ from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
 from isthmus.diagnostics.geometry import decoder_jacobian
-from isthmus.estimators.base import BaseMap, squared_gaps, width_of
+from isthmus.estimators.base import BaseMap, squared_gaps, units_of, width_of
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows
 from isthmus.networks.fitted import FittedMap
@@ -40,7 +40,8 @@ class Reliability(Result):
     """What speaks for and against each of n rows.
 
     reconstruction_error : (n,)
-        ‖x − x̂‖², in the data's squared units: what the coordinates leave out.
+        ‖x − x̂‖²: what the coordinates leave out. In the data's squared units, or, of a map that scales
+        its columns, in scaled ones.
     cycle_error : (n,)
         ‖encode(decode(z)) − z‖, in the coordinates' units: zero where encoder and decoder undo each
         other.
@@ -224,7 +225,7 @@ def _placed(
             "or fill them with isthmus.impute"
         )
     Z = np.asarray(model.transform(X), np.float64)
-    return Z, squared_gaps(model, X, Z)
+    return Z, squared_gaps(model, X, Z, units_of(model))
 
 
 def _distance(

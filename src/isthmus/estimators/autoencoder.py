@@ -34,10 +34,10 @@ class Autoencoder(TrainedMap):
     Encoder and decoder are each ``PCA path + correction``: the path starts at the principal axes, the
     correction is a feed-forward network that starts at zero, so that epoch 0 is PCA. A tenth of the
     rows is held out to choose the epoch; one replaces PCA only if it is better by more than chance
-    (Student's paired test at 1 %). Where that would be fewer than 50 rows, none are held out: five more
-    maps are trained at the same time, each without a fifth of the rows, and all of these rows together
-    choose the epoch, and are tested. Where nothing beats PCA, the model *is* PCA and
-    ``NoImprovementWarning`` says so.
+    (Student's paired test at 2.5 %, with and without the row that gains most). Where that would be
+    fewer than 50 rows, none are held out: five more maps are trained at the same time, each without a
+    fifth of the rows, and all of these rows together choose the epoch, and are tested. Where nothing
+    beats PCA, the model *is* PCA and ``NoImprovementWarning`` says so.
 
     Coordinates are canonical: uncorrelated, in the order of their variance, with the largest average
     loading ∂x̂/∂z positive, and of a length such that a unit step in z moves x̂ by a unit on average.

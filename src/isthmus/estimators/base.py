@@ -148,6 +148,12 @@ def width_of(model: Scaled) -> int:
     return len(model.scaling_.center)
 
 
+def units_of(model: Scaled) -> Float[np.ndarray, " width"]:
+    """What columns are divided by where rows are compared: as the map scales them, 1 if it does not."""
+    scale = model.scaling_.scale
+    return scale if np.ptp(scale) > 0 else np.ones_like(scale)
+
+
 def column_names_of(model: Scaled) -> list[str]:
     """Names of these numbers: of the features if they have some, else x0, x1, …."""
     if hasattr(model, "code_"):
@@ -198,12 +204,20 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     return squared_gaps(model, X, model.transform(X))
 
 
-def squared_gaps(model: BaseMap, X: object, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already."""
+def squared_gaps(
+    model: BaseMap,
+    X: object,
+    Z: Float[np.ndarray, "n d"],
+    units: Float[np.ndarray, " width"] | float = 1.0,
+) -> Float[np.ndarray, " n"]:
+    """``reconstruction_error`` of rows whose coordinates Z (n, d) are there already.
+
+    ``units`` are what columns are divided by.
+    """
     rows = check_rows(model, X, reset=False) if hasattr(model, "code_") else as_rows(X)
     errors = np.empty(len(Z))
     for where, block in row_blocks(rows):
-        gap = block.astype(np.float64) - decoded_rows(model, Z[where])
+        gap = (block.astype(np.float64) - decoded_rows(model, Z[where])) / units
         gap[np.isnan(gap)] = 0.0
         errors[where] = np.einsum("ij,ij->i", gap, gap)
     return errors

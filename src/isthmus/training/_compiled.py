@@ -7,7 +7,6 @@ program may run it for one network, or for many side by side.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import equinox as eqx
@@ -117,7 +116,7 @@ def train_on_block(
     does, and what branches depend on is the same for all, so that a branch stays one. ``jointly``: an
     epoch is judged by the held-out rows of all members together.
     """
-    total = partial(jax.lax.psum, axis_name=axis) if jointly else _as_it_is
+    members = axis if jointly else None
     objective, held_out_objective, solver, static = static_part
     # Two streams, so that no step shares its draws with a chunk of held-out rows.
     steps_key, evaluation_key = jax.random.split(jax.random.key(call.seed))
@@ -175,9 +174,11 @@ def train_on_block(
             state.start_losses,
             state.epoch < 0,
             evaluation_key,
-            total,
+            members,
         )
-        finite = jnp.isfinite(total(state.loss_sum)) & (jnp.isfinite(held_out_loss) | (held_out is None))
+        finite = jnp.isfinite(_total(state.loss_sum, members)) & (
+            jnp.isfinite(held_out_loss) | (held_out is None)
+        )
         better = finite & ((held_out_loss < state.best_loss) | (held_out is None))
         epoch = state.epoch + 1
         rate = solver.rate(state.step.astype(jnp.float32), call.n_steps, call.peak)
@@ -234,11 +235,12 @@ def _evaluate(
     start_losses: Float[Array, "chunks rows"],
     is_start: Bool[Array, ""],
     key: Array,
-    total: Callable[[Array], Array],
+    members: str | None,
 ) -> tuple[Float[Array, ""], Float[Array, "chunks rows"], Float[Array, ""]]:
     """Mean held-out loss, the start's losses, and the advance on the start in standard errors.
 
-    ``total`` adds up over the members that are judged jointly.
+    ``members`` is the axis of those that are judged jointly, by the rows of all. The advance is that
+    without the row that gains most, where that is less: one outlier is no evidence.
     """
     if held_out is None:
         return jnp.float32(jnp.nan), start_losses, jnp.float32(jnp.inf)
@@ -249,17 +251,36 @@ def _evaluate(
 
     losses = jax.lax.map(of_chunk, (jnp.arange(len(held_out.rows)), held_out.rows))
     losses = losses.astype(start_losses.dtype)
-    count = total(jnp.sum(held_out.valid))
     start_losses = jnp.where(is_start, losses, start_losses)
-    advance = (start_losses - losses) * held_out.valid
-    mean = total(jnp.sum(advance)) / count
-    squares = total(jnp.sum(jnp.square(advance - mean) * held_out.valid))
-    variance = squares / jnp.maximum(1.0, count - 1)
-    error = jnp.sqrt(variance / count)
+    valid, advance = held_out.valid, start_losses - losses
+    most = jnp.max(jnp.where(valid > 0, advance, -jnp.inf))
+    if members is not None:
+        most = jax.lax.pmax(most, members)  # type: ignore[no-untyped-call]
+    others = valid * (advance < most)
+    margin = _margin(advance, valid, members)
+    without = _margin(advance, others, members)
+    margin = jnp.where(_total(jnp.sum(others), members) > 1, jnp.minimum(margin, without), margin)
+    mean_loss = _total(jnp.sum(losses * valid), members) / _total(jnp.sum(valid), members)
+    return mean_loss, start_losses, margin
+
+
+def _margin(
+    advance: Float[Array, "chunks rows"],
+    counts: Float[Array | np.ndarray, "chunks rows"],
+    members: str | None,
+) -> Float[Array, ""]:
+    """The mean of the rows that count in standard errors, −∞ unless it is above 0."""
+    count = jnp.maximum(1.0, _total(jnp.sum(counts), members))
+    mean = _total(jnp.sum(advance * counts), members) / count
+    squares = _total(jnp.sum(jnp.square(advance - mean) * counts), members)
+    error = jnp.sqrt(squares / jnp.maximum(1.0, count - 1) / count)
     # One row gives no error, so no evidence.
-    margin = jnp.where((mean > 0) & (count > 1), mean / jnp.maximum(error, 1e-30), -jnp.inf)
-    return total(jnp.sum(losses * held_out.valid)) / count, start_losses, margin
+    return jnp.where((mean > 0) & (count > 1), mean / jnp.maximum(error, 1e-30), -jnp.inf)
 
 
-def _as_it_is(value: Array) -> Array:
-    return value
+def _total(value: Array, members: str | None) -> Array:
+    """The sum over the members that are judged jointly."""
+    if members is None:
+        return value
+    summed: Array = jax.lax.psum(value, members)  # type: ignore[no-untyped-call]
+    return summed

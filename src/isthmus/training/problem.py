@@ -21,9 +21,9 @@ from isthmus.training._compiled import Call, State
 from isthmus.training._compiled import Objective as Objective
 from isthmus.training.solvers import Solver
 
-SIGNIFICANCE = 0.01
-"""One-sided level at which an epoch must beat the start. It is strict because the best of many epochs is
-compared."""
+SIGNIFICANCE = 0.025
+"""One-sided level at which an epoch must beat the start, also without the row that gains most. It is
+strict because the best of many epochs is compared."""
 
 HELD_OUT_CHUNK = 2048
 """Held-out rows that are evaluated at a time, which bounds the memory of their activations."""
@@ -84,11 +84,11 @@ class Training:
 
     With ``held_out`` rows the result is the network of the epoch with the least held-out loss, and
     training ends after ``patience`` epochs without a better one. That epoch must beat the start by
-    more than chance, by Student's paired test over the held-out rows at the level ``significance``;
-    otherwise the result is the start itself, epoch 0. With significance None it need only be better.
-    Without held-out rows the result is the last epoch's network. An epoch is a pass over all rows, or
-    ``steps_per_epoch`` steps within a block where that is less. ``optimiser`` is the state of an
-    earlier training's optimiser, to go on from.
+    more than chance, by Student's paired test over the held-out rows at the level ``significance``,
+    and so without the row that gains most, for heavy tails; otherwise the result is the start itself,
+    epoch 0. With significance None it need only be better. Without held-out rows the result is the last
+    epoch's network. An epoch is a pass over all rows, or ``steps_per_epoch`` steps within a block where
+    that is less. ``optimiser`` is the state of an earlier training's optimiser, to go on from.
     """
 
     objective: Objective

@@ -35,7 +35,7 @@ from isthmus.data.units import fitted_scaling, unlike_spreads
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
-from isthmus.estimators.base import BaseMap, decoded_rows
+from isthmus.estimators.base import BaseMap, squared_gaps
 from isthmus.estimators.fitting import generator
 from isthmus.results import Result
 
@@ -405,26 +405,17 @@ def _reconstruction_error(
     X: object, rows: Rows, X_hat: object, model: BaseMap | None, scaling: Scaling | None
 ) -> float | None:
     """Mean of ‖x − x̂‖² of scaled rows."""
-    if model is None and X_hat is None:
-        return None
     scale = 1.0 if scaling is None else scaling.scale
-    decoded = _Decoded(model, model.transform(X)) if model is not None else _given(X, X_hat, rows.shape)
+    if model is not None:
+        return float(np.mean(squared_gaps(model, X, model.transform(X), scale)))
+    if X_hat is None:
+        return None
+    decoded = _given(X, X_hat, rows.shape)
     total = 0.0
     for where, block in row_blocks(rows):
         gap = (block.astype(np.float64) - dense(decoded[where])) / scale
         total += float(np.sum(gap**2))
     return float(total / rows.shape[0])
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """The rows that coordinates decode to, decoded when indexed."""
-
-    model: BaseMap
-    coordinates: Float[np.ndarray, "n d"]
-
-    def __getitem__(self, where: slice) -> Float[np.ndarray, "m D"]:
-        return decoded_rows(self.model, self.coordinates[where])
 
 
 def _given(X: object, X_hat: object, shape: tuple[int, int]) -> Rows:
