@@ -30,6 +30,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 from jaxtyping import install_import_hook
+from xdist.scheduler import LoadScopeScheduling
 
 install_import_hook("isthmus", "shapes.checked")
 
@@ -41,16 +42,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(200_000, 20, 50)
 
 
-def pytest_collection_modifyitems(items):
+class _ByFile(LoadScopeScheduling):
     """A process of its own has all tests of a file, which share fixtures and compiled programs.
 
-    The checks of scikit-learn are so many that each estimator's go together.
+    The checks of scikit-learn are so many that only each estimator's go together.
     """
-    for item in items:
-        group = item.nodeid.partition("::")[0]
-        if "estimator" in getattr(item, "callspec", item).__dict__.get("params", {}):
-            group += str(item.callspec.params["estimator"])
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        return file + test.rpartition("-check_")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return _ByFile(config, log)
 
 
 MOST_MAPS = 20_000

@@ -281,7 +281,8 @@ VALUES = [
          r"an integer beyond ±1e\+37: column 0, row 0 .* Divide",
          lambda d: d.file("data.csv", f"a,b\n{10**400},1\n2,3\n4,5\n"),
          r"infinity \(inf\): column 'a' in row 0"),
-    cell("text", "high", ValueError, "text: column 2, row 3 is 'high'.*drop the column, or encode it",
+    cell("text", "high", ValueError, "text: column 2, row 3 is 'high'.*drop the column, or name it in "
+         "categorical=",
          "column 'c' holds text: row 3 is 'high'.*--drop c.*--columns", dtype=object),
     data("numbers with a decimal comma", pd.DataFrame({"a": ["1,5", "2,5"], "b": [1, 2]}), ValueError,
          "text: column 'a', row 0 is '1,5'", lambda d: d.file("data.csv", "a;b\n1,5;2\n2,5;3\n"),

@@ -147,6 +147,8 @@ def gather(
     names = tuple(map(str, getattr(checked, "feature_names_in_", known)))
     labels = None if y is None else check_targets(y, len(rows)).labels
     map_ = clone(Autoencoder(2) if model is None else model)
+    # A share of the variance, as PCA takes it, is a number of coordinates only after the fit.
+    _check_plane(map_.get_params().get("n_components"))
     if map_.get_params().get("random_state", 0) is None:
         map_.set_params(random_state=random_state)
     kind, units = None, ""
@@ -165,8 +167,7 @@ def gather(
         warnings.simplefilter("always", UserWarning)
         map_.fit(rows[train])
     Z = np.asarray(map_.transform(rows), np.float64)
-    if Z.shape[1] < 2:
-        raise ValueError("the map has one coordinate, and the page shows a plane: use n_components=2")
+    _check_plane(Z.shape[1])
     error = float(np.mean(squared_gaps(map_, rows[test], Z[test])))
     spread = float(np.mean(np.sum(np.square(rows[test] - rows[train].mean(axis=0)), axis=1)))
     ks = tuple(k for k in NEIGHBOURS if k < len(test) / 2)
@@ -207,6 +208,11 @@ def gather(
         told_apart=_told_apart(rows, names, labels),
         of_categories=_of_categories(X, Z),
     )
+
+
+def _check_plane(n_components: object) -> None:
+    if n_components == 1 and not isinstance(n_components, float):
+        raise ValueError("the map has one coordinate, and the page shows a plane: use n_components=2")
 
 
 def _take_scaling(model: BaseMap) -> str | None:
