@@ -493,10 +493,11 @@ def test_estimates_that_fall_a_little_are_told(largest, said):
 
 def test_another_seed_changes_nothing_that_neighbours_say():
     rows = np.random.default_rng(0).standard_normal((60, 6))
-    found = [
-        isthmus.choose_dimension(rows, max_epochs=1, widths=(4,), random_state=seed) for seed in (0, 1)
-    ]
-    assert found[0].corrected == found[1].corrected
+    first, second = (
+        {name: isthmus.intrinsic_dimension(rows, name, random_state=seed) for name in ("mle", "gride")}
+        for seed in (0, 1)
+    )
+    assert Neighbours.of(first, rows) == Neighbours.of(second, rows)
 
 
 def test_separate_pieces_are_counted():
