@@ -104,12 +104,7 @@ HEAD = ((1.0, 0.0, 0.0, 0.7), (0.5, 0.0, 0.1, 0.2), (-0.3, 0.3, -0.3, 0.2), (-0.
 def _height(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The height of a face above its picture, and its slopes."""
     height, along_u, along_v = np.zeros((3, *u.shape))
-    for size, x, y, width in (
-        (1, 0, 0, 0.7),
-        (0.5, 0, 0.1, 0.2),
-        (-0.3, 0.3, -0.3, 0.2),
-        (-0.3, -0.3, -0.3, 0.2),
-    ):
+    for size, x, y, width in HEAD:
         bump = size * np.exp(-((u - x) ** 2 + (v - y) ** 2) / (2 * width**2))
         height += bump
         along_u -= bump * (u - x) / width**2

@@ -5,6 +5,8 @@ import shlex
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -164,5 +166,15 @@ def test_a_column_that_fills_a_turn_may_be_an_angle(folder, birds, start, period
     assert f"--periodic phi={period:g}" in found
     told = run(f"fit angles.csv --model linear --periodic phi={period:g} -o map.isthmus").stderr
     assert "full turn" not in told
+    by_position = run(f"fit angles.csv --model linear --periodic 3={period:g} -o map.isthmus").stderr
+    assert "full turn" not in by_position
     birds.assign(phi=angles / 2).to_csv("half.csv", index=False)
     assert "full turn" not in run("fit half.csv --model linear -o map.isthmus").stderr
+
+
+def test_columns_of_half_precision_are_numbers_as_others(folder, birds):
+    halves = pa.table({name: pa.array(birds[name].to_numpy(np.float16)) for name in birds})
+    pq.write_table(halves, "half.parquet")
+    found = run("fit half.parquet --model linear -q -o map.isthmus")
+    assert found.exit_code == 0, found.stderr
+    assert isthmus.load("map.isthmus").scaling == "standard"

@@ -94,7 +94,8 @@ def features(
             f"{table.path}: {names} has another whole number in each row, as an id has, and is taken as "
             f"a feature; if it is one, leave it out with --drop {shlex.quote(names.replace(', ', ','))}"
         )
-    angles = table.angles([p for p in positions if table.name(p) not in kinds.periodic])
+    periodic: Any = parameters.get("periodic", {})
+    angles = table.angles([position for position in positions if table.name(position) not in periodic])
     if angles:
         option = ",".join(f"{name}={period:g}" for name, period in angles.items())
         say(

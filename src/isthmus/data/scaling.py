@@ -77,6 +77,11 @@ class Scaling:
         common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
 
+    @property
+    def is_per_column(self) -> bool:
+        """Whether columns have scales of their own, so that distances are not those of the raw data."""
+        return bool(np.ptp(self.scale) > 0)
+
     @classmethod
     def none(cls, n_features: int) -> Scaling:
         """u = x in [0, 1]: for cross-entropy, which needs the data's own interval."""

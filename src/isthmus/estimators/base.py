@@ -151,7 +151,7 @@ def width_of(model: Scaled) -> int:
 def units_of(model: Scaled) -> Float[np.ndarray, " width"]:
     """What columns are divided by where rows are compared: as the map scales them, 1 if it does not."""
     scale = model.scaling_.scale
-    return scale if np.ptp(scale) > 0 else np.ones_like(scale)
+    return scale if model.scaling_.is_per_column else np.ones_like(scale)
 
 
 def column_names_of(model: Scaled) -> list[str]:

@@ -25,6 +25,7 @@ from jaxtyping import Shaped
 
 from isthmus.data.conversion import is_number
 from isthmus.data.rows import dense
+from isthmus.data.targets import MOST_CLASSES
 from isthmus.files.atomic import replacing
 from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
 
@@ -41,9 +42,6 @@ DAMAGE = (
 
 MOST_NAMED = 10
 """Columns of which an error says what they hold."""
-
-MOST_CLASSES = 20
-"""Different texts in a column that may be classes."""
 
 TURNS = ((-180.0, 360.0), (0.0, 360.0), (-math.pi, 2 * math.pi), (0.0, 2 * math.pi))
 """Where angles begin, and their period, in degrees and radians."""
@@ -332,7 +330,8 @@ def _full_turn(column: Column) -> float | None:
     """The period of the angles that a column seems to hold: numbers that fill a turn, and no more."""
     if not pa.types.is_floating(column.type) or column.null_count == len(column):
         return None
-    ends = pyarrow.compute.min_max(column).as_py()
+    # Arrow has no least value of half precision.
+    ends = pyarrow.compute.min_max(column.cast(pa.float64())).as_py()
     for start, period in TURNS:
         slack = FULL * period
         within = start <= ends["min"] <= start + slack and -slack <= ends["max"] - start - period <= 0

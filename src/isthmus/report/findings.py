@@ -19,7 +19,7 @@ from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
 from isthmus.data.targets import are_classes, check_targets
-from isthmus.data.units import chosen_scaling, scaled_by
+from isthmus.data.units import MOST_COLUMNS, chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.quality.measures import Quality, quality
@@ -39,9 +39,6 @@ FEWEST_ROWS = 3 * FEWEST_HELD_OUT
 
 TOLD_APART = 3
 """Columns that are named for telling classes apart."""
-
-MOST_NAMED_COLUMNS = 100
-"""Largest number of columns of which single ones are named: pixels and wavelengths say little."""
 
 NEIGHBOURS = (5, 10, 50)
 """Numbers of neighbours k of the measures of quality."""
@@ -228,7 +225,7 @@ def _told_apart(
     rows: Float[np.ndarray, "n D"], names: Sequence[str], labels: np.ndarray | None
 ) -> dict[str, float]:
     """The columns that differ most between classes, each with the share of its variance between them."""
-    if labels is None or not are_classes(labels) or len(names) > MOST_NAMED_COLUMNS:
+    if labels is None or not are_classes(labels) or len(names) > MOST_COLUMNS:
         return {}
     shares = _between(rows, labels)
     return {names[j]: float(shares[j]) for j in np.argsort(-shares)[:TOLD_APART]}

@@ -222,10 +222,7 @@ def _in_precision_of(before: State, after: State) -> State:
 
 def _of_any(flag: Bool[Array, ""], axis: str | None) -> Bool[Array, ""]:
     """Whether it is true of any member."""
-    if axis is None:
-        return flag
-    count: Array = jax.lax.psum(flag.astype(jnp.int32), axis)  # type: ignore[no-untyped-call]
-    return count > 0
+    return _total(flag.astype(jnp.int32), axis) > 0
 
 
 def _evaluate(

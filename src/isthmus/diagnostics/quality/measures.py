@@ -393,7 +393,7 @@ def _scaling(
         return fitted_scaling(X, rows, scaling)
     check_map(model)
     own = model.scaling_
-    if np.ptp(own.scale) > 0:
+    if own.is_per_column:
         return own, "columns are scaled as the map scales them"
     unlike = unlike_spreads(rows, column_labels(X))
     if unlike is not None:
