@@ -68,7 +68,14 @@ def _few_compiled_programs():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
+        gc.unfreeze()
         gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _objects_of_earlier_tests_are_not_looked_through():
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager

@@ -29,27 +29,37 @@ def fits(value, hint):
     if isinstance(hint, type) and issubclass(hint, AbstractArray):
         # set_output makes frames of arrays.
         value = value.to_numpy() if hasattr(value, "columns") else value
-        return isinstance(value, hint.dtype[typing.Any, hint.dim_str])
+        return isinstance(value, _of_any_library(hint))
     kind = typing.get_origin(hint) or hint
     return not isinstance(kind, type) or getattr(kind, "_is_protocol", False) or isinstance(value, kind)
 
 
+@functools.cache
+def _of_any_library(hint):
+    """The shape and the kind of number alone; a class, so that making it for each call takes long."""
+    return hint.dtype[typing.Any, hint.dim_str]
+
+
 def checked(function):
     """The function, which raises a TypeError for an array of another shape or kind of number."""
-    signature, hints = inspect.signature(function), {}
+    signature, hints = inspect.signature(function), None
 
     @functools.wraps(function)
     def call(*arguments, **named):
-        if not hints:
+        nonlocal hints
+        if hints is None:
             # Names that only a type checker imports are of no arrays.
             known = dict.fromkeys(set(_names(function)) - set(function.__globals__), object)
-            hints.update(typing.get_type_hints(function, localns=known), __read__=None)
+            found = typing.get_type_hints(function, localns=known)
+            hints = {name: hint for name, hint in found.items() if has_shape(hint)}
+        if not hints:
+            return function(*arguments, **named)
         given = signature.bind(*arguments, **named).arguments
-        for name, value in given.items():
-            if has_shape(hints.get(name)) and not fits(value, hints[name]):
-                raise TypeError(f"{name}: {hints[name]} is not {_described(value)}")
+        for name in hints.keys() & given.keys():
+            if not fits(given[name], hints[name]):
+                raise TypeError(f"{name}: {hints[name]} is not {_described(given[name])}")
         result = function(*arguments, **named)
-        if has_shape(hints.get("return")) and not fits(result, hints["return"]):
+        if "return" in hints and not fits(result, hints["return"]):
             raise TypeError(f"return: {hints['return']} is not {_described(result)}")
         return result
 

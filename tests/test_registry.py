@@ -35,7 +35,7 @@ from isthmus.training.problem import Objective
 from isthmus.variational.likelihoods import LEAST_VARIANCE, Known
 """
 X = np.random.default_rng(0).standard_normal((60, 4)) @ np.diag([3.0, 2.0, 0.5, 0.3])
-TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}
+TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
 
 
 @pytest.fixture

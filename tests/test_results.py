@@ -19,6 +19,7 @@ from isthmus.laboratories.one_number.run import one_number
 from isthmus.results import MOST_SHOWN, Result, html_table
 
 X = load_digits().data[:400]
+CLOUD = np.random.default_rng(0).standard_normal((300, 3))
 pytestmark = pytest.mark.filterwarnings(
     "ignore::isthmus.NoImprovementWarning", "ignore::isthmus.UnequalScalesWarning"
 )
@@ -46,7 +47,7 @@ def results(model):
         "distortion": isthmus.distortion(model, Z),
         "geodesic": isthmus.geodesic(model, Z[0], Z[1]),
         "intrinsic_dimension": isthmus.intrinsic_dimension(X),
-        "choose_dimension": isthmus.choose_dimension(X[:150], max_epochs=1, widths=(4,)),
+        "choose_dimension": isthmus.choose_dimension(CLOUD, max_epochs=1, widths=(4,)),
         "compare": isthmus.compare(X[:100], methods=("PCA",)),
         "double_descent": curve,
         "one_number": one_number(animals(30).images, models={}, n_draws=2),

@@ -526,21 +526,20 @@ def test_a_closed_curve_needs_more_coordinates_than_dimensions():
 
 
 def test_a_choice_is_the_same_again_and_of_no_more_than_max_rows():
-    rows = waves(2500, 2, 0)
-    first, again = (isthmus.choose_dimension(rows, max_rows=2000, random_state=3) for _ in range(2))
+    rows, quick = waves(600, 2, 0, D=4), {"widths": (8,), "max_epochs": 2}
+    first, again = (isthmus.choose_dimension(rows, max_rows=500, random_state=3, **quick) for _ in "12")
     assert first.errors == again.errors
     assert str(first) == str(again)
-    assert first.estimates["mle"].n_rows == 2000
+    assert first.estimates["mle"].n_rows == 500
 
 
-@pytest.mark.parametrize("n", [30, 60])
-def test_few_rows_have_a_dimension_too(n):
+def test_few_rows_have_a_dimension_too():
     rng = np.random.default_rng(0)
-    t = rng.uniform(0, 2, n)
-    arc = np.column_stack([np.cos(t), np.sin(t), t**2 / 3]) + 0.01 * rng.standard_normal((n, 3))
+    t = rng.uniform(0, 2, 30)
+    arc = np.column_stack([np.cos(t), np.sin(t), t**2 / 3]) + 0.01 * rng.standard_normal((30, 3))
     assert isthmus.choose_dimension(arc).dimension == 1
-    flat = rng.standard_normal((n, 3)) @ rng.standard_normal((3, 10))
-    found = isthmus.choose_dimension(flat + 0.05 * rng.standard_normal((n, 10)))
+    flat = rng.standard_normal((30, 3)) @ rng.standard_normal((3, 6))
+    found = isthmus.choose_dimension(flat + 0.05 * rng.standard_normal((30, 6)))
     assert found.dimension == 3
     assert found.low <= 3 <= found.high
 

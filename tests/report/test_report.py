@@ -11,6 +11,7 @@ import pytest
 from sklearn.datasets import load_iris, make_s_curve
 
 import isthmus
+from isthmus.comparison import Method
 from isthmus.diagnostics.dimension.choice import DimensionChoice
 from isthmus.diagnostics.dimension.evidence import HeldOut
 from isthmus.report import _distrust as distrust
@@ -60,6 +61,11 @@ def choice_without_networks(X, random_state, scaling=None):
     )
 
 
+QUICK = Method(
+    "Autoencoder", lambda d, seed: isthmus.Autoencoder(d, widths=(4,), max_epochs=3, random_state=seed)
+)
+
+
 @pytest.fixture(scope="module")
 def found():
     """An S-curve with a constant column, whose labels are halves of it and whose name is markup."""
@@ -71,7 +77,7 @@ def found():
             frame,
             np.where(t > 0, "right", "left"),
             model=isthmus.Autoencoder(2, widths=(16,), max_epochs=20),
-            methods=["PCA", "MDS", "Autoencoder"],
+            methods=["PCA", "MDS", QUICK],
             data="curve <i>",
             label_name="side",
         )
@@ -248,7 +254,11 @@ def test_rows_of_a_likelihood_of_counts_stay_as_they_are(monkeypatch):
     rng = np.random.default_rng(0)
     counts = pd.DataFrame(rng.poisson([2.0, 3.0, 4000.0], (150, 3)), columns=["few", "some", "many"])
     model = isthmus.VariationalAutoencoder(
-        2, likelihood=isthmus.likelihoods.Poisson(), widths=(8,), max_epochs=2
+        2,
+        likelihood=isthmus.likelihoods.Poisson(),
+        widths=(8,),
+        max_epochs=2,
+        validation_fraction=0,
     )
     found = gather(counts, model=model, methods=("PCA",))
     assert found.units == ""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -28,10 +27,9 @@ from isthmus.variational.estimator import CollapseWarning, VariationalAutoencode
 HELD_OUT = 0.2
 """Share of the rows that networks are evaluated on: the knee is in ratios of errors."""
 
-LEAST_REPEATS, MOST_REPEATS = 2, 4
-HELD_OUT_IN_ALL = 80
+REPEATS = 2
 """Trainings of each network, on other rows and from other weights: one alone has a knee by chance. Where
-rows are few there are more, until all repeats together have held out so many."""
+rows are few each of them is a cross-validation, and holds out all rows in turn."""
 
 LEARNING_RATE, BATCH_SIZE = 1e-2, 64
 """Fast, for the knee shows long before the last per cent of the error is gone."""
@@ -153,7 +151,7 @@ def train_networks(
     total = rows.shape[1] / 2
     repeats = []
     with _poor_fits_allowed():
-        for repeat in range(_n_repeats(len(rows))):
+        for repeat in range(REPEATS):
             errors = []
             for d in candidates:
                 model = DenoisingAutoencoder(
@@ -178,10 +176,6 @@ def train_networks(
             random_state=seed,
         ).fit(rows)
     return Networks(tuple(repeats), _spectrum(model, rows), int(variational.active_.sum()))
-
-
-def _n_repeats(n_rows: int) -> int:
-    return int(np.clip(ceil(HELD_OUT_IN_ALL / (HELD_OUT * n_rows)), LEAST_REPEATS, MOST_REPEATS))
 
 
 def knee_of(repeats: Sequence[Sequence[HeldOut]], most: int) -> int | None:
