@@ -20,6 +20,7 @@ import pyarrow.parquet
 import pytest
 import safetensors.numpy
 from click.testing import CliRunner
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
 import isthmus
@@ -281,7 +282,7 @@ VALUES = [
          r"an integer beyond ±1e\+37: column 0, row 0 .* Divide",
          lambda d: d.file("data.csv", f"a,b\n{10**400},1\n2,3\n4,5\n"),
          r"infinity \(inf\): column 'a' in row 0"),
-    cell("text", "high", ValueError, "text: column 2, row 3 is 'high'.*drop the column, or name it in "
+    cell("text", "high", ValueError, "text: column 2, row 3 is 'high'.*Drop the column, or name it in "
          "categorical=",
          "column 'c' holds text: row 3 is 'high'.*--drop c.*--columns", dtype=object),
     data("numbers with a decimal comma", pd.DataFrame({"a": ["1,5", "2,5"], "b": [1, 2]}), ValueError,
@@ -345,6 +346,9 @@ APPLYING = [
           NotFittedError, "not fitted yet. Call 'fit'",
           lambda d: ["transform", d.folder / "missing.isthmus", d.csv()], 1,
           "No such file or directory.*missing.isthmus"),
+    Input("what is no map", lambda d: isthmus.quality(ROWS, ROWS, model=1), TypeError,
+          r"int has no fit: expected a fitted map of isthmus, such as isthmus.Autoencoder\(2\)",
+          None, None, ""),
     Input("another number of coordinates", lambda d: d.model.inverse_transform(ROWS), ValueError,
           "Z has 4 columns, but the model has 2 coordinates; pass what transform returns",
           lambda d: ["inverse", d.saved, d.csv()], 1,
@@ -636,3 +640,24 @@ def test_the_page_lists_the_same():
     )
     listed = [(name, error or other, code) for name, error, other, code in rows]
     assert listed == [(item.name, *item.outcomes) for item in INPUTS]
+
+
+@pytest.mark.parametrize(
+    "given", [1, "map.isthmus", ROWS, PCA(2).fit(ROWS)], ids=lambda x: type(x).__name__
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda model: isthmus.reliability(model, ROWS, ROWS),
+        lambda model: isthmus.jacobian(model, ROWS),
+        lambda model: isthmus.metric(model, ROWS[:, :2]),
+        lambda model: isthmus.loadings(model, ROWS),
+        lambda model: isthmus.plot(model, ROWS),
+        lambda model: isthmus.posterior(model, ROWS),
+        lambda model: isthmus.score_function(model, ROWS),
+        lambda model: isthmus.coordinate_spread(model, ROWS),
+    ],
+)
+def test_what_is_no_map_is_refused_by_every_function_of_one(function, given):
+    with pytest.raises(TypeError, match=r"isthmus\.|VariationalAutoencoder|DenoisingAutoencoder"):
+        function(given)

@@ -237,6 +237,11 @@ def test_numbers_are_a_colour_scale_with_the_name_of_the_column(ax, model):
     assert ax.figure.axes[1].get_ylabel() == "ink"
 
 
+def test_numbers_without_a_name_get_one(ax, model):
+    isthmus.plot(model, DIGITS, DIGITS.sum(axis=1), y_name="ink", ax=ax)
+    assert ax.figure.axes[1].get_ylabel() == "ink"
+
+
 def test_without_labels_all_rows_have_one_colour(ax, model):
     isthmus.plot(model, DIGITS, ax=ax)
     (points,) = ax.collections

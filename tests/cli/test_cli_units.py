@@ -107,6 +107,10 @@ def test_names_with_commas_are_dropped_one_by_one(folder, birds):
 
 def test_a_column_that_numbers_the_rows_is_named(folder):
     found = run("fit numbered.csv --model linear -o map.isthmus")
+    shuffled = pd.read_csv("numbered.csv").sample(frac=1, random_state=0)
+    shuffled.rename(columns={"bird_id": "bird"}).to_csv("shuffled.csv", index=False)
+    shown = run("fit shuffled.csv --model linear -o map.isthmus").stderr
+    assert "bird has another whole number in each row" in shown
     assert found.exit_code == 0
     assert "bird_id has another whole number in each row" in found.stderr
     assert "--drop bird_id" in found.stderr

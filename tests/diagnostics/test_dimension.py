@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import isthmus
 from isthmus.diagnostics.dimension.choice import pieces
-from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of
+from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of, train_networks
 from isthmus.diagnostics.dimension.intrinsic import TiedDistancesWarning
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, TwoNN
 from isthmus.diagnostics.dimension.nearest import nearest, variance_of_sum
@@ -456,6 +456,16 @@ def errors_of(*denoiser, first=1):
 )
 def test_a_knee_is_where_the_gain_of_coordinates_ends(repeats, most, knee):
     assert knee_of(repeats, most) == knee
+
+
+@pytest.mark.parametrize(("candidates", "tried"), [([2, 3], [2, 3, 4]), ([1, 2, 3, 4], [1, 2, 3, 4])])
+def test_a_knee_at_the_last_candidate_is_looked_beyond(candidates, tried):
+    """Three directions of equal variance: the logarithm of the error falls most at the third."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 3)) @ np.linalg.qr(rng.standard_normal((8, 3)))[0].T
+    errors = train_networks(rows, candidates, 0.05, (8,), 10, 0).errors
+    assert [error.n_components for error in errors[0]] == tried
+    assert knee_of(errors, 8) == 3
 
 
 ONE_COMPONENT = isthmus.intrinsic_dimension(np.linspace(0, 1, 50)[:, None], "pca")

@@ -175,7 +175,7 @@ def fit(
     seconds = time.perf_counter() - started
     isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
-        _draw(picture, estimator, rows, labels)
+        _draw(picture, estimator, rows, labels, label)
     if not quiet:
         from isthmus.cli._description import describe, summarise
 
@@ -215,13 +215,15 @@ def _with_model(word: str) -> str:
     return shlex.join(["isthmus", *kept, "--model", word])
 
 
-def _draw(picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None) -> None:
+def _draw(
+    picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None, label: str | None
+) -> None:
     """The map of the rows, in a file that is complete or not there."""
     from isthmus.files.atomic import replacing
     from isthmus.plots import figure_in_memory
 
     figure = figure_in_memory(7, 7)
-    isthmus.plot(model, rows, labels, ax=figure.subplots())
+    isthmus.plot(model, rows, labels, y_name=label, ax=figure.subplots())
     with replacing(picture) as temporary:
         figure.savefig(temporary, format=picture.suffix[1:], dpi=150)
 

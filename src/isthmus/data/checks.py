@@ -30,8 +30,9 @@ from isthmus.data.rows import Rows, dense, row_blocks
 
 def check_map(model: object, *needs: str) -> None:
     """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
-    check_is_fitted(model)
-    for need in needs or ("encode", "decode"):
+    if hasattr(model, "fit"):
+        check_is_fitted(model)
+    for need in ("fit", *(needs or ("encode", "decode"))):
         if not hasattr(model, need):
             raise TypeError(
                 f"{type(model).__name__} has no {need}: expected a fitted map of isthmus, such as "
@@ -234,7 +235,11 @@ def check_finite(
             f"{what} contains {kind}: {place}; {int(bad.any(axis=1).sum())} rows of the first "
             f"{where.stop} hold {fault}. Drop these rows, or fill them, for example with "
             "sklearn.impute.SimpleImputer"
-            + ("; VariationalAutoencoder takes NaN as missing entries" if np.isnan(value) else "")
+            + (
+                "; VariationalAutoencoder takes NaN as missing entries, and isthmus.impute fills them"
+                if np.isnan(value)
+                else ""
+            )
         )
 
 

@@ -79,8 +79,8 @@ class Reliability(Result):
             word = "no more than chance: these rows are like those that the map is known to be good for"
         elif share <= expected + 2 * scatter:
             word = (
-                f"no more than chance: {self.n_known} known rows keep the rate to within "
-                f"{2 * scatter:.1%} only"
+                f"no more than chance: with {self.n_known} known rows to compare with, a rate of "
+                f"{expected:.0%} may come out as {expected + 2 * scatter:.1%}"
             )
         elif share < 0.5:
             word = "more than chance: do not believe the map at these"

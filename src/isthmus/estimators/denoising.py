@@ -15,10 +15,9 @@ from typing import ClassVar
 import numpy as np
 import optax
 from jaxtyping import Float
-from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import check_rows
+from isthmus.data.checks import check_map, check_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
@@ -229,7 +228,7 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
     >>> bool(abs(isthmus.score_function(model, [[1.0]])[0, 0] + 0.5) < 0.05)
     True
     """
-    check_is_fitted(model)
+    check_map(model, "transform")
     spread = getattr(model, "noise_scale_", None)
     if spread is None:
         noise = getattr(model, "noise", None)

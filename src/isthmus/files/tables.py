@@ -159,7 +159,7 @@ class Table:
         return self.rows[:, list(positions)]
 
     def numbering(self, positions: Sequence[int]) -> list[str]:
-        """Named columns that number the rows: whole numbers in order, or all different and called id."""
+        """Named columns of whole numbers, all different, without gaps or called id."""
         return [
             self.name(p) for p in positions if self.names and _numbers_rows(self.column(p), self.name(p))
         ]
@@ -316,14 +316,13 @@ def _check_shape(path: Path, content: Content) -> None:
 
 
 def _numbers_rows(column: Column, name: str) -> bool:
-    """Whether a column numbers the rows: whole numbers, all different."""
+    """Whether a column is of whole numbers, all different, and without a gap or called id."""
     if not pa.types.is_integer(column.type) or column.null_count or len(column) < 2:
         return False
-    numbers = np.asarray(column)
-    if (np.diff(numbers) == 1).all():
-        return True
+    numbers = np.unique(np.asarray(column))
+    has_gaps = len(numbers) <= numbers[-1] - numbers[0]
     is_called_id = re.search(r"(^|[^a-z])(id|index|key)$", name.lower()) is not None
-    return is_called_id and len(np.unique(numbers)) == len(numbers)
+    return len(numbers) == len(column) and (is_called_id or not has_gaps)
 
 
 def _full_turn(column: Column) -> float | None:

@@ -37,7 +37,14 @@ class Map(Protocol):
     def inverse_transform(self, Z: object, /) -> Float[np.ndarray, "n D"]: ...
 
 
-def plot(model: Map, X: object, y: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
+def plot(
+    model: Map,
+    X: object,
+    y: ArrayLike | None = None,
+    *,
+    y_name: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """The map of rows X (n, D) in one line: each row where the model places it, coloured by y.
 
     Parameters
@@ -49,7 +56,10 @@ def plot(model: Map, X: object, y: ArrayLike | None = None, *, ax: Axes | None =
         Rows, as ``transform`` takes them.
     y : array-like (n,), or None, default None
         Labels, or numbers for a colour scale: text, booleans and integers of at most 20 different values
-        are labels. A named column, such as one of a data frame, names the scale.
+        are labels.
+    y_name : str, or None, default None
+        What the scale is called; None takes the name of y where it has one, as a column of a data frame
+        has, or "y".
     ax : matplotlib Axes, or None, default None
         Where to draw; None makes a figure.
 
@@ -93,7 +103,7 @@ def plot(model: Map, X: object, y: ArrayLike | None = None, *, ax: Axes | None =
     elif in_classes:
         class_map(ax, plane, labels)
     else:
-        name = getattr(y, "name", None)
+        name = getattr(y, "name", None) if y_name is None else y_name
         value_map(ax, plane, labels.astype(np.float64), "y" if name is None else str(name))
     ax.set_xlabel("coordinate 0")
     ax.set_ylabel("coordinate 1" + (f" of {Z.shape[1]}" if Z.shape[1] > 2 else ""))
@@ -235,9 +245,9 @@ def value_map(
 ) -> None:
     """Scatter coordinates (n, 2), coloured by a number of each row, with a colour bar named ``label``.
 
-    Colours span the middle 98 % of the finite values, so that a few outliers do not hide the rest; rows
-    without a finite value are grey. Raises ValueError if Z has not two columns, or there is not one
-    value per row.
+    Colours span the middle 98 % of the finite values, so that a few outliers do not hide the rest, and
+    the bar ends in arrows; rows without a finite value are grey. Raises ValueError if Z has not two
+    columns, or there is not one value per row.
     """
     _check_plane(Z)
     if np.shape(values) != (len(Z),):
@@ -259,7 +269,7 @@ def value_map(
         linewidths=0,
         rasterized=True,
     )
-    ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8)
+    ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, extend="both")
     _frame(ax, *_square_around(Z))
 
 

@@ -18,7 +18,7 @@ LINE = 0.05
 UNEVEN = 4.0
 """Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
 
-MOST_OF_MAP = 0.6
+MOST_OF_MAP, MOST_OF_DIRECTION = 0.6, 0.8
 """Share of the coordinates' variance between the values of a category above which it makes the map."""
 
 STRETCHED = 3.0
@@ -67,10 +67,16 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
             "of the variance of unseen rows is not in it. Rows that differ in the rest lie in one place."
         )
     for name, share in findings.of_categories.items():
-        if share > MOST_OF_MAP:
+        if share.all > MOST_OF_MAP:
             yield (
-                f"The picture is mostly {name}: {share:.0%} of the coordinates' variance is between its "
-                "values, and groups may be these. Leave it out to see what else there is."
+                f"The picture is mostly {name}: {share.all:.0%} of the coordinates' variance is between "
+                "its values, and groups may be these. Leave it out to see what else there is."
+            )
+        elif share.one_direction > MOST_OF_DIRECTION:
+            yield (
+                f"One direction of the picture is {name}: {share.one_direction:.0%} of the variance "
+                "along it is between its values, and groups may be these. Leave it out to see what else "
+                "there is."
             )
     if found.noisy:
         yield (
@@ -114,7 +120,8 @@ def _of_geometry(findings: Findings) -> Iterator[str]:
         ratio = f"{high / low:.0f} times" if low > 0 else "infinitely many times"
         yield (
             f"A square of the picture stands for {ratio} as much of the data in some places as in "
-            "others: densities and distances of the picture are not those of the data."
+            "others, without the 5% of the rows at either end: densities and distances of the picture "
+            "are not those of the data."
         )
     median = float(np.median(anisotropy))
     if median > STRETCHED:

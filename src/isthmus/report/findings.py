@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
-from isthmus.data.coding import CodedRows, code_of, coded_table, in_code
+from isthmus.data.coding import CodedRows, ColumnCode, code_of, coded_table, in_code
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
@@ -44,6 +45,26 @@ NEIGHBOURS = (5, 10, 50)
 """Numbers of neighbours k of the measures of quality."""
 
 
+class BetweenValues(NamedTuple):
+    """The share of the coordinates' variance that lies between the values of a category.
+
+    ``all`` is of the variance of all coordinates, ``one_direction`` of that along the direction of the
+    picture in which the share is largest.
+    """
+
+    all: float
+    one_direction: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, Z: Float[np.ndarray, "n d"]) -> BetweenValues:
+        spread = Z.var(axis=0)
+        _, which = np.unique(values, return_inverse=True)
+        plane = Z[:, :2] - Z[:, :2].mean(axis=0)
+        means = np.stack([plane[which == i].mean(axis=0) for i in range(which.max() + 1)])[which]
+        shares = np.linalg.eigvals(np.linalg.pinv(plane.T @ plane) @ means.T @ means)
+        return cls(float(_between(Z, values) @ spread / spread.sum()), float(np.max(shares.real)))
+
+
 @dataclass(frozen=True)
 class Findings:
     """Results about a map of rows (n, D), fitted on three quarters of them.
@@ -56,7 +77,8 @@ class Findings:
     ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
     the fit. ``told_apart`` are the columns that differ most between the classes of ``labels``, and
     ``of_categories`` the columns that are categories, each with the share of its variance, or of the
-    coordinates', that lies between the classes.
+    coordinates', that lies between the classes. ``code`` is that of angles and categories, None
+    without any.
     """
 
     data: str
@@ -81,7 +103,20 @@ class Findings:
     loadings: Loadings
     notes: tuple[str, ...]
     told_apart: Mapping[str, float]
-    of_categories: Mapping[str, float]
+    of_categories: Mapping[str, BetweenValues]
+    code: ColumnCode | None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Those of a map that takes the data as they came: its own rows came scaled and coded."""
+        found: dict[str, object] = self.model.get_params()
+        if self.kind is not None:
+            found["scaling"] = repr(self.kind)
+        if self.code is not None:
+            labels = self.code.labels
+            found["periodic"] = {labels[j]: self.code.periods[j][0] for j in self.code.periods} or None
+            found["categorical"] = [labels[j] for j in self.code.categories] or None
+        return found
 
     def in_raw_units(self, rows: Float[np.ndarray, "m D"]) -> Float[np.ndarray, "m D"]:
         """Scaled rows, such as the map decodes, in the units of the data."""
@@ -204,6 +239,7 @@ def gather(
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
         told_apart=_told_apart(rows, names, labels),
         of_categories=_of_categories(X, Z),
+        code=code_of(X),
     )
 
 
@@ -231,15 +267,13 @@ def _told_apart(
     return {names[j]: float(shares[j]) for j in np.argsort(-shares)[:TOLD_APART]}
 
 
-def _of_categories(X: object, Z: Float[np.ndarray, "n d"]) -> dict[str, float]:
-    """The share of the coordinates' variance that lies between the values of each categorical column."""
+def _of_categories(X: object, Z: Float[np.ndarray, "n d"]) -> dict[str, BetweenValues]:
+    """What lies between the values of each categorical column."""
     if not isinstance(X, CodedRows):
         return {}
     columns = X.code.rows(np.asarray(X))
-    spread = Z.var(axis=0)
     return {
-        str(X.code.labels[j]): float(_between(Z, columns[:, j].astype(str)) @ spread / spread.sum())
-        for j in X.code.categories
+        str(X.code.labels[j]): BetweenValues.of(columns[:, j].astype(str), Z) for j in X.code.categories
     }
 
 

@@ -77,8 +77,7 @@ def write(
         reasons=reasons(findings),
         command=command,
         versions=_versions(),
-        parameters=findings.model.get_params()
-        | ({} if findings.kind is None else {"scaling": repr(findings.kind)}),
+        parameters=findings.parameters,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         records=json.dumps(records(findings), ensure_ascii=False).replace("</", "<\\/"),
     )
@@ -179,7 +178,7 @@ def _facts(findings: Findings) -> dict[str, str]:
     model = findings.model
     facts = {
         "rows": f"{n:,}: {len(findings.train):,} fitted, {len(findings.test):,} unseen",
-        "features": f"{D:,}",
+        "features": _features(findings, D),
         "map": f"{type(model).__name__}, {findings.coordinates.shape[1]} coordinates",
         "variance left out, unseen rows": f"{findings.variance_left_out:.1%}",
         "dimension of the data": findings.dimension.answer,
@@ -195,6 +194,13 @@ def _facts(findings: Findings) -> dict[str, str]:
     if loss is not None and of_pca and not isinstance(model, VariationalAutoencoder):
         facts["held-out loss / PCA's"] = number(loss / of_pca)
     return facts
+
+
+def _features(findings: Findings, n_coded: int) -> str:
+    code = findings.code
+    if code is None:
+        return f"{n_coded:,}"
+    return f"{len(code.labels):,}, as {n_coded:,} columns: angles are two, categories one for each value"
 
 
 def _quality(findings: Findings) -> list[tuple[str, str, str, list[str]]]:

@@ -20,9 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_errors, check_integer
+from isthmus.data.checks import check_errors, check_integer, check_map
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
 from isthmus.estimators.base import as_given, spread_as_given, width_of
@@ -303,7 +302,7 @@ def _of_wide_errors(
 
 
 def _pair(model: object) -> VariationalPair:
-    check_is_fitted(model)
+    check_map(model, "transform")
     pair = getattr(getattr(model, "network_", None), "pair", None)
     if not isinstance(pair, VariationalPair):
         raise TypeError(

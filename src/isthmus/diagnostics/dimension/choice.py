@@ -150,8 +150,8 @@ def choose_dimension(
     decides: denoising auto-encoders with every number of coordinates restore held-out rows from noise,
     and nothing is gained beyond the dimension of the data (lecture notes, "Denoising auto-encoders").
     They are trained twice, on other rows and from other weights, because one training has a knee by
-    chance; where rows are few each time is a cross-validation. Where the two methods disagree the verdict says why, and
-    what to do. The other evidence is shown, and decides nothing.
+    chance; where rows are few each time is a cross-validation. Where the two methods disagree the
+    verdict says why, and what to do. The other evidence is shown, and decides nothing.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,9 @@ HALF = 0.5
 
 LEAST_BEND = 0.3
 """Of a knee, in units of the logarithm of the error: errors without one bend by less by chance."""
+
+MOST_FURTHER = 3
+"""Numbers of coordinates that may be tried after the candidates."""
 
 Sampler = Callable[[np.random.Generator, int, int], Float[np.ndarray, "n d"]]
 
@@ -145,15 +148,18 @@ def train_networks(
 ) -> Networks:
     """Denoisers with each number of coordinates, evaluated on the same rows in each repeat.
 
-    And one variational map.
+    After the candidates come more, while the last is the one that gains most: whether it is a knee is
+    seen from the next. And one variational map.
     """
     # Scaled columns have a mean variance of 1, and the loss is half a square.
     total = rows.shape[1] / 2
-    repeats = []
+    repeats: list[list[HeldOut]] = [[] for _ in range(REPEATS)]
+    further = range(candidates[-1] + 1, min(rows.shape[1], candidates[-1] + MOST_FURTHER) + 1)
     with _poor_fits_allowed():
-        for repeat in range(REPEATS):
-            errors = []
-            for d in candidates:
+        for d in chain(candidates, further):
+            if d in further and not _last_gains_most(repeats):
+                break
+            for repeat, errors in enumerate(repeats):
                 model = DenoisingAutoencoder(
                     d,
                     noise=Gaussian(noise),
@@ -166,7 +172,6 @@ def train_networks(
                 ).fit(rows)
                 of_pca, own = model.pca_validation_loss_ / total, model.validation_loss_ / total
                 errors.append(HeldOut(d, of_pca, own))
-            repeats.append(tuple(errors))
         variational = VariationalAutoencoder(
             min(rows.shape[1], max(MORE_THAN_ENOUGH, candidates[-1])),
             widths=widths,
@@ -175,7 +180,18 @@ def train_networks(
             max_epochs=max_epochs,
             random_state=seed,
         ).fit(rows)
-    return Networks(tuple(repeats), _spectrum(model, rows), int(variational.active_.sum()))
+    return Networks(tuple(map(tuple, repeats)), _spectrum(model, rows), int(variational.active_.sum()))
+
+
+def _gains(repeats: Sequence[Sequence[HeldOut]]) -> Float[np.ndarray, " d"]:
+    """By how much each further coordinate lowers the denoisers' log error, averaged over repeats."""
+    logs = np.mean([[np.log(error.denoiser) for error in errors] for errors in repeats], axis=0)
+    return np.asarray(-np.diff(logs))
+
+
+def _last_gains_most(repeats: Sequence[Sequence[HeldOut]]) -> bool:
+    gains = _gains(repeats)
+    return len(gains) > 0 and float(gains[-1]) >= max(LEAST_BEND, float(np.max(gains)))
 
 
 def knee_of(repeats: Sequence[Sequence[HeldOut]], most: int) -> int | None:
@@ -188,8 +204,7 @@ def knee_of(repeats: Sequence[Sequence[HeldOut]], most: int) -> int | None:
     of the others gains anything.
     """
     d = [error.n_components for error in repeats[0]]
-    logs = np.mean([[np.log(error.denoiser) for error in errors] for errors in repeats], axis=0)
-    gains = -np.diff(logs)
+    gains = _gains(repeats)
     if d[-1] == most:
         gains = np.append(gains, 0.0)
     bends = gains[:-1] - gains[1:]

@@ -202,16 +202,17 @@ def _of_knee(neighbours: Neighbours, knee: int | None) -> str:
     """What the knee adds to neighbours that have settled."""
     if knee is None:
         return (
-            ". The error of denoisers has no knee, so that neighbours decide alone; more rows may show "
-            "one"
+            ". The error of denoisers has no clear knee at the numbers of coordinates below, so that "
+            "neighbours decide alone"
         )
     at = f"the error of denoisers has its knee at {knee}"
     if neighbours.low <= knee <= neighbours.high:
         return f", and {at}: they agree"
     if knee > neighbours.high:
         return (
-            f", and {at}. The evidence disagrees, because surfaces that close on themselves or wind a "
-            f"lot need more coordinates than dimensions; {knee} is the number for an auto-encoder"
+            f", and {at}. The evidence disagrees, because the data close on themselves or wind a lot, "
+            "and need more coordinates than dimensions, or because directions of small variance count "
+            f"for denoisers and not for neighbours; {knee} is the number for an auto-encoder"
         )
     return (
         f", and {at} already. The evidence disagrees, because other directions are below the denoisers' "
