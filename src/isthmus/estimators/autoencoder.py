@@ -65,10 +65,11 @@ class Autoencoder(TrainedMap):
     loss : {"squared", "absolute", "huber", "cross_entropy"} or object, default "squared"
         In scaled units. "squared" is PCA's own loss; "absolute" and "huber" bear outliers;
         "cross_entropy" is for data in [0, 1]. ``isthmus.Huber(delta=0.5)`` sets a parameter.
-    scaling : {None, "standard", "range"}, default None
+    scaling : {None, "standard", "range", "robust"}, default None
         What the network sees. ``None``: one factor for all features, which keeps the geometry of the raw
         data, as PCA does. "standard": mean 0 and variance 1 for each feature, for columns of different
-        units. "range": [0, 1] for each. The model takes and returns raw data in any case.
+        units. "range": [0, 1] for each. "robust": median and interquartile range in place of mean and
+        standard deviation, for heavy tails. The model takes and returns raw data in any case.
     periodic : dict or None, default None
         Columns that are angles, or times of a day or a year, by name or position, and their periods in
         the data's units: ``{"phi": 360}``. The network sees a point on a circle of that circumference,
@@ -94,7 +95,7 @@ class Autoencoder(TrainedMap):
     batch_size : int or None, default None
         ``None`` is 128: half of it is slower per row, twice it takes more epochs.
     max_epochs : int or None, default None
-        ``None`` gives about 2 000 updates in 400 epochs at most, up to 12 000 rows; more rows get 20
+        ``None`` gives about 2 000 updates in 1 000 epochs at most, up to 12 000 rows; more rows get 20
         passes, but 10 000 updates at most, and an epoch of no more than 500: the time does not grow
         with the rows. With a number given an epoch is a pass over all rows.
     validation_fraction : float, default 0.1

@@ -29,7 +29,7 @@ LEAST_UPDATES, MOST_UPDATES = 2000, 10_000
 PASSES = 20
 """Passes over all rows, where that is between the least and the most updates."""
 
-MOST_EPOCHS = 400
+MOST_EPOCHS = 1000
 
 MOST_STEPS = 500
 """Most steps of an epoch, unless ``max_epochs`` is given: then an epoch is a pass over all rows."""
@@ -75,7 +75,11 @@ class Schedule:
 
 
 def schedule(
-    model: TrainingParameters, n_rows: int, solver: Solver, least_updates: int = LEAST_UPDATES
+    model: TrainingParameters,
+    n_rows: int,
+    solver: Solver,
+    least_updates: int = LEAST_UPDATES,
+    most_epochs: int = MOST_EPOCHS,
 ) -> Schedule:
     """How ``model``'s parameters say to train on so many rows; raises ValueError."""
     batch_size = n_rows if solver.full_batch else BATCH_SIZE
@@ -87,7 +91,7 @@ def schedule(
             )
         batch_size = int(model.batch_size)
     if model.max_epochs is None:
-        max_epochs, steps_per_epoch = _automatic_epochs(n_rows, batch_size, least_updates)
+        max_epochs, steps_per_epoch = _automatic_epochs(n_rows, batch_size, least_updates, most_epochs)
     else:
         max_epochs, steps_per_epoch = int(model.max_epochs), None
     return Schedule(
@@ -309,7 +313,9 @@ def _learning_rate(model: TrainingParameters, solver: Solver) -> float:
     return float(model.learning_rate)
 
 
-def _automatic_epochs(n_rows: int, batch_size: int, least_updates: int) -> tuple[int, int | None]:
+def _automatic_epochs(
+    n_rows: int, batch_size: int, least_updates: int, most_epochs: int
+) -> tuple[int, int | None]:
     """Most epochs, and steps of each, None for a pass over all rows.
 
     The number of updates grows with the rows up to a limit, so that many rows take no longer than some.
@@ -317,7 +323,7 @@ def _automatic_epochs(n_rows: int, batch_size: int, least_updates: int) -> tuple
     steps_per_pass = max(1, n_rows // batch_size)
     updates = np.clip(PASSES * steps_per_pass, least_updates, MOST_UPDATES)
     steps_per_epoch = min(steps_per_pass, MOST_STEPS)
-    max_epochs = min(ceil(updates / steps_per_epoch), MOST_EPOCHS)
+    max_epochs = min(ceil(updates / steps_per_epoch), most_epochs)
     return max_epochs, (steps_per_epoch if steps_per_epoch < steps_per_pass else None)
 
 

@@ -44,7 +44,7 @@ def takes_parts(model: FeedForwardPredictor) -> bool:
     return True
 
 
-LEAST_UPDATES = 4000
+LEAST_UPDATES, MOST_EPOCHS = 4000, 400
 """Networks of predictors are small: twice the steps of a map take a fraction of a second."""
 
 
@@ -109,7 +109,7 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
                 f"weight_decay={weight_decay:g} was given with an Optax transformation, which has "
                 "no part in it: set weight_decay=0.0, and the decay in the transformation"
             )
-        return schedule(self, n_rows, solver, LEAST_UPDATES)
+        return schedule(self, n_rows, solver, LEAST_UPDATES, MOST_EPOCHS)
 
     def _task(self, given: Given, schedule: Schedule) -> Task:
         assert given.targets is not None
