@@ -320,7 +320,7 @@ def _numbers_rows(column: Column, name: str) -> bool:
     if not pa.types.is_integer(column.type) or column.null_count or len(column) < 2:
         return False
     numbers = np.unique(np.asarray(column))
-    has_gaps = len(numbers) <= numbers[-1] - numbers[0]
+    has_gaps = len(numbers) <= int(numbers[-1]) - int(numbers[0])
     is_called_id = re.search(r"(^|[^a-z])(id|index|key)$", name.lower()) is not None
     return len(numbers) == len(column) and (is_called_id or not has_gaps)
 
