@@ -286,23 +286,28 @@ def test_a_category_that_makes_the_picture_is_told(monkeypatch):
     found = gather(
         table, categorical=["sex"], scaling=None, model=isthmus.LinearAutoencoder(2), methods=("PCA",)
     )
-    assert found.of_categories["sex"].all > 0.9
+    assert found.of_categories["sex"].variance > 0.9
     assert any("The picture is mostly sex" in reason for reason in distrust.reasons(found))
     assert found.parameters["categorical"] == ["sex"]
     assert found.parameters["periodic"] is None
 
 
-def test_the_direction_that_a_category_decides_is_found_at_any_angle():
+def test_a_category_that_divides_the_picture_is_told_whatever_else_has_the_variance(monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
     rng = np.random.default_rng(0)
-    values = rng.choice(["f", "m"], 2000)
-    # Between the values 1 of 1 + 0.1 along one direction, and nothing along the other, which is wide.
-    straight = np.column_stack([np.where(values == "f", 1.0, -1.0), np.zeros(2000)])
-    straight += rng.standard_normal((2000, 2)) * [np.sqrt(0.1), 3.0]
-    turned = straight @ np.array([[0.6, 0.8], [-0.8, 0.6]])
-    for Z in (straight, turned, np.column_stack([straight, np.zeros(2000)])):
-        share = findings.BetweenValues.of(values, Z)
-        assert share.one_direction == pytest.approx(1 / 1.1, rel=0.02)
-        assert share.all == pytest.approx(1 / (1.1 + 9), rel=0.1)
+    table = pd.DataFrame({"x": 9 * rng.standard_normal(150), "y": 0.1 * rng.standard_normal(150)})
+    table["sex"] = rng.choice(["f", "m"], 150)
+    options = {"scaling": None, "model": isthmus.LinearAutoencoder(2), "methods": ("PCA",)}
+    found = gather(table, categorical=["sex"], **options)
+    share = found.of_categories["sex"]
+    assert share.variance < 0.1
+    assert share.neighbours > 0.95  # but for rows far out
+    same = table["sex"].to_numpy()[:, None] == table["sex"].to_numpy()
+    assert share.by_chance == pytest.approx((same.sum() - 150) / (150 * 149))
+    assert any("The picture is divided by sex" in reason for reason in distrust.reasons(found))
+    shuffled = table.assign(sex=rng.permutation(table["sex"]), y=30 * rng.standard_normal(150))
+    unrelated = gather(shuffled, categorical=["sex"], **options)
+    assert not any("sex" in reason for reason in distrust.reasons(unrelated))
 
 
 def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on(monkeypatch):

@@ -18,8 +18,11 @@ LINE = 0.05
 UNEVEN = 4.0
 """Ratio of areas, the 95th percentile to the 5th, above which areas in the picture mislead."""
 
-MOST_OF_MAP, MOST_OF_DIRECTION = 0.6, 0.8
+MOST_OF_MAP = 0.6
 """Share of the coordinates' variance between the values of a category above which it makes the map."""
+
+APART = 0.1
+"""A category divides the picture if less than this part of chance's neighbours has another value."""
 
 STRETCHED = 3.0
 """Median anisotropy above which directions in the picture mislead."""
@@ -66,17 +69,17 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
             f"The data have {_dimensions(found)}, and the map has {d}: {findings.variance_left_out:.0%} "
             "of the variance of unseen rows is not in it. Rows that differ in the rest lie in one place."
         )
-    for name, share in findings.of_categories.items():
-        if share.all > MOST_OF_MAP:
+    for name, of in findings.of_categories.items():
+        if of.variance > MOST_OF_MAP:
             yield (
-                f"The picture is mostly {name}: {share.all:.0%} of the coordinates' variance is between "
+                f"The picture is mostly {name}: {of.variance:.0%} of the coordinates' variance is between "
                 "its values, and groups may be these. Leave it out to see what else there is."
             )
-        elif share.one_direction > MOST_OF_DIRECTION:
+        elif of.neighbours > 1 - APART * (1 - of.by_chance):
             yield (
-                f"One direction of the picture is {name}: {share.one_direction:.0%} of the variance "
-                "along it is between its values, and groups may be these. Leave it out to see what else "
-                "there is."
+                f"The picture is divided by {name}: the nearest row has the same value for "
+                f"{of.neighbours:.0%} of the rows, by chance for {of.by_chance:.0%}, so groups may be "
+                "its values. Leave it out to see what else there is."
             )
     if found.noisy:
         yield (

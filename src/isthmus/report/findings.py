@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 
 from isthmus.comparison import ComparisonReport, Method, compare
 from isthmus.data.checks import check_rows
@@ -45,24 +46,28 @@ NEIGHBOURS = (5, 10, 50)
 """Numbers of neighbours k of the measures of quality."""
 
 
-class BetweenValues(NamedTuple):
-    """The share of the coordinates' variance that lies between the values of a category.
+class OfCategory(NamedTuple):
+    """How much of a map is a category.
 
-    ``all`` is of the variance of all coordinates, ``one_direction`` of that along the direction of the
-    picture in which the share is largest.
+    ``variance`` is the share of the coordinates' variance that lies between its values, ``neighbours``
+    the share of the rows whose nearest in the picture has the same value, and ``by_chance`` what that
+    would be if values were dealt out at random.
     """
 
-    all: float
-    one_direction: float
+    variance: float
+    neighbours: float
+    by_chance: float
 
     @classmethod
-    def of(cls, values: np.ndarray, Z: Float[np.ndarray, "n d"]) -> BetweenValues:
+    def of(cls, values: np.ndarray, Z: Float[np.ndarray, "n d"]) -> OfCategory:
         spread = Z.var(axis=0)
-        _, which = np.unique(values, return_inverse=True)
-        plane = Z[:, :2] - Z[:, :2].mean(axis=0)
-        means = np.stack([plane[which == i].mean(axis=0) for i in range(which.max() + 1)])[which]
-        shares = np.linalg.eigvals(np.linalg.pinv(plane.T @ plane) @ means.T @ means)
-        return cls(float(_between(Z, values) @ spread / spread.sum()), float(np.max(shares.real)))
+        _, which, sizes = np.unique(values, return_inverse=True, return_counts=True)
+        nearest = NearestNeighbors(n_neighbors=1).fit(Z[:, :2]).kneighbors(return_distance=False)
+        return cls(
+            float(_between(Z, values) @ spread / spread.sum()),
+            float(np.mean(which[nearest[:, 0]] == which)),
+            float(np.sum(sizes * (sizes - 1)) / (len(Z) * (len(Z) - 1))),
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Findings:
     loadings: Loadings
     notes: tuple[str, ...]
     told_apart: Mapping[str, float]
-    of_categories: Mapping[str, BetweenValues]
+    of_categories: Mapping[str, OfCategory]
     code: ColumnCode | None
 
     @property
@@ -267,13 +272,13 @@ def _told_apart(
     return {names[j]: float(shares[j]) for j in np.argsort(-shares)[:TOLD_APART]}
 
 
-def _of_categories(X: object, Z: Float[np.ndarray, "n d"]) -> dict[str, BetweenValues]:
-    """What lies between the values of each categorical column."""
+def _of_categories(X: object, Z: Float[np.ndarray, "n d"]) -> dict[str, OfCategory]:
+    """How much of the map each categorical column is."""
     if not isinstance(X, CodedRows):
         return {}
     columns = X.code.rows(np.asarray(X))
     return {
-        str(X.code.labels[j]): BetweenValues.of(columns[:, j].astype(str), Z) for j in X.code.categories
+        str(X.code.labels[j]): OfCategory.of(columns[:, j].astype(str), Z) for j in X.code.categories
     }
 
 
