@@ -72,8 +72,8 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
     for name, of in findings.of_categories.items():
         if of.variance > MOST_OF_MAP:
             yield (
-                f"The picture is mostly {name}: {of.variance:.0%} of the coordinates' variance is between "
-                "its values, and groups may be these. Leave it out to see what else there is."
+                f"The picture is mostly {name}: {of.variance:.0%} of the coordinates' variance is "
+                "between its values, and groups may be these. Leave it out to see what else there is."
             )
         elif of.neighbours > 1 - APART * (1 - of.by_chance):
             yield (
