@@ -110,7 +110,7 @@ def chosen_scaling(
     if far_out is not None:
         called = f"column {far_out}" if names is None else str(names[far_out])
         note += (
-            f". {called} has a heavy tail: scaling='robust', or the logarithm of it, may show more than "
+            f'. {called} has a heavy tail: "robust" scaling, or the logarithm of it, may show more than '
             "its outliers"
         )
     return "standard", note

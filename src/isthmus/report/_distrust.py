@@ -94,7 +94,8 @@ def _dimensions(found: DimensionChoice) -> str:
 
 def _of_neighbours(findings: Findings) -> Iterator[str]:
     found = findings.quality
-    middle = (len(np.atleast_1d(found.k)) - 1) // 2
+    ks = np.atleast_1d(found.k)
+    middle = (len(ks) - 1) // 2
     trust, continuity, overlap = (
         float(np.atleast_1d(value)[middle])
         for value in (found.trustworthiness, found.continuity, found.overlap)
@@ -111,8 +112,8 @@ def _of_neighbours(findings: Findings) -> Iterator[str]:
         )
     if overlap < 0.5:
         yield (
-            f"Of the nearest neighbours of an unseen row {overlap:.0%} are the same in map and data: "
-            "look up single neighbours in the data, not in the picture."
+            f"Of the {ks[middle]} nearest neighbours of an unseen row among unseen rows {overlap:.0%} "
+            "are the same in map and data: look up single neighbours in the data, not in the picture."
         )
 
 

@@ -192,7 +192,7 @@ def _facts(findings: Findings) -> dict[str, str]:
     loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
     # A bound on a log density has no zero to take a ratio to.
     if loss is not None and of_pca and not isinstance(model, VariationalAutoencoder):
-        facts["held-out loss / PCA's"] = number(loss / of_pca)
+        facts["loss / PCA's, rows that chose the epoch"] = number(loss / of_pca)
     return facts
 
 
