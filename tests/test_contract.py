@@ -34,26 +34,26 @@ VARIANT = {**TINY, "validation_fraction": 0}
 @parametrize_with_checks(
     [
         isthmus.Autoencoder(**TINY),
-        isthmus.Autoencoder(max_epochs=1),
+        isthmus.Autoencoder(max_epochs=1, validation_fraction=0),
         isthmus.Autoencoder(**VARIANT, tied=True, skip_links=True, scaling="standard", loss="huber"),
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
         isthmus.DenoisingAutoencoder(**VARIANT),
         isthmus.DenoisingAutoencoder(**VARIANT, noise=isthmus.noise.Masking(), tied=True, draws=2),
-        isthmus.VariationalAutoencoder(**TINY),
+        isthmus.VariationalAutoencoder(**VARIANT),
         isthmus.VariationalAutoencoder(**VARIANT, prior=isthmus.priors.Mixture(3), scaling="standard"),
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
                 isthmus.Autoencoder(**TINY),
-                isthmus.VariationalAutoencoder(**TINY),
+                isthmus.VariationalAutoencoder(**VARIANT),
                 isthmus.FeedForwardRegressor((8,)),
                 isthmus.FeedForwardClassifier((8,)),
             )
         ),
         isthmus.Ensemble(isthmus.LinearAutoencoder(), 3, bootstrap=True, random_state=0),
         isthmus.FeedForwardClassifier(),
-        isthmus.FeedForwardClassifier((8, 8), skip_links=True, loss="squared", solver="lbfgs"),
+        isthmus.FeedForwardClassifier((8,), skip_links=True, loss="squared", solver="lbfgs"),
         isthmus.FeedForwardRegressor(),
         isthmus.FeedForwardRegressor((16,), activation="tanh", start="gaussian", loss="huber"),
     ]

@@ -28,10 +28,15 @@ from isthmus.data.frames import column_labels, refuse_masked, to_values
 from isthmus.data.rows import Rows, dense, row_blocks
 
 
-def check_map(model: object, *needs: str) -> None:
-    """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
+def check_fitted(model: object) -> None:
+    """Raise NotFittedError before ``fit``; what has no ``fit`` is left to be refused in other words."""
     if hasattr(model, "fit"):
         check_is_fitted(model)
+
+
+def check_map(model: object, *needs: str) -> None:
+    """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
+    check_fitted(model)
     for need in ("fit", *(needs or ("encode", "decode"))):
         if not hasattr(model, need):
             raise TypeError(

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Float
 
 from isthmus import registry
-from isthmus.data.checks import check_map, check_rows
+from isthmus.data.checks import check_fitted, check_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
@@ -228,7 +228,7 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
     >>> bool(abs(isthmus.score_function(model, [[1.0]])[0, 0] + 0.5) < 0.05)
     True
     """
-    check_map(model, "transform")
+    check_fitted(model)
     spread = getattr(model, "noise_scale_", None)
     if spread is None:
         noise = getattr(model, "noise", None)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from isthmus.data.checks import check_errors, check_integer, check_map
+from isthmus.data.checks import check_errors, check_fitted, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
 from isthmus.estimators.base import as_given, spread_as_given, width_of
@@ -302,7 +302,7 @@ def _of_wide_errors(
 
 
 def _pair(model: object) -> VariationalPair:
-    check_map(model, "transform")
+    check_fitted(model)
     pair = getattr(getattr(model, "network_", None), "pair", None)
     if not isinstance(pair, VariationalPair):
         raise TypeError(
