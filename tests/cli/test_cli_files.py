@@ -100,7 +100,7 @@ def run(encoding, folder, *options):
     )
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "cp437"])
 def test_output_that_is_not_utf8_loses_no_facts(folder, encoding):
     named = ROWS.rename(columns={"a": "größe", "b": "温度"})
     isthmus.save(isthmus.LinearAutoencoder(2).fit(named), folder / "named.isthmus")
