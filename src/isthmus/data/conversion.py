@@ -156,25 +156,25 @@ def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
         for row, value in enumerate(column):
             if (fault := _fault(value, error)) is not None:
                 place = f"{column_names(X, table.shape[1])[index]}, row {row}"
-                return f"{what} holds {fault[0]}: {place} is {reprlib.repr(value)}{fault[1]}"
+                return f"{what} holds {fault[0]}: {place} is {reprlib.repr(value)}. {fault[1]}"
     return None
 
 
 def _fault(value: object, error: Exception) -> tuple[str, str] | None:
-    """What one value is instead of a number, and the end of a sentence on what to do, or None."""
+    """What one value is instead of a number and what to do about it, or None."""
     if isinstance(value, str | bytes) and not is_number(value):
         return (
             "text",
-            ", and isthmus could not convert it to a number. Drop the column, or name it in "
-            "categorical=, which maps have for columns of categories",
+            "Python could not convert it to a number. Drop the column, or name it in categorical=, "
+            "which maps have for columns of categories",
         )
     if isinstance(error, OverflowError) and isinstance(value, int) and abs(value) > LARGEST:
-        return f"an integer beyond ±{LARGEST:g}", ". Divide the data by a constant"
+        return f"an integer beyond ±{LARGEST:g}", "Divide the data by a constant"
     if isinstance(value, complex):
-        return "complex numbers", ". Pass real numbers"
+        return "complex numbers", "Pass real numbers"
     if isinstance(value, Number | str | bytes) or value is None or hasattr(value, "__float__"):
         return None
-    return "what is not a number", f". {error}"
+    return "what is not a number", f"{error}"
 
 
 def is_number(text: str | bytes) -> bool:

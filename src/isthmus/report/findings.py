@@ -64,7 +64,7 @@ class OfCategory(NamedTuple):
         _, which, sizes = np.unique(values, return_inverse=True, return_counts=True)
         nearest = NearestNeighbors(n_neighbors=1).fit(Z[:, :2]).kneighbors(return_distance=False)
         return cls(
-            float(_between(Z, values) @ spread / spread.sum()),
+            float(_between(Z, values) @ spread / spread.sum()) if spread.any() else 0.0,
             float(np.mean(which[nearest[:, 0]] == which)),
             float(np.sum(sizes * (sizes - 1)) / (len(Z) * (len(Z) - 1))),
         )

@@ -173,7 +173,7 @@ def train_networks(
                 of_pca, own = model.pca_validation_loss_ / total, model.validation_loss_ / total
                 errors.append(HeldOut(d, of_pca, own))
         variational = VariationalAutoencoder(
-            min(rows.shape[1], max(MORE_THAN_ENOUGH, candidates[-1])),
+            min(rows.shape[1], max(MORE_THAN_ENOUGH, repeats[0][-1].n_components)),
             widths=widths,
             learning_rate=LEARNING_RATE,
             batch_size=BATCH_SIZE,

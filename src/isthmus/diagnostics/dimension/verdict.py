@@ -202,8 +202,8 @@ def _of_knee(neighbours: Neighbours, knee: int | None) -> str:
     """What the knee adds to neighbours that have settled."""
     if knee is None:
         return (
-            ". The error of denoisers has no clear knee at the numbers of coordinates below, so that "
-            "neighbours decide alone"
+            ". The error of denoisers has no clear knee at the numbers of coordinates that were tried, "
+            "so that neighbours decide alone"
         )
     at = f"the error of denoisers has its knee at {knee}"
     if neighbours.low <= knee <= neighbours.high:
