@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
+NEIGHBOURS = {"max_epochs": 10, "random_state": 0}
 # Variants hold out no rows: how that is done is the subject of the others.
 VARIANT = {**TINY, "validation_fraction": 0}
 
@@ -38,6 +39,7 @@ VARIANT = {**TINY, "validation_fraction": 0}
         isthmus.Autoencoder(**VARIANT, tied=True, skip_links=True, scaling="standard", loss="huber"),
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
+        isthmus.NeighbourAutoencoder(**NEIGHBOURS),
         isthmus.DenoisingAutoencoder(**TINY),
         isthmus.DenoisingAutoencoder(**VARIANT, noise=isthmus.noise.Masking(), tied=True, draws=2),
         isthmus.VariationalAutoencoder(**TINY),
@@ -71,6 +73,7 @@ ESTIMATORS = {
     "Autoencoder": isthmus.Autoencoder(**TINY),
     "DenoisingAutoencoder": isthmus.DenoisingAutoencoder(**TINY),
     "LinearAutoencoder": isthmus.LinearAutoencoder(),
+    "NeighbourAutoencoder": isthmus.NeighbourAutoencoder(**NEIGHBOURS),
     "VariationalAutoencoder": isthmus.VariationalAutoencoder(**TINY),
 }
 

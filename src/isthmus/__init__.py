@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.feedforward import FeedForwardRegressor as FeedForwardRegressor
     from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
+    from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
@@ -79,6 +80,7 @@ _NAMES = {
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
     "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
     "estimators.linear": ("LinearAutoencoder",),
+    "estimators.neighbour": ("NeighbourAutoencoder",),
     "estimators.fitting": ("NoImprovementWarning",),
     "variational.estimator": ("CollapseWarning", "VariationalAutoencoder"),
     "compression.prune": ("prune",),
@@ -111,6 +113,7 @@ __all__ = [
     "Huber",
     "LinearAutoencoder",
     "ModelFileError",
+    "NeighbourAutoencoder",
     "NoImprovementWarning",
     "Quality",
     "Squared",

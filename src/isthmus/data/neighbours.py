@@ -112,6 +112,21 @@ def _n_copies(distances: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
     return np.asarray(counts.max(axis=1, initial=0))
 
 
+def nearest(
+    reference: Float[np.ndarray, "m k"], count: int, queries: Float[np.ndarray, "n k"] | None = None
+) -> tuple[Float[np.ndarray, "n c"], Int[np.ndarray, "n c"]]:
+    """Distances to the nearest reference rows, ascending, and their numbers; exact, in blocks.
+
+    Without queries those of the reference rows themselves, none of which is its own neighbour.
+    """
+    from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
+
+    found: tuple[np.ndarray, np.ndarray] = (
+        NearestNeighbors(n_neighbors=count).fit(reference).kneighbors(queries)
+    )
+    return found
+
+
 def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
     """The median distance from a chosen row to the nearest other one; copies of it do not count.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from isthmus.data.rows import View, dense, take_rows
 
@@ -119,7 +119,7 @@ def size_in_common(n: int, least: int = 64) -> int:
     return -(-n // step) * step
 
 
-def in_common_size(rows: Float[np.ndarray, "*M n D"]) -> Float[np.ndarray, "*M m D"]:
+def in_common_size(rows: Shaped[np.ndarray, "*M n D"]) -> Shaped[np.ndarray, "*M m D"]:
     """The rows with some of them repeated at the end, up to a size that similar data share.
 
     What is large stays as it is: there a copy costs more than it saves.

@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import check_coordinates, check_rows
 from isthmus.data.coding import ColumnCode
 from isthmus.data.conversion import as_rows
-from isthmus.data.rows import row_blocks
+from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
+from isthmus.data.units import unlike_spreads
 from isthmus.estimators.notebook import fitted_html
 from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.fitted import CodedDecoder, CodedEncoder, FittedMap
@@ -34,6 +35,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     scaling_: Scaling
     n_features_in_: int
     code_: ColumnCode
+    scaling: str | None
 
     @abstractmethod
     def fit(self, X: object, y: object = None) -> Self:
@@ -161,6 +163,12 @@ def column_names_of(model: Scaled) -> list[str]:
         return names
     numbered = [f"x{j}" for j in range(width_of(model))]
     return list(map(str, getattr(model, "feature_names_in_", numbered)))
+
+
+def unlike_scales(model: BaseMap, rows: Rows) -> list[Warning]:
+    """That columns of a fit have unlike spreads, where nothing scales them."""
+    unlike = None if model.scaling is not None else unlike_spreads(rows, column_names_of(model))
+    return [] if unlike is None else [unlike.warning]
 
 
 def as_given(model: object, rows: Float[np.ndarray, "n width"]) -> np.ndarray:

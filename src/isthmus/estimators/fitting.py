@@ -132,7 +132,8 @@ class Task:
     """What an estimator asks of training, on given rows.
 
     ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each.
-    ``held_out_objective`` is what an epoch is evaluated by. ``fitted`` gives the attributes of the
+    ``held_out_objective`` is what an epoch is evaluated by, unless the last is the result whatever its
+    losses (``chooses_epoch``). ``fitted`` gives the attributes of the
     fitted model, of a network and whether training has moved it. ``on_all_rows`` gives the task without
     held-out rows: where no epoch beats the start, nothing needs to be held out from it. ``warnings``
     are what a user should know of the fitted model.
@@ -145,6 +146,7 @@ class Task:
     fitted: Callable[[PyTree, bool], Mapping[str, object]]
     baseline: Baseline | None = None
     significance: float | None = SIGNIFICANCE
+    chooses_epoch: bool = True
     on_all_rows: Callable[[], Task] | None = None
     warnings: Callable[[Any], Iterable[Warning]] = no_warnings  # of the fitted model
 
@@ -270,11 +272,11 @@ def adopt(model: Trainable, prepared: Prepared, result: TrainingResult) -> None:
         task = task.on_all_rows()
         network = task.network
     fitted = {
-        **task.fitted(network, moved),
         "history_": History(result.history, result.best_epoch),
         "best_epoch_": result.best_epoch,
         "validation_loss_": float(result.history["validation_loss"][result.best_epoch]),
         "_optimiser": result.optimiser,
+        **task.fitted(network, moved),
     }
     if baseline is not None and baseline.attribute is not None:
         fitted[baseline.attribute] = baseline_loss
@@ -333,6 +335,7 @@ def _training(
             f"solver={model.solver!r} takes all rows in each step, and these do not fit one block of "
             f"{source.block_bytes >> 20} MiB: use solver='adam'"
         )
+    judged = task.chooses_epoch and len(held_out_rows) > 0
     return Training(
         objective=task.objective,
         network=task.network,
@@ -343,7 +346,7 @@ def _training(
         max_epochs=schedule.max_epochs,
         steps_per_epoch=schedule.steps_per_epoch,
         rng=rng,
-        held_out=task.rows[held_out_rows] if len(held_out_rows) else None,
+        held_out=task.rows[held_out_rows] if judged else None,
         held_out_objective=task.held_out_objective,
         patience=schedule.patience,
         significance=task.significance,

@@ -30,8 +30,7 @@ from isthmus.data.moments import PrincipalAxes, moments, principal_axes
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.data.sources import ArraySource
-from isthmus.data.units import unlike_spreads
-from isthmus.estimators.base import BaseMap, column_names_of
+from isthmus.estimators.base import BaseMap, unlike_scales
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COLUMN_KINDS, COUNT, FRACTION, Constraints, one_of
@@ -184,9 +183,8 @@ class LinearAutoencoder(BaseMap):
             else:
                 self._train(scaled, scaling)
         self._some_rows = some_of(rows)
-        unlike = unlike_spreads(rows, column_names_of(self)) if self.scaling is None else None
-        if unlike is not None:
-            warnings.warn(unlike.warning, stacklevel=2)
+        for warning in unlike_scales(self, rows):
+            warnings.warn(warning, stacklevel=2)
         return self
 
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:

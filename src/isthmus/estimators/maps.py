@@ -13,8 +13,7 @@ from jaxtyping import Float, PyTree
 from isthmus.data.moments import PrincipalAxes, principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
-from isthmus.data.units import unlike_spreads
-from isthmus.estimators.base import BaseMap, column_names_of
+from isthmus.estimators.base import BaseMap, unlike_scales
 from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
@@ -146,10 +145,7 @@ class TrainedMap(MapParameters, BaseMap):
 
         def warnings_of(model: TrainedMap) -> list[Warning]:
             # Where training goes on, the warning was given when it began.
-            if given.continues or model.scaling is not None:
-                return []
-            unlike = unlike_spreads(given.rows, column_names_of(model))
-            return [] if unlike is None else [unlike.warning]
+            return [] if given.continues else unlike_scales(model, given.rows)
 
         on_all_rows = None
         if start.is_baseline and len(given.train_rows) < given.rows.shape[0]:

@@ -152,12 +152,8 @@ def _architecture(
     model: MapParameters, n_rows: int, n_features: int, continues: bool, tied: bool
 ) -> Architecture:
     n_components = int(model.n_components)
-    most = n_features if continues else min(n_rows, n_features)
-    if n_components > most:
-        raise ValueError(
-            f"n_components={n_components} is more than the data can tell apart: they have "
-            f"n_samples={n_rows} and n_features={n_features}. Use at most {most}"
-        )
+    # Where training goes on, fewer rows than coordinates may come.
+    check_n_components(n_components, max(n_rows, n_components) if continues else n_rows, n_features)
     widths = layer_widths("widths", model.widths)
     if model.decoder_widths is None:
         decoder_widths = widths[::-1]
@@ -181,6 +177,16 @@ def _architecture(
         skip_links=model.skip_links,
         tied=tied,
     )
+
+
+def check_n_components(n_components: int, n_rows: int, n_features: int) -> None:
+    """Raise ValueError for more coordinates than rows or features."""
+    most = min(n_rows, n_features)
+    if n_components > most:
+        raise ValueError(
+            f"n_components={n_components} is more than the data can tell apart: they have "
+            f"n_samples={n_rows} and n_features={n_features}. Use at most {most}"
+        )
 
 
 def layer_widths(name: str, widths: object) -> tuple[int, ...]:

@@ -1,0 +1,143 @@
+"""Landmarks of a kernel network: where they lie, how wide their kernel is, which are near a row."""
+
+from __future__ import annotations
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from isthmus.data.neighbours import nearest
+from isthmus.data.rows import ChosenRows, ScaledRows
+from isthmus.networks.applying import apply
+from isthmus.networks.kernel import Landmarks
+from isthmus.networks.layers import Affine, single
+
+MOST, ROWS_OF_MOST = 1000, 10_000
+"""Landmarks of up to so many rows; the number then grows with the cube root of the rows."""
+
+PERPLEXITY = 4.0
+"""Landmarks that a row is shared between, by the entropy of its shares: the median over the rows. With 3
+new rows are placed more by single landmarks, with 10 neighbours of neighbours blur."""
+
+FAR = 2.0
+"""Distances to the landmarks nearby, in units of one that 5 % of new rows exceed, at which the kernel is
+twice as wide."""
+
+QUANTILE = 0.95
+MOST_FOR_BANDWIDTH = 500
+BISECTIONS = 30
+
+MOST_NEAR = 32
+"""Landmarks that are looked at in training, of each row. Beyond these lies less than a thousandth of the
+shares of an ordinary row."""
+
+
+def landmarks_for(n_rows: int) -> int:
+    """Half as many as rows, 1 000 at most up to 10 000 rows, then 1 000 (n/10 000)^⅓.
+
+    Examples
+    --------
+    >>> [landmarks_for(n) for n in (100, 2000, 10_000, 80_000)]
+    [50, 1000, 1000, 2000]
+    """
+    most: float = MOST * max(1.0, n_rows / ROWS_OF_MOST) ** (1 / 3)
+    return max(1, min(n_rows // 2, round(most)))
+
+
+def place_landmarks(
+    rows: ScaledRows,
+    train_rows: Int[np.ndarray, " m"],
+    projection: Affine,
+    y: Float[np.ndarray, "n k"],
+    count: int,
+    rng: np.random.Generator,
+) -> Landmarks:
+    """Landmarks for the training rows, whose kernel is as wide as new rows need it.
+
+    ``y`` are the principal coordinates of all rows; those that are held out say what is far.
+    """
+    centres = _centres(y[train_rows], count, rng)
+    chosen = train_rows[:: 1 + len(train_rows) // MOST_FOR_BANDWIDTH]
+    landmarks = Landmarks(
+        projection,
+        single(centres),
+        single(np.array(_bandwidth(y[chosen], centres))),
+        single(np.array(np.inf)),
+    )
+    new = np.setdiff1d(np.arange(len(y)), train_rows)
+    new = new if len(new) else train_rows
+    judged = ChosenRows(rows, new[:: 1 + len(new) // MOST_FOR_BANDWIDTH])
+
+    def distance(u: Float[Array, "b D"]) -> Float[Array, "b 1"]:
+        return landmarks.distance(landmarks.squared_distances(u))[:, None]
+
+    distances = apply(distance, judged, width=1, widest=len(centres))
+    reach = FAR * float(np.quantile(distances, QUANTILE))
+    return Landmarks(
+        projection, landmarks.centres, landmarks.bandwidth, single(np.array(reach or np.inf))
+    )
+
+
+def nearest_landmarks(
+    landmarks: Landmarks, rows: ScaledRows
+) -> tuple[Int[np.ndarray, "n m"], Float[np.ndarray, "n m"]]:
+    """Numbers of the landmarks with the largest shares of each row, and these shares, which sum to 1."""
+    m = min(MOST_NEAR, len(landmarks.centres))
+
+    def largest(u: Float[Array, "b D"]) -> Float[Array, "b two_m"]:
+        shares, numbers = jax.lax.top_k(landmarks(u), m)
+        shares = shares / jnp.sum(shares, axis=1, keepdims=True)
+        return jnp.concatenate([numbers.astype(shares.dtype), shares], axis=1)
+
+    found = apply(largest, rows, width=2 * m, widest=len(landmarks.centres))
+    return found[:, :m].astype(np.int32), found[:, m:]
+
+
+def _centres(
+    y: Float[np.ndarray, "m k"], count: int, rng: np.random.Generator
+) -> Float[np.ndarray, "M k"]:
+    """Means of clusters of rows; of one row alone, the mean of it and the nearest other."""
+    from sklearn.cluster import MiniBatchKMeans  # loads half of scikit-learn
+
+    with warnings.catch_warnings():
+        # Copies of a row: fewer clusters than were asked for.
+        warnings.simplefilter("ignore")
+        kmeans = MiniBatchKMeans(
+            count, batch_size=2048, max_iter=30, n_init=1, random_state=int(rng.integers(2**31))
+        ).fit(y.astype(np.float64))  # of single precision it makes copies at every step
+    _, cell = nearest(np.asarray(kmeans.cluster_centers_, np.float32), 1, y)
+    sizes = np.bincount(cell[:, 0], minlength=count)
+    means = np.zeros((count, y.shape[1]))
+    np.add.at(means, cell[:, 0], y)
+    means /= np.maximum(sizes, 1)[:, None]
+    alone = np.flatnonzero(sizes == 1)
+    if len(alone):
+        _, pair = nearest(y, min(2, len(y)), np.asarray(means[alone], np.float32))
+        means[alone] = y[pair].mean(axis=1, dtype=np.float64)
+    return means[sizes > 0]
+
+
+def _bandwidth(y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"]) -> float:
+    """h with which the median row is shared between ``PERPLEXITY`` landmarks, by bisection of log h."""
+    squares = np.maximum(
+        np.sum(np.square(y, dtype=np.float64), axis=1)[:, None]
+        + np.sum(np.square(centres), axis=1)
+        - 2.0 * (y @ centres.T),
+        0.0,
+    )
+    squares -= squares.min(axis=1, keepdims=True)
+    unit = float(squares.mean())
+    if unit == 0 or len(centres) <= PERPLEXITY:
+        return unit or 1.0
+    low, high = -30.0, 5.0
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        shares = np.exp(-squares / (unit * np.exp(middle)))
+        shares /= shares.sum(axis=1, keepdims=True)
+        logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+        entropy = np.median(-np.sum(shares * logs, axis=1))
+        low, high = (low, middle) if entropy > np.log(PERPLEXITY) else (middle, high)
+    return unit * float(np.exp(0.5 * (low + high)))
