@@ -47,6 +47,9 @@ MAPS = {
     "linear": isthmus.LinearAutoencoder(6, scaling="standard", **KINDS),
     "autoencoder": isthmus.Autoencoder(3, **QUICK),
     "denoising": isthmus.DenoisingAutoencoder(3, **QUICK),
+    "neighbour": isthmus.NeighbourAutoencoder(
+        3, scaling="standard", validation_fraction=0, random_state=0, **KINDS
+    ),
     "variational": isthmus.VariationalAutoencoder(3, **QUICK),
     "ensemble": isthmus.Ensemble(isthmus.Autoencoder(3, **QUICK), 2, random_state=0),
 }

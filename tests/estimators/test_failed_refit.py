@@ -23,6 +23,7 @@ ESTIMATORS = {
     "linear": lambda: isthmus.LinearAutoencoder(1),
     "autoencoder": lambda: isthmus.Autoencoder(1, **TINY),
     "denoising": lambda: isthmus.DenoisingAutoencoder(1, **TINY),
+    "neighbour": lambda: isthmus.NeighbourAutoencoder(1, max_epochs=2, random_state=0),
     "variational": lambda: isthmus.VariationalAutoencoder(1, **TINY),
     "classifier": lambda: isthmus.FeedForwardClassifier(**TINY),
     "regressor": lambda: isthmus.FeedForwardRegressor(**TINY),

@@ -15,6 +15,7 @@ MAPS = {
     "linear": isthmus.LinearAutoencoder(2),
     "autoencoder": isthmus.Autoencoder(2, **QUICK),
     "denoising": isthmus.DenoisingAutoencoder(2, **QUICK),
+    "neighbour": isthmus.NeighbourAutoencoder(2, max_epochs=5, random_state=0),
     "variational": isthmus.VariationalAutoencoder(2, **QUICK),
     "ensemble": isthmus.Ensemble(isthmus.Autoencoder(2, **QUICK), 2, random_state=0),
 }

@@ -33,7 +33,10 @@ def _pca_may_win():
         yield
 
 
-@pytest.mark.parametrize("model", MAPS, ids=name_of)
+NEIGHBOURS = isthmus.NeighbourAutoencoder(2, max_epochs=3, random_state=0)
+
+
+@pytest.mark.parametrize("model", [*MAPS, NEIGHBOURS], ids=name_of)
 def test_integers_give_what_the_same_floats_give(model):
     rows = (OFFSET + SECONDS).astype(np.int64)
     model.fit(rows)
@@ -55,6 +58,17 @@ def test_a_shift_of_the_data_shifts_nothing_else(model):
     np.testing.assert_allclose(model.inverse_transform(Z) - OFFSET, decoded, atol=1e-5 * size)
     np.testing.assert_allclose(isthmus.jacobian(model, far), slopes, atol=1e-4)
     np.testing.assert_allclose(isthmus.reconstruction_error(model, far), error, rtol=1e-3, atol=1e-3)
+
+
+def test_a_shift_of_the_data_moves_no_neighbours():
+    # Of whole seconds many are equally far, and rounding says which of them comes first.
+    near = SECONDS + RNG.integers(0, 1024, SECONDS.shape) / 1024
+    Z = NEIGHBOURS.fit(near).transform(near)
+    slopes = isthmus.jacobian(NEIGHBOURS, near)
+    NEIGHBOURS.fit(OFFSET + near)
+    np.testing.assert_allclose(NEIGHBOURS.transform(OFFSET + near), Z, atol=1e-3 * np.abs(Z).max())
+    moved = isthmus.jacobian(NEIGHBOURS, OFFSET + near)
+    np.testing.assert_allclose(moved, slopes, atol=1e-3 * np.abs(slopes).max())
 
 
 def test_predictions_of_shifted_rows_and_targets_are_shifted():

@@ -29,7 +29,7 @@ PENALTIES = tuple(10.0**power for power in range(-6, 1))
 FREE = 100.0
 """Factor of the plane's columns, so that its penalty is next to none."""
 
-MOST_TO_CHOOSE_BY = 10_000
+MOST_TO_CHOOSE_BY = 5000
 """Rows that width and penalty are chosen with, evenly spaced; the coefficients are those of all rows."""
 
 
@@ -48,9 +48,10 @@ class KernelRidge:
 
     def features(self, z: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b p"]:
         """Bumps, coordinates and a one."""
+        # In double precision, because columns of bumps are nearly dependent.
         squares = sum(np.square(z[:, a, None] - v) for a, v in enumerate(self.positions))
         plane = np.column_stack([z, np.ones(len(z))]) * FREE
-        return np.concatenate([1.0 / (1.0 + squares / self.width), plane], axis=1, dtype=np.float32)
+        return np.concatenate([1.0 / (1.0 + squares / self.width), plane], axis=1, dtype=np.float64)
 
     @cached_property
     def products(self) -> tuple[Float[np.ndarray, "p p"], Float[np.ndarray, "p D"]]:
@@ -71,8 +72,10 @@ class KernelRidge:
         squares = np.diag(self.products[0])[: self.positions.shape[1]]
         return float(np.mean(squares))
 
-    def losses(self, penalties: Sequence[float], judges: Int[np.ndarray, " k"]) -> list[float]:
-        """Mean ½‖u − û‖² of other rows with each of the penalties."""
+    def losses(
+        self, penalties: Sequence[float], judges: Int[np.ndarray, " k"]
+    ) -> list[Float[np.ndarray, " k"]]:
+        """½‖u − û‖² of other rows with each of the penalties."""
         gram, targets = self.products
         values, vectors = scipy.linalg.eigh(gram)
         features, targets = self.features(self.z[judges]) @ vectors, vectors.T @ targets
@@ -81,7 +84,7 @@ class KernelRidge:
         for penalty in penalties:
             shrunk = 1.0 / (np.maximum(values, 0.0) + penalty * self.unit)
             gap = (features * shrunk.astype(np.float32)) @ targets - u
-            found.append(0.5 * float(np.mean(np.einsum("ij,ij->i", gap, gap))))
+            found.append(0.5 * np.einsum("ij,ij->i", gap, gap))
         return found
 
     def decoder(self, penalty: float) -> KernelDecoder:
@@ -101,24 +104,20 @@ class KernelRidge:
 def fit_decoder(
     z: Float[np.ndarray, "n d"],
     rows: View,
-    train_rows: Int[np.ndarray, " m"],
-    held_out_rows: Int[np.ndarray, " k"],
+    learning: Int[np.ndarray, " m"],
+    judging: Int[np.ndarray, " k"],
     positions: Float[np.ndarray, "d M"],
-) -> tuple[KernelDecoder, float]:
-    """The decoder of coordinates z of all rows, and its mean ½‖u − û‖² on the held-out rows.
+) -> tuple[KernelDecoder, Float[np.ndarray, " k"]]:
+    """The decoder of the coordinates z of all rows, and ½‖u − û‖² of the judging rows.
 
-    That is from before it was fitted to these rows, too, and NaN without any: then every tenth of the
-    rows chooses in their place.
+    The losses are those of a decoder that learnt from the ``learning`` rows alone.
     """
-    learning, judging = train_rows, held_out_rows
-    if len(held_out_rows) == 0:
-        learning, judging = np.delete(train_rows, np.s_[::10]), train_rows[::10]
-    learning, judging = (part[:: 1 + len(part) // MOST_TO_CHOOSE_BY] for part in (learning, judging))
+    some = learning[:: 1 + len(learning) // MOST_TO_CHOOSE_BY]
     tried = []
     for width in WIDTHS:
-        ridge = KernelRidge(z, rows, learning, positions, width)
-        losses = ridge.losses(PENALTIES, judging)
-        tried += [(loss, width, penalty) for loss, penalty in zip(losses, PENALTIES, strict=True)]
-    loss, width, penalty = min(tried)
-    every = KernelRidge(z, rows, np.union1d(train_rows, held_out_rows), positions, width)
-    return every.decoder(penalty), loss if len(held_out_rows) else float("nan")
+        losses = KernelRidge(z, rows, some, positions, width).losses(PENALTIES, judging)
+        tried += [(each.mean(), width, penalty) for each, penalty in zip(losses, PENALTIES, strict=True)]
+    _, width, penalty = min(tried)
+    judged = KernelRidge(z, rows, learning, positions, width).losses([penalty], judging)[0]
+    every = KernelRidge(z, rows, np.arange(rows.shape[0]), positions, width)
+    return every.decoder(penalty), judged

@@ -99,7 +99,7 @@ def nearest_landmarks(
 def _centres(
     y: Float[np.ndarray, "m k"], count: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "M k"]:
-    """Means of clusters of rows; of one row alone, the mean of it and the nearest other."""
+    """Means of clusters of rows; where a cluster has less than two, of the two rows nearest to it."""
     from sklearn.cluster import MiniBatchKMeans  # loads half of scikit-learn
 
     with warnings.catch_warnings():
@@ -108,16 +108,17 @@ def _centres(
         kmeans = MiniBatchKMeans(
             count, batch_size=2048, max_iter=30, n_init=1, random_state=int(rng.integers(2**31))
         ).fit(y.astype(np.float64))  # of single precision it makes copies at every step
-    _, cell = nearest(np.asarray(kmeans.cluster_centers_, np.float32), 1, y)
+    centres = np.asarray(kmeans.cluster_centers_, np.float32)
+    _, cell = nearest(centres, 1, y)
     sizes = np.bincount(cell[:, 0], minlength=count)
     means = np.zeros((count, y.shape[1]))
     np.add.at(means, cell[:, 0], y)
     means /= np.maximum(sizes, 1)[:, None]
-    alone = np.flatnonzero(sizes == 1)
-    if len(alone):
-        _, pair = nearest(y, min(2, len(y)), np.asarray(means[alone], np.float32))
-        means[alone] = y[pair].mean(axis=1, dtype=np.float64)
-    return means[sizes > 0]
+    few = np.flatnonzero(sizes < 2)
+    if len(few):
+        _, pairs = nearest(y, min(2, len(y)), centres[few])
+        means[few] = y[pairs].mean(axis=1, dtype=np.float64)
+    return means
 
 
 def _bandwidth(y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"]) -> float:

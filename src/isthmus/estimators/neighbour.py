@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import optax
 from jaxtyping import Float, Int, PyTree
-from scipy.stats import ttest_rel
+from sklearn.utils.metaestimators import available_if
 
 from isthmus import registry
 from isthmus.data.moments import PrincipalAxes
@@ -61,7 +61,7 @@ from isthmus.objectives.neighbours import (
     neighbour_weights,
 )
 from isthmus.training.loop import train
-from isthmus.training.problem import SIGNIFICANCE
+from isthmus.training.problem import SIGNIFICANCE, chance_of
 from isthmus.training.solvers import Solver, up_and_down
 
 BATCH_SIZE = 512
@@ -95,31 +95,40 @@ class HeldOutNeighbours:
 
     ``kept`` is the share of a row's nearest training rows that are its nearest in the map, too, and
     ``kept_by_means`` the same where the row is put at the mean of these rows' positions, for which one
-    needs them. ``p_value`` is how often chance puts the former so far below the latter. ``loss`` and
-    ``pca_loss`` are the mean ½‖u − û‖² of scaled rows, of the map and of PCA with as many coordinates.
+    needs them. ``loss`` and ``pca_loss`` are the mean ½‖u − û‖² of scaled rows, of the map and of PCA
+    with as many coordinates. A map loses only if it is worse by more than chance, by Student's paired
+    test at 2.5 %.
     """
 
     n_rows: int
     kept: float
     kept_by_means: float
-    p_value: float
     loss: float
     pca_loss: float
+    loses_neighbours: bool
+    loses_to_pca: bool
 
     def warnings(self) -> Iterable[Warning]:
         """What the map is worse at."""
-        if self.kept < self.kept_by_means and self.p_value < SIGNIFICANCE:
+        if self.loses_neighbours:
             yield NoImprovementWarning(
                 f"Of the nearest rows of {self.n_rows} held-out rows the map keeps {self.kept:.3f}. Put "
                 f"at the mean of these rows' positions, they would keep {self.kept_by_means:.3f}: the "
                 "map is too coarse for these data. More landmarks may change that, or more rows"
             )
-        if self.loss >= self.pca_loss:
+        if self.loses_to_pca:
             yield NoImprovementWarning(
-                f"The map decodes no better than PCA: on {self.n_rows} held-out rows its loss is "
+                f"The map decodes worse than PCA: on {self.n_rows} held-out rows its loss is "
                 f"{self.loss:.4g}, and that of PCA is {self.pca_loss:.4g}. Autoencoder is the model for "
                 "rows that are to be decoded"
             )
+
+
+def _has_no_partial_fit(model: object) -> bool:
+    raise AttributeError(
+        "NeighbourAutoencoder has no partial_fit: neighbours are neighbours among rows that are seen "
+        "together. Call fit with all rows, or transform with the new ones"
+    )
 
 
 @registry.estimators
@@ -147,7 +156,7 @@ class NeighbourAutoencoder(BaseMap):
         structure and more chance, more a smoother picture.
     landmarks : int or None, default None
         How many landmarks. ``None`` is half the number of rows, 1 000 at most up to 10 000 rows; then
-        1 000 · (n/10 000)^⅓. A cluster of one row is no landmark, so there are somewhat fewer.
+        1 000 · (n/10 000)^⅓. Each is the mean of two rows at least, so that a saved map holds none.
     rounds : int, default 3
         Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours
         are kept and the steeper the map is between islands: 0 makes a smooth map, 5 islands like
@@ -190,7 +199,7 @@ class NeighbourAutoencoder(BaseMap):
     Warns
     -----
     NoImprovementWarning
-        If the map decodes no better than PCA, or if held-out rows would keep more neighbours at the mean
+        If the map decodes worse than PCA, or if held-out rows would keep more neighbours at the mean
         of their neighbours' positions.
 
     Notes
@@ -275,6 +284,11 @@ class NeighbourAutoencoder(BaseMap):
         (result,) = train([prepared.training])
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
+        return self
+
+    @available_if(_has_no_partial_fit)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: object, y: object = None) -> Self:
+        """Not available: neighbours are neighbours among rows that are seen together."""
         return self
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Schedule:
@@ -368,8 +382,12 @@ class _Neighbourhoods:
         return cls(rows, train_rows, axes, d, y, landmarks, train_rows[neighbours], distances)
 
     @property
-    def held_out_rows(self) -> Int[np.ndarray, " h"]:
-        return np.setdiff1d(np.arange(self.rows.shape[0]), self.train_rows)
+    def judging(self) -> Int[np.ndarray, " h"]:
+        """Held-out rows that choose the decoder; without any every tenth of the rows."""
+        held_out = np.setdiff1d(np.arange(self.rows.shape[0]), self.train_rows)
+        if len(held_out) == 0:
+            return self.train_rows[::10]
+        return held_out[:: 1 + len(held_out) // MOST_JUDGED]
 
     def start(self, rng: np.random.Generator, rounds: int) -> PlacedRows:
         """Landmarks at their first principal coordinates."""
@@ -388,9 +406,11 @@ class _Neighbourhoods:
         """The fitted attributes of a model whose landmarks have these positions."""
         encoder = KernelEncoder(self.landmarks, single(positions), rounds)
         z = apply(encoder, self.rows, width=self.n_components)
-        decoder, loss = fit_decoder(z, self.rows, self.train_rows, self.held_out_rows, positions)
+        learning = np.setdiff1d(self.train_rows, self.judging)
+        decoder, losses = fit_decoder(z, self.rows, learning, self.judging, positions)
         scaling = self.rows.scaling
-        held_out = self._held_out(z, loss) if len(self.held_out_rows) else None
+        has_held_out_rows = len(self.train_rows) < len(z)
+        held_out = self._held_out(z, losses) if has_held_out_rows else None
         return {
             "network_": DataMap(
                 single(scaling.center),
@@ -400,7 +420,7 @@ class _Neighbourhoods:
                 Identity(),
             ),
             "held_out_": held_out,
-            "validation_loss_": loss,
+            "validation_loss_": float("nan") if held_out is None else held_out.loss,
             "pca_validation_loss_": float("nan") if held_out is None else held_out.pca_loss,
         }
 
@@ -413,28 +433,37 @@ class _Neighbourhoods:
         rotation = (left @ right).T
         return Frame(single(rotation), single(rotation.T), single(mean))
 
-    def _held_out(self, z: Float[np.ndarray, "n d"], loss: float) -> HeldOutNeighbours:
-        rows = self.held_out_rows[:: 1 + len(self.held_out_rows) // MOST_JUDGED]
-        truly = self.neighbours[rows]
+    def _held_out(
+        self, z: Float[np.ndarray, "n d"], losses: Float[np.ndarray, " h"]
+    ) -> HeldOutNeighbours:
+        judging = self.judging
+        truly = self.neighbours[judging]
 
         def kept(placed: Float[np.ndarray, "h d"]) -> Float[np.ndarray, " h"]:
             _, found = nearest(z[self.train_rows], truly.shape[1], placed)
             same = self.train_rows[found][:, :, None] == truly[:, None, :]
             return np.asarray(same.any(axis=1).mean(axis=1))
 
-        own, of_means = kept(z[rows]), kept(z[truly].mean(axis=1, dtype=np.float64))
-        differ = np.ptp(own - of_means) > 0
-        left_out = self.rows[self.held_out_rows] - self.axes.mean
+        own, of_means = kept(z[judging]), kept(z[truly].mean(axis=1, dtype=np.float64))
+        left_out = self.rows[judging] - self.axes.mean
         scores = left_out @ self.axes.components[: self.n_components].T
-        squares = np.sum(np.square(left_out)) - np.sum(np.square(scores))
+        of_pca = 0.5 * (np.sum(np.square(left_out), axis=1) - np.sum(np.square(scores), axis=1))
         return HeldOutNeighbours(
-            n_rows=len(rows),
+            n_rows=len(judging),
             kept=float(own.mean()),
             kept_by_means=float(of_means.mean()),
-            p_value=float(ttest_rel(own, of_means, alternative="less").pvalue) if differ else 1.0,
-            loss=loss,
-            pca_loss=0.5 * float(squares) / len(self.held_out_rows),
+            loss=float(losses.mean()),
+            pca_loss=float(of_pca.mean()),
+            loses_neighbours=_is_less(own, of_means),
+            loses_to_pca=_is_less(of_pca, losses),
         )
+
+
+def _is_less(less: Float[np.ndarray, " h"], more: Float[np.ndarray, " h"]) -> bool:
+    """Whether one mean is below the other by more than chance, by Student's paired test."""
+    gap = more - less
+    error = float(np.std(gap)) / np.sqrt(max(1, len(gap) - 1))
+    return bool(gap.mean() > 0 and chance_of(gap.mean() / max(error, 1e-30), len(gap)) < SIGNIFICANCE)
 
 
 def _lost(model: NeighbourAutoencoder) -> Iterable[Warning]:

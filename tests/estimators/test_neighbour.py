@@ -1,0 +1,270 @@
+"""The neighbour auto-encoder: what it keeps, what it decodes, and what it says of itself."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.spatial import procrustes
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+import isthmus
+from isthmus.estimators._kernel_ridge import FREE, KernelRidge, fit_decoder
+from isthmus.estimators._landmarks import landmarks_for
+from isthmus.estimators.neighbour import HeldOutNeighbours
+
+X, Y = load_digits(return_X_y=True)
+TRAIN, NEW = X[:1000], X[1000:]
+SHORT = {"max_epochs": 400, "random_state": 0}  # a third of the default
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return isthmus.NeighbourAutoencoder(**SHORT).fit(TRAIN)
+
+
+def kept(rows, placed, new_rows, new_placed, k=15):
+    """Share of the k nearest old rows of a new row that are its nearest in the map."""
+    true, found = (
+        NearestNeighbors(n_neighbors=k).fit(old).kneighbors(new, return_distance=False)
+        for old, new in ((rows, new_rows), (placed, new_placed))
+    )
+    return np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(true, found, strict=True)])
+
+
+def blobs(n=300, groups=3, D=8, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(groups, size=n)
+    return 12 * rng.standard_normal((groups, D))[y] + rng.standard_normal((n, D)), y
+
+
+def test_new_rows_lie_among_their_neighbours(digits):
+    Z, new = digits.transform(TRAIN), digits.transform(NEW)
+    pca = PCA(2).fit(TRAIN)
+    share = kept(TRAIN, Z, NEW, new)
+    assert share > 2.5 * kept(TRAIN, pca.transform(TRAIN), NEW, pca.transform(NEW))
+    assert share > 0.45
+    # Digits of five kinds are told apart by two coordinates of PCA, at 60 %.
+    assert KNeighborsClassifier(10).fit(Z, Y[:1000]).score(new, Y[1000:]) > 0.92
+
+
+def test_it_decodes_new_rows_at_less_than_half_of_the_error_of_pca(digits):
+    error = isthmus.reconstruction_error(digits, NEW).mean()
+    pca = isthmus.LinearAutoencoder(2).fit(TRAIN)
+    assert error < 0.5 * isthmus.reconstruction_error(pca, NEW).mean()
+    assert digits.validation_loss_ < 0.5 * digits.pca_validation_loss_
+
+
+def test_what_is_said_of_held_out_rows_is_true_of_new_ones(digits):
+    # Fifty held-out rows, so the share is known to a few hundredths.
+    assert digits.held_out_.n_rows == 50
+    share = kept(TRAIN, digits.transform(TRAIN), NEW, digits.transform(NEW))
+    assert digits.held_out_.kept == pytest.approx(share, abs=0.08)
+    assert digits.held_out_.kept > digits.held_out_.kept_by_means
+    pca = isthmus.LinearAutoencoder(2).fit(TRAIN)
+    unit = 2 * np.square(digits.scaling_.scale[0])
+    error = isthmus.reconstruction_error(pca, NEW).mean() / unit
+    assert digits.pca_validation_loss_ == pytest.approx(error, rel=0.15)
+
+
+def test_a_jacobian_is_finite_differences_through_the_rounds(digits):
+    rows, step = NEW[:4], 1e-4
+    slopes = isthmus.jacobian(digits, rows)
+    with jax.enable_x64(True):
+        f = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), digits.encode)
+        pixels = step * np.eye(64)[[10, 20, 35]]
+        ends = [np.asarray(f(rows[:, None] + sign * pixels)) for sign in (1, -1)]
+    differences = (ends[0] - ends[1]) / (2 * step)  # (4, 3, 2)
+    np.testing.assert_allclose(
+        slopes[:, :, [10, 20, 35]].swapaxes(1, 2), differences, atol=2e-3 * np.abs(slopes).max()
+    )
+
+
+def test_more_rounds_make_the_map_steeper_between_islands():
+    rows, _ = blobs()
+
+    def largest_step(rounds):
+        model = isthmus.NeighbourAutoencoder(rounds=rounds, **SHORT).fit(rows)
+        line = np.linspace(rows[0], rows[np.argmax(np.sum((rows - rows[0]) ** 2, axis=1))], 101)
+        z = model.transform(line)
+        return np.linalg.norm(np.diff(z, axis=0), axis=1).max() / np.linalg.norm(z[-1] - z[0])
+
+    assert largest_step(0) < largest_step(5)
+
+
+def test_groups_become_islands_and_one_group_stays_one():
+    rows, y = blobs()
+    Z = isthmus.NeighbourAutoencoder(**SHORT).fit_transform(rows)
+    centres = np.array([Z[y == group].mean(axis=0) for group in range(3)])
+    within = max(np.linalg.norm(Z[y == g] - centres[g], axis=1).max() for g in range(3))
+    apart = min(np.linalg.norm(centres[a] - centres[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert apart > 2 * within
+
+
+def test_no_landmark_is_a_row_of_the_data():
+    # Rows on a grid that are far apart: k-means with half as many clusters leaves rows alone.
+    rows = np.random.default_rng(0).standard_normal((60, 4))
+    model = isthmus.NeighbourAutoencoder(landmarks=50, validation_fraction=0, random_state=0).fit(rows)
+    landmarks = model.network_.pair.encoder.landmarks
+    y = np.asarray(landmarks.projection((rows - model.scaling_.center) / model.scaling_.scale))
+    distances, _ = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(np.asarray(landmarks.centres))
+    assert distances.min() > 1e-2
+
+
+def test_the_number_of_landmarks_follows_its_rule():
+    rows, _ = blobs(200)
+    model = isthmus.NeighbourAutoencoder(max_epochs=1, validation_fraction=0).fit(rows)
+    assert model.network_.pair.encoder.positions.shape[1] == landmarks_for(200) == 100
+
+
+def test_the_decoder_is_ridge_regression():
+    rng = np.random.default_rng(0)
+    z, u = rng.standard_normal((40, 2)), rng.standard_normal((40, 3)).astype(np.float32)
+    positions = rng.standard_normal((2, 5))
+    ridge = KernelRidge(z, u, np.arange(40), positions, 1.0)
+    decoder = ridge.decoder(0.1)
+    # The same as least squares with rows of √λ below.
+    bumps = 1 / (1 + np.sum((z[:, :, None] - positions) ** 2, axis=1))
+    features = np.hstack([bumps, FREE * z, np.full((40, 1), FREE)])
+    penalty = 0.1 * np.mean(np.sum(bumps**2, axis=0))
+    below = np.sqrt(penalty) * np.eye(8)
+    solution = np.linalg.lstsq(np.vstack([features, below]), np.vstack([u, np.zeros((8, 3))]))[0]
+    np.testing.assert_allclose(decoder(z.astype(np.float32)), features @ solution, atol=1e-4)
+
+
+def test_held_out_rows_choose_how_smooth_the_decoder_is():
+    rng = np.random.default_rng(0)
+    z = rng.uniform(-4, 4, (600, 1))
+    clean = np.sin(2 * z)
+    noisy = (clean + 0.3 * rng.standard_normal(z.shape)).astype(np.float32)
+    positions = np.linspace(-4, 4, 100)[None]
+    decoder, losses = fit_decoder(z, noisy, np.arange(500), np.arange(500, 600), positions)
+    # Half of the noise's variance cannot be decoded; the curve comes out ten times as exact.
+    assert losses.mean() == pytest.approx(0.5 * 0.09, rel=0.3)
+    assert np.mean((np.asarray(decoder(z.astype(np.float32))) - clean) ** 2) < 0.009
+
+
+def test_coordinates_are_turned_to_agree_with_those_of_pca(digits):
+    Z = digits.transform(TRAIN)
+    scores = isthmus.LinearAutoencoder(2).fit_transform(TRAIN)
+    for column in range(2):
+        assert np.corrcoef(Z[:, column], scores[:, column])[0, 1] > 0.5
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=0.05 * Z.std())
+
+
+def test_another_seed_tells_the_same_story(digits):
+    other = isthmus.NeighbourAutoencoder(max_epochs=400, random_state=1).fit(TRAIN)
+    # Procrustes' m² is 1 for maps that have nothing in common.
+    assert procrustes(digits.transform(NEW), other.transform(NEW))[2] < 0.2
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    rows, _ = blobs(100)
+    maps = [isthmus.NeighbourAutoencoder(max_epochs=5, random_state=3).fit(rows) for _ in range(2)]
+    np.testing.assert_array_equal(maps[0].transform(rows), maps[1].transform(rows))
+
+
+def test_reliability_flags_rows_far_from_the_data_that_the_map_places_all_the_same(digits):
+    noise = np.random.default_rng(0).uniform(0, 16, (50, 64))
+    z = digits.transform(noise)
+    assert np.abs(z).max() < 1.1 * np.abs(digits.transform(TRAIN)).max()
+    assert isthmus.reliability(digits, noise, TRAIN).flagged.mean() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.repeat(np.random.default_rng(0).standard_normal((4, 3)), 30, axis=0),
+        np.ones((30, 3)),
+        np.random.default_rng(0).standard_normal((5, 3)),
+        np.hstack([np.random.default_rng(0).standard_normal((50, 2)), np.ones((50, 2))]),
+        np.vstack([np.zeros((40, 3)), np.full((1, 3), 1e6)]),
+        np.random.default_rng(0).standard_normal((80, 1)),
+    ],
+    ids=["copies", "constant", "fewer rows than neighbours", "constant columns", "outlier", "a column"],
+)
+def test_odd_data_have_a_map_of_finite_numbers(rows):
+    d = min(2, rows.shape[1])
+    model = isthmus.NeighbourAutoencoder(d, max_epochs=20, random_state=0).fit(rows)
+    Z = model.transform(rows)
+    assert Z.shape == (len(rows), d)
+    assert np.isfinite(Z).all()
+    assert np.isfinite(model.inverse_transform(Z)).all()
+    assert np.isfinite(isthmus.jacobian(model, rows)).all()
+    same = np.flatnonzero((rows == rows[0]).all(axis=1))
+    np.testing.assert_allclose(Z[same], np.broadcast_to(Z[0], Z[same].shape), atol=1e-4)
+
+
+def test_three_rows_are_too_few():
+    with pytest.raises(ValueError, match="n_samples=3: a map of neighbours takes 4 to"):
+        isthmus.NeighbourAutoencoder().fit(np.eye(3))
+
+
+def test_three_coordinates_keep_more_neighbours_than_two(digits):
+    deeper = isthmus.NeighbourAutoencoder(3, **SHORT).fit(TRAIN)
+    assert deeper.transform(NEW).shape == (797, 3)
+    assert deeper.held_out_.kept > digits.held_out_.kept
+
+
+def test_partial_fit_says_why_there_is_none():
+    model = isthmus.NeighbourAutoencoder()
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        model.partial_fit(X)
+    assert "rows that are seen together" in str(caught.value.__cause__)
+
+
+def test_a_map_that_loses_says_so():
+    figures = {"n_rows": 100, "kept": 0.3, "kept_by_means": 0.4, "loss": 2.0, "pca_loss": 1.0}
+    loses = HeldOutNeighbours(**figures, loses_neighbours=True, loses_to_pca=True)
+    too_coarse, worse_than_pca = map(str, loses.warnings())
+    assert "keeps 0.300" in too_coarse
+    assert "keep 0.400" in too_coarse
+    assert "worse than PCA" in worse_than_pca
+    by_chance = HeldOutNeighbours(**figures, loses_neighbours=False, loses_to_pca=False)
+    assert not list(by_chance.warnings())
+
+
+def test_a_plane_is_decoded_worse_than_by_pca_and_fit_warns():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 2)) @ rng.standard_normal((2, 10))
+    rows += 1e-3 * rng.standard_normal(rows.shape)
+    with pytest.warns(isthmus.NoImprovementWarning, match="decodes worse than PCA"):
+        isthmus.NeighbourAutoencoder(**SHORT).fit(rows)
+
+
+def test_a_saved_map_is_the_same_function(digits, tmp_path):
+    path = tmp_path / "digits.isthmus"
+    isthmus.save(digits, path)
+    again = isthmus.load(path)
+    np.testing.assert_array_equal(again.transform(NEW), digits.transform(NEW))
+    np.testing.assert_array_equal(isthmus.jacobian(again, NEW[:5]), isthmus.jacobian(digits, NEW[:5]))
+    assert again.held_out_ == digits.held_out_
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_an_ensemble_says_where_seeds_disagree():
+    rows, y = blobs(200)
+    model = isthmus.Ensemble(
+        isthmus.NeighbourAutoencoder(max_epochs=200), n_members=3, random_state=0
+    ).fit(rows)
+    Z = model.transform(rows)
+    assert KNeighborsClassifier(5).fit(Z, y).score(Z, y) == 1.0
+    assert isthmus.coordinate_spread(model, rows).mean() < 0.3 * Z.std()
+
+
+def test_it_may_teach_a_network(digits):
+    student = isthmus.distill(digits, TRAIN, (64, 32), max_epochs=30, random_state=0)
+    Z, taught = digits.transform(TRAIN), student.transform(TRAIN)
+    assert all(np.corrcoef(Z[:, a], taught[:, a])[0, 1] > 0.8 for a in range(2))
+
+
+def test_it_has_no_hidden_units_to_prune(digits):
+    with pytest.raises(TypeError, match="got NeighbourAutoencoder"):
+        isthmus.prune(digits, TRAIN)
+
+
+def test_encode_is_traceable(digits):
+    z = jax.jit(jax.vmap(digits.encode))(NEW[:3].astype(np.float32))
+    np.testing.assert_allclose(z, digits.transform(NEW[:3]), atol=1e-4)
