@@ -25,7 +25,6 @@ from isthmus.data.neighbours import nearest
 from isthmus.data.rows import ChosenRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.data.sources import in_common_size
-from isthmus.estimators._kernel_ridge import fit_decoder
 from isthmus.estimators._landmarks import landmarks_for, nearest_landmarks, place_landmarks
 from isthmus.estimators.base import BaseMap, unlike_scales
 from isthmus.estimators.fitting import (
@@ -36,6 +35,7 @@ from isthmus.estimators.fitting import (
     prepare,
 )
 from isthmus.estimators.history import History
+from isthmus.estimators.kernel_ridge import fit_decoder
 from isthmus.estimators.maps import leading_axes
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import (
