@@ -1,11 +1,11 @@
 """Claim: a map of neighbours keeps more neighbours of unseen rows than UMAP does, and is a function.
 
 Five splits of six kinds of data. Of unseen rows: trustworthiness (10 neighbours, among themselves),
-the accuracy of the vote of the 10 nearest training rows in the map, the share of their 15 nearest training
-rows that are their nearest in the map, and the error of decoding over PCA's. UMAP's positions are decoded
-by the same kernel regression as ours. ``step`` is the largest of 100 steps along a straight line between
-two unseen rows, as a share of the distance between its ends in the map: the median of 50 lines. Settings
-were chosen on other splits and other draws of the data.
+the accuracy of the vote of the 10 nearest training rows in the map, the share of their 15 nearest
+training rows that are their nearest in the map, and the error of decoding over PCA's. UMAP's positions
+are decoded by the same kernel regression as ours. ``step`` is the largest of 100 steps along a straight
+line between two unseen rows, as a share of the distance between its ends in the map: the median of 50
+lines. Settings were chosen on other splits and other draws of the data.
 """
 
 from __future__ import annotations

@@ -39,6 +39,12 @@ def test_within_reach_the_kernel_is_as_wide_as_it_was_and_beyond_it_is_wider():
     assert float(widened(far).max()) < 0.2
 
 
+def test_a_kernel_that_is_narrow_against_the_distances_gives_the_nearest_landmark_all():
+    narrow = landmarks(100 * CENTRES, bandwidth=1e-13)
+    shares = np.asarray(jax.jit(narrow.__call__)(single(100 * CENTRES[[3]] + 1)))
+    np.testing.assert_array_equal(shares[0], np.eye(7)[3])
+
+
 def test_a_row_at_no_end_of_a_distance_has_shares_that_are_numbers():
     shares = np.asarray(landmarks(reach=1e-3)(single(np.full((1, 3), 1e15))))
     np.testing.assert_allclose(shares, 1 / 7, rtol=1e-3)

@@ -18,9 +18,10 @@ from isthmus.networks.layers import Affine, single
 MOST, ROWS_OF_MOST = 1000, 10_000
 """Landmarks of up to so many rows; the number then grows with the cube root of the rows."""
 
-PERPLEXITY = 4.0
+PERPLEXITY, MORE_OF_SMALL = 4.0, 2.0
 """Landmarks that a row is shared between, by the entropy of its shares: the median over the rows. With 3
-new rows are placed more by single landmarks, with 10 neighbours of neighbours blur."""
+new rows are placed by single landmarks, with 10 neighbours of neighbours blur. The second is added where
+there are as many landmarks as rows, and each stands for less of them."""
 
 FAR = 2.0
 """Distances to the landmarks nearby, in units of one that 5 % of new rows exceed, at which the kernel is
@@ -36,15 +37,15 @@ shares of an ordinary row."""
 
 
 def landmarks_for(n_rows: int) -> int:
-    """Half as many as rows, 1 000 at most up to 10 000 rows, then 1 000 (n/10 000)^⅓.
+    """As many as rows, 1 000 at most up to 10 000 rows, then 1 000 (n/10 000)^⅓.
 
     Examples
     --------
     >>> [landmarks_for(n) for n in (100, 2000, 10_000, 80_000)]
-    [50, 1000, 1000, 2000]
+    [100, 1000, 1000, 2000]
     """
     most: float = MOST * max(1.0, n_rows / ROWS_OF_MOST) ** (1 / 3)
-    return max(1, min(n_rows // 2, round(most)))
+    return min(n_rows, round(most))
 
 
 def place_landmarks(
@@ -60,11 +61,12 @@ def place_landmarks(
     ``y`` are the principal coordinates of all rows; those that are held out say what is far.
     """
     centres = _centres(y[train_rows], count, rng)
+    perplexity = PERPLEXITY + MORE_OF_SMALL * min(1.0, count / len(train_rows))
     chosen = train_rows[:: 1 + len(train_rows) // MOST_FOR_BANDWIDTH]
     landmarks = Landmarks(
         projection,
         single(centres),
-        single(np.array(_bandwidth(y[chosen], centres))),
+        single(np.array(_bandwidth(y[chosen], centres, perplexity))),
         single(np.array(np.inf)),
     )
     new = np.setdiff1d(np.arange(len(y)), train_rows)
@@ -121,8 +123,10 @@ def _centres(
     return means
 
 
-def _bandwidth(y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"]) -> float:
-    """h with which the median row is shared between ``PERPLEXITY`` landmarks, by bisection of log h."""
+def _bandwidth(
+    y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"], perplexity: float
+) -> float:
+    """h with which the median row is shared between so many landmarks, by bisection of log h."""
     squares = np.maximum(
         np.sum(np.square(y, dtype=np.float64), axis=1)[:, None]
         + np.sum(np.square(centres), axis=1)
@@ -131,7 +135,7 @@ def _bandwidth(y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"]) -
     )
     squares -= squares.min(axis=1, keepdims=True)
     unit = float(squares.mean())
-    if unit == 0 or len(centres) <= PERPLEXITY:
+    if unit == 0 or len(centres) <= perplexity:
         return unit or 1.0
     low, high = -30.0, 5.0
     for _ in range(BISECTIONS):
@@ -140,5 +144,5 @@ def _bandwidth(y: Float[np.ndarray, "m k"], centres: Float[np.ndarray, "M k"]) -
         shares /= shares.sum(axis=1, keepdims=True)
         logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
         entropy = np.median(-np.sum(shares * logs, axis=1))
-        low, high = (low, middle) if entropy > np.log(PERPLEXITY) else (middle, high)
+        low, high = (low, middle) if entropy > np.log(perplexity) else (middle, high)
     return unit * float(np.exp(0.5 * (low + high)))

@@ -155,7 +155,7 @@ class NeighbourAutoencoder(BaseMap):
         Nearest rows that are kept near each row; at most all others. UMAP's default. Fewer show finer
         structure and more chance, more a smoother picture.
     landmarks : int or None, default None
-        How many landmarks. ``None`` is half the number of rows, 1 000 at most up to 10 000 rows; then
+        How many landmarks. ``None`` is the number of rows, 1 000 at most up to 10 000 rows; then
         1 000 · (n/10 000)^⅓. Each is the mean of two rows at least, so that a saved map holds none.
     rounds : int, default 3
         Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours

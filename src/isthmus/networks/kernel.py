@@ -54,7 +54,7 @@ class Landmarks(eqx.Module):
         squares = self.squared_distances(u)
         distance = self.distance(squares)[..., None]
         ratio = jnp.minimum(distance / self.reach, LARGEST_RATIO)
-        return jax.nn.softmax(-squares / (self.bandwidth * (1.0 + ratio**STEEPNESS)))
+        return _shares(squares, self.bandwidth * (1.0 + ratio**STEEPNESS))
 
     def squared_distances(self, u: Float[Array, "... D"]) -> Float[Array, "... M"]:
         """‖y − c_m‖² to every landmark."""
@@ -65,7 +65,17 @@ class Landmarks(eqx.Module):
 
     def distance(self, squares: Float[Array, "... M"]) -> Float[Array, ...]:
         """The mean squared distance to the landmarks nearby."""
-        return jnp.sum(jax.nn.softmax(-squares / self.bandwidth) * squares, axis=-1)
+        return jnp.sum(_shares(squares, self.bandwidth) * squares, axis=-1)
+
+
+def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, "..."]) -> Float[Array, "... M"]:
+    """Gaussian shares at such squared distances.
+
+    The least of them is subtracted before the division: a quotient of 10¹³ is rounded by more than an
+    exponential bears.
+    """
+    least = jax.lax.stop_gradient(jnp.min(squares, axis=-1, keepdims=True))
+    return jax.nn.softmax((least - squares) / bandwidth)
 
 
 def agreed_position(
