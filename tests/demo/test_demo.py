@@ -122,7 +122,7 @@ def test_the_square_is_where_the_prior_is_flat():
     np.testing.assert_allclose(prior.log_density(points), -prior.log_volume, rtol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["autoencoder", "variational"])
+@pytest.mark.parametrize("model", ["neighbour", "autoencoder", "variational"])
 def test_run_finds_the_model_by_its_name(model, tmp_path, monkeypatch):
     monkeypatch.setitem(demo.DEMOS, model, lambda digits, console, output: output.write_text(model))
     demo.run(tmp_path / "picture.png", model)
@@ -130,5 +130,5 @@ def test_run_finds_the_model_by_its_name(model, tmp_path, monkeypatch):
 
 
 def test_run_names_the_models_that_it_has(tmp_path):
-    with pytest.raises(ValueError, match="model='pca': expected one of 'autoencoder', 'variational'"):
+    with pytest.raises(ValueError, match=r"model='pca': expected one of 'neighbour', 'auto.*"):
         demo.run(tmp_path / "picture.png", "pca")

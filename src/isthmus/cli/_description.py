@@ -18,6 +18,7 @@ from isthmus.estimators.base import BaseMap, width_of
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.estimators.linear import LinearAutoencoder
 from isthmus.estimators.maps import TrainedMap
+from isthmus.estimators.neighbour import NeighbourAutoencoder
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.models import HEADER, load
 from isthmus.networks.layers import trainable
@@ -36,8 +37,9 @@ def describe(model: BaseMap | FeedForwardPredictor) -> Facts:
     ``sizes`` are the layer widths, of a map from data to coordinates and back; ``weights`` the number of
     numbers that training may move, losses the means over the held-out rows, ``yardstick`` what they are
     compared with. A variational map has the KL divergence ``kl`` of each coordinate and whether it is
-    ``active``, and its losses are −ELBO in nats. A classifier has ``classes``, a regressor ``targets``.
-    An ensemble has ``members``, of which ``sizes`` are those of one and losses the mean.
+    ``active``, and its losses are −ELBO in nats. A map of neighbours has ``landmarks`` in place of
+    sizes, and ``neighbours_kept`` of held-out rows. A classifier has ``classes``, a regressor
+    ``targets``. An ensemble has ``members``, of which ``sizes`` are those of one and losses the mean.
     """
     names = getattr(model, "feature_names_in_", None)
     return {
@@ -79,7 +81,9 @@ def _of_one(model: BaseMap | FeedForwardPredictor) -> Facts:
     return facts
 
 
-def _of_map(model: TrainedMap | LinearAutoencoder) -> Facts:
+def _of_map(model: TrainedMap | LinearAutoencoder | NeighbourAutoencoder) -> Facts:
+    if isinstance(model, NeighbourAutoencoder):
+        return _of_neighbours(model)
     pair = model.network_.pair
     arrays = jax.tree.leaves(eqx.filter(pair, trainable(pair)))
     return {
@@ -90,6 +94,18 @@ def _of_map(model: TrainedMap | LinearAutoencoder) -> Facts:
         ],
         "weights": int(sum(array.size for array in arrays)),
     }
+
+
+def _of_neighbours(model: NeighbourAutoencoder) -> Facts:
+    positions, found = model.network_.pair.encoder.positions, model.held_out_
+    facts: Facts = {
+        "coordinates": model.n_components_,
+        "landmarks": int(positions.shape[1]),
+        "weights": int(positions.size),
+    }
+    if found is not None:
+        facts |= {"neighbours_kept": found.kept, "neighbours_kept_by_means": found.kept_by_means}
+    return facts
 
 
 def _of_predictor(model: FeedForwardPredictor) -> Facts:
@@ -125,6 +141,13 @@ def summarise(facts: Facts) -> Facts:
         summary["variance kept"] = f"{facts['explained_variance']:.2%}"
     if "kl" in facts:
         summary |= _carried(facts["kl"], facts["active"])
+    if "landmarks" in facts:
+        summary["landmarks"] = facts["landmarks"]
+    if "neighbours_kept" in facts:
+        kept, by_means = facts["neighbours_kept"], facts["neighbours_kept_by_means"]
+        summary["held-out neighbours kept"] = (
+            f"{kept:.3f} (at the mean of these neighbours {by_means:.3f})"
+        )
     summary |= _held_out(facts)
     if "best_epoch" in facts:
         summary["best epoch"] = f"{facts['best_epoch']} of {facts['epochs']}"

@@ -34,6 +34,7 @@ of_network = options.under("Network")
 of_training = options.under("Training")
 of_denoising = options.under("Of --model denoising")
 of_variational = options.under("Of --model variational")
+of_neighbour = options.under("Of --model neighbour")
 
 
 @click.command(cls=options.Headed)
@@ -54,7 +55,8 @@ of_variational = options.under("Of --model variational")
     show_default=True,
     help="autoencoder, a network that starts at PCA and is never worse; linear, PCA itself; denoising, "
     "a network that restores noisy rows; variational, one that has a standard deviation for each "
-    "coordinate, takes empty cells, and draws new rows. `isthmus choices` lists all.",
+    "coordinate, takes empty cells, and draws new rows; neighbour, a picture with clear islands, whose "
+    "neighbours are neighbours. `isthmus choices` lists all.",
 )
 @click.option(
     "-d",
@@ -127,6 +129,14 @@ of_variational = options.under("Of --model variational")
 @of_variational("--beta", type=float, help="Weight of the KL divergence; 1 is the bound itself.")
 @of_variational("--warm-up", type=float, help="Share of training in which that weight climbs from 0.")
 @of_variational("--free-bits", type=float, help="Nats of KL that each coordinate has for nothing.")
+@of_neighbour("--n-neighbors", type=int, help="Nearest rows that are kept near each row: 15.")
+@of_neighbour("--landmarks", type=int, help="Cluster centres that place a row: 1000 at most, or more.")
+@of_neighbour(
+    "--rounds",
+    type=int,
+    help="Between a smooth map, 0, and clear islands, 5; 3 if not given.",
+)
+@of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 10.")
 def fit(
     data: Path,
     output: Path,
@@ -152,6 +162,7 @@ def fit(
       isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
       isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
+      isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
       isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
     """
     given = {name: value for name, value in settings.items() if value is not None}

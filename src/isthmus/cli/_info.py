@@ -76,8 +76,8 @@ def choices(kind: str | None) -> None:
 )
 @click.option(
     "--model",
-    type=click.Choice(["autoencoder", "variational"]),
-    default="autoencoder",
+    type=click.Choice(["neighbour", "autoencoder", "variational"]),
+    default="neighbour",
     show_default=True,
     help="Which map to show.",
 )
@@ -87,6 +87,7 @@ def demo(output: Path, model: str) -> None:
     \b
       isthmus demo
       isthmus demo -o digits.pdf
+      isthmus demo --model autoencoder
       isthmus demo --model variational
     """
     from isthmus.demo import run

@@ -9,16 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
-from numpy.typing import ArrayLike
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.neighbors import NearestNeighbors
+from jaxtyping import Float
 
 from isthmus.comparison._memory import PeakMemory
 from isthmus.comparison.methods import Method
 from isthmus.comparison.records import ComparisonRecord, Judgement, Row
-from isthmus.data.targets import check_targets
 from isthmus.diagnostics.quality.measures import quality
+from isthmus.diagnostics.quality.new_rows import Target, neighbour_score, neighbours_kept
 from isthmus.estimators.base import BaseMap
 
 FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, ImportWarning)
@@ -26,33 +23,6 @@ FOR_WRITERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning, Imp
 
 INTERRUPTED = "training was interrupted"
 """Start of the warning that training gives when Ctrl-C interrupts it."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is predicted: numbers, or the index of each row's class."""
-
-    values: Shaped[np.ndarray, " n"]
-    n_classes: int
-    """0 for numbers."""
-
-    @property
-    def score_name(self) -> str:
-        return "accuracy" if self.n_classes else "R²"
-
-    @classmethod
-    def of(cls, y: ArrayLike, n: int) -> Target:
-        """Checked targets of n rows. Raises ValueError as ``check_targets`` does."""
-        checked = check_targets(y, n)
-        return cls(checked.values, checked.n_classes)
-
-    def take(self, rows: Int[np.ndarray, " m"]) -> Target:
-        """The targets of some rows."""
-        return replace(self, values=self.values[rows])
-
-    def first(self, n: int) -> Target:
-        """The targets of the first n rows."""
-        return replace(self, values=self.values[:n])
 
 
 @dataclass(frozen=True)
@@ -161,7 +131,9 @@ class _Trial:
         seconds = (time.perf_counter() - began) / len(split.test)
         score = split.test_score(self.Z, Z_test[:most], k)
         test = _evaluation(split.test[:most], Z_test[:most], k, score)
-        return {"test": test, "transform_seconds": seconds}
+        known, new = (split.train[: len(self.Z)], self.Z), (split.test[:most], Z_test[:most])
+        kept = float(neighbours_kept(known, new, (k,)).mean())
+        return {"test": test, "neighbours_kept": kept, "transform_seconds": seconds}
 
     def invert(self) -> Row:
         """Decode the held-out rows."""
@@ -175,26 +147,6 @@ class _Trial:
         variance = _mean_square(test - self.split.train.mean(axis=0))
         share = error / variance if variance > 0 else None
         return {"reconstruction_error": error, "variance_left_out": share}
-
-
-def neighbour_score(
-    Z: Float[np.ndarray, "n d"],
-    target: Target,
-    k: int,
-    Z_test: Float[np.ndarray, "m d"] | None = None,
-    truth: Target | None = None,
-) -> float:
-    """Accuracy of the majority, or R² of the mean, of the k nearest rows in a map.
-
-    Without ``Z_test`` each row of ``Z`` is predicted from the others.
-    """
-    nearest = NearestNeighbors(n_neighbors=k).fit(Z).kneighbors(Z_test, return_distance=False)
-    neighbours = target.values[nearest]
-    wanted = (truth or target).values
-    if not target.n_classes:
-        return float(r2_score(wanted, neighbours.mean(axis=1)))
-    votes = [np.bincount(row, minlength=target.n_classes) for row in neighbours]
-    return float(accuracy_score(wanted, np.argmax(votes, axis=1)))
 
 
 def _evaluation(

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
 
-from isthmus.comparison._evaluation import Settings, Split, Target, run
+from isthmus.comparison._evaluation import Settings, Split, run
 from isthmus.comparison.methods import Method, chosen
 from isthmus.comparison.report import ComparisonReport
 from isthmus.data.checks import check_integer, check_real, check_table
@@ -24,6 +24,7 @@ from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
 from isthmus.data.units import chosen_scaling, scaled_by
+from isthmus.diagnostics.quality.new_rows import Target
 
 if TYPE_CHECKING:
     from rich.status import Status

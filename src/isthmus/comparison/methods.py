@@ -18,6 +18,7 @@ from isthmus.comparison._peers import (
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.linear import LinearAutoencoder
+from isthmus.estimators.neighbour import NeighbourAutoencoder
 from isthmus.variational.estimator import VariationalAutoencoder
 
 NO_FUNCTION = "no function"
@@ -102,6 +103,7 @@ METHODS: tuple[Method, ...] = (
     Method("UMAP", umap, explicit="by search", invertible="by search", differentiable=NO_FUNCTION),
     Method("LinearAutoencoder", lambda d, seed: LinearAutoencoder(d)),
     Method("Autoencoder", lambda d, seed: Autoencoder(d, random_state=seed)),
+    Method("NeighbourAutoencoder", lambda d, seed: NeighbourAutoencoder(d, random_state=seed)),
     Method("DenoisingAutoencoder", lambda d, seed: DenoisingAutoencoder(d, random_state=seed)),
     Method("VariationalAutoencoder", lambda d, seed: VariationalAutoencoder(d, random_state=seed)),
 )

@@ -91,13 +91,16 @@ def as_tables(conditions: Conditions, table: Sequence[Row]) -> RenderableType:
     test = f"Held-out rows, evaluated on {_part_of(conditions.n_judged_test, conditions.n_test)}"
     return Group(
         _numbers(train, _measures("train", conditions.score), table),
-        _numbers(test, _measures("test", conditions.score), table),
+        _numbers(test, [KEPT, *_measures("test", conditions.score)], table),
         _numbers("Rows restored, and costs", COSTS, table),
         _functions(table),
         *_remarks(conditions, table),
         Text(f"\n{verdict(conditions, table)}"),
     )
 
+
+KEPT = Column("neighbours_kept", "kept")
+"""Of held-out rows alone: of the nearest training rows."""
 
 COSTS = (
     Column("reconstruction_error", "held-out\n‖x − x̂‖²", _short),

@@ -52,6 +52,8 @@ class ComparisonRecord:
     """Evaluation on training rows, the same for all methods; ``score`` is by leave-one-out."""
     test: Judgement | None = None
     """Evaluation on held-out rows; ``score`` is of predicting them from the training rows."""
+    neighbours_kept: float | None = None
+    """Share of the k nearest training rows of a held-out row that are its nearest in the map. [1]"""
     reconstruction_error: float | None = None
     """Mean of ‖x − x̂‖² over the held-out rows, in the data's squared units. [0]"""
     variance_left_out: float | None = None
@@ -75,6 +77,7 @@ class ComparisonRecord:
 
 
 COSTS = (
+    "neighbours_kept",
     *("reconstruction_error", "variance_left_out"),
     *("fit_seconds", "transform_seconds", "peak_mib"),
 )

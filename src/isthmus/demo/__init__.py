@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from isthmus.demo import autoencoder, variational
+from isthmus.demo import maps, variational
 from isthmus.demo.digits import Digits
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.neighbour import NeighbourAutoencoder
 
-DEMOS = {"autoencoder": autoencoder.show, "variational": variational.show}
+DEMOS: dict[str, Callable[[Digits, Console, Path], None]] = {
+    "neighbour": partial(maps.show, NeighbourAutoencoder),
+    "autoencoder": partial(maps.show, Autoencoder),
+    "variational": variational.show,
+}
 
 
-def run(output: Path, model: str = "autoencoder") -> None:
+def run(output: Path, model: str = "neighbour") -> None:
     """Fit a model of this name and PCA to digits, print a table, and write the picture.
 
     Raises ValueError if ``model`` is none of ``DEMOS``.

@@ -226,12 +226,14 @@ class NeighbourAutoencoder(BaseMap):
     True
     """
 
+    network_: DataMap
     held_out_: HeldOutNeighbours | None
     history_: History
     best_epoch_: int
     validation_loss_: float
     pca_validation_loss_: float
 
+    BASELINE: ClassVar[str] = "PCA"
     warm_start: ClassVar[bool] = False
     solver: ClassVar[str] = "adam"
 

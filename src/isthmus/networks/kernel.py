@@ -68,7 +68,7 @@ class Landmarks(eqx.Module):
         return jnp.sum(_shares(squares, self.bandwidth) * squares, axis=-1)
 
 
-def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, "..."]) -> Float[Array, "... M"]:
+def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, ...]) -> Float[Array, "... M"]:
     """Gaussian shares at such squared distances.
 
     The least of them is subtracted before the division: a quotient of 10¹³ is rounded by more than an

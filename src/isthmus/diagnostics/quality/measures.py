@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int, Num
+from numpy.typing import ArrayLike
 
 from isthmus import plots
 from isthmus.data.checks import (
@@ -34,6 +35,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.units import fitted_scaling, unlike_spreads
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
+from isthmus.diagnostics.quality.new_rows import of_new_rows
 from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
 from isthmus.estimators.base import BaseMap, squared_gaps
 from isthmus.estimators.fitting import generator
@@ -94,6 +96,12 @@ class Quality(Result):
     """Of each measure, by its name: 0 where it is exact."""
     units: str = ""
     """How columns were scaled, and why; empty if they were taken as they are."""
+    neighbours_kept: Number | None = None
+    """Share of the k nearest known rows of a new row that are its nearest in the map, if there are known
+    rows. [1; k/n]"""
+    known_score: float | None = None
+    """Accuracy, or R², of predicting y of new rows from their k nearest known rows in the map; for
+    several k, of the largest. [1]"""
 
     @property
     def exact(self) -> bool:
@@ -112,7 +120,7 @@ class Quality(Result):
         return rows
 
     def _at(self, measure: str) -> list[str]:
-        if measure in NEIGHBOUR_MEASURES:
+        if measure in (*NEIGHBOUR_MEASURES, "neighbours_kept"):
             return [f"k = {k}" for k in np.atleast_1d(self.k)]
         return [f"σ = {sigma:g}" for sigma in self.sigmas] if measure == "density_kl" else [""]
 
@@ -171,6 +179,8 @@ def quality(
     sigmas: Sequence[float] = (0.01, 0.1, 1.0),
     X_hat: object = None,
     model: BaseMap | None = None,
+    known: Sequence[Any] | None = None,  # rows, coordinates, and perhaps labels, of any library
+    y: ArrayLike | None = None,
     scaling: str | None = "auto",
     periodic: Mapping[Hashable, float] | None = None,
     categorical: Sequence[Hashable] | None = None,
@@ -198,6 +208,12 @@ def quality(
     model : fitted map, optional
         Or the map that gives one, as ``isthmus.reconstruction_error`` does. Angles, categories and the
         scaling are those of the map.
+    known : (X, Z) or (X, Z, y), optional
+        Other rows, such as those of the fit, their coordinates in the same map, and labels. Then the
+        rows X are new ones, and ``neighbours_kept`` says whether they lie among their nearest others.
+    y : array-like (n,), optional
+        Labels of the rows X: ``known_score`` is of predicting them from the labels of known rows.
+        Texts, booleans and few integers are classes, other numbers are predicted by their mean.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, because distances are what is kept or lost. "auto": with ``model``, as the map
         scales them, so that distances are those that it was fitted to keep; without,
@@ -265,6 +281,7 @@ def quality(
     queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
     pairs = draw_pairs(queries, n, rng)
     scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
+    of_known = of_new_rows(X, scaled, coordinates, known, y, ks)
     data, plane = distances_between(scaled), distances_between(coordinates)
     sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
     found: dict[str, tuple[Sums, Sums]] = {
@@ -275,6 +292,8 @@ def quality(
         "density_kl": _of_densities(sums, n),
         **({} if error is None else {"reconstruction_error": (error, 0.0)}),
     }
+    for name, both in of_known.items():
+        found[name] = _shaped(both, k if name == "neighbours_kept" else max(ks))
     return Quality(
         n_rows=n,
         n_queries=len(queries),

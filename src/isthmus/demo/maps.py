@@ -1,4 +1,4 @@
-"""Two coordinates of digits by the default auto-encoder, next to PCA."""
+"""Two coordinates of digits by one of the maps, next to PCA."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from isthmus.demo.digits import SEED, SHAPE, Digits, Outcome, blank_figure, measure
-from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.base import BaseMap
 from isthmus.estimators.linear import LinearAutoencoder
 
 
-def show(digits: Digits, console: Console, output: Path) -> None:
-    """Fit PCA and the default auto-encoder, print a table, and write the picture."""
+def show(make: type[BaseMap], digits: Digits, console: Console, output: Path) -> None:
+    """Fit PCA and a map with its defaults, print a table, and write the picture."""
     console.print(
         f"{len(digits.train)} digits of 8×8 pixels → 2 coordinates → 8×8 pixels; "
         f"evaluated on {len(digits.test)} digits that no method has seen"
     )
     outcomes = [
         measure("PCA", LinearAutoencoder(2), digits),
-        measure("isthmus", Autoencoder(2, random_state=SEED), digits),
+        measure("isthmus", make(n_components=2, random_state=SEED), digits),
     ]
     console.print(as_table(outcomes))
     draw(outcomes, digits, output)

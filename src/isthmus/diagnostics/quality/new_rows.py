@@ -1,0 +1,139 @@
+"""Where a map puts new rows: whether they lie among their nearest known rows, and what these predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from numpy.typing import ArrayLike
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neighbors import NearestNeighbors
+
+from isthmus.data.checks import check_coordinates, check_table
+from isthmus.data.coding import CodedRows
+from isthmus.data.neighbours import nearest
+from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense
+from isthmus.data.targets import check_targets
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted: numbers, or the index of each row's class."""
+
+    values: Shaped[np.ndarray, " n"]
+    n_classes: int
+    """0 for numbers."""
+
+    @property
+    def score_name(self) -> str:
+        return "accuracy" if self.n_classes else "R²"
+
+    @classmethod
+    def of(cls, y: ArrayLike, n: int) -> Self:
+        """Checked targets of n rows. Raises ValueError as ``check_targets`` does."""
+        checked = check_targets(y, n)
+        return cls(checked.values, checked.n_classes)
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> Self:
+        """The targets of some rows."""
+        return replace(self, values=self.values[rows])
+
+    def first(self, n: int) -> Self:
+        """The targets of the first n rows."""
+        return replace(self, values=self.values[:n])
+
+
+def neighbour_score(
+    Z: Float[np.ndarray, "n d"],
+    target: Target,
+    k: int,
+    Z_test: Float[np.ndarray, "m d"] | None = None,
+    truth: Target | None = None,
+) -> float:
+    """Accuracy of the majority, or R² of the mean, of the k nearest rows in a map.
+
+    Without ``Z_test`` each row of ``Z`` is predicted from the others.
+    """
+    near = NearestNeighbors(n_neighbors=k).fit(Z).kneighbors(Z_test, return_distance=False)
+    neighbours = target.values[near]
+    wanted = (truth or target).values
+    if not target.n_classes:
+        return float(r2_score(wanted, neighbours.mean(axis=1)))
+    votes = [np.bincount(row, minlength=target.n_classes) for row in neighbours]
+    return float(accuracy_score(wanted, np.argmax(votes, axis=1)))
+
+
+def neighbours_kept(
+    known: tuple[Float[np.ndarray, "n D"], Float[np.ndarray, "n d"]],
+    new: tuple[Float[np.ndarray, "m D"], Float[np.ndarray, "m d"]],
+    ks: Sequence[int],
+) -> Float[np.ndarray, "m ks"]:
+    """Share of the k nearest known rows of each new row that are its nearest in the map, for each k.
+
+    ``known`` and ``new`` are rows and their coordinates.
+    """
+    most = max(ks)
+    (_, in_data), (_, in_map) = (
+        nearest(of_known, most, of_new) for of_known, of_new in zip(known, new, strict=True)
+    )
+    same = in_data[:, :, None] == in_map[:, None, :]  # (m, most, most)
+    return np.stack([same[:, :k, :k].sum(axis=(1, 2)) / k for k in ks], axis=1)
+
+
+def of_new_rows(
+    X: object,
+    rows: Rows,
+    Z: Float[np.ndarray, "n d"],
+    known: Sequence[Any] | None,  # rows, coordinates, labels, of any library
+    y: ArrayLike | None,
+    ks: Sequence[int],
+) -> dict[str, Float[np.ndarray, "2 n_values"]]:
+    """Value and standard error of ``neighbours_kept`` for each k, and of ``known_score``.
+
+    ``rows`` are those of X, perhaps scaled; known ones are scaled in the same way. Without known rows
+    there are no measures. Raises ValueError for parts of ``known`` that do not fit one another or X.
+    """
+    if known is None:
+        if y is not None:
+            raise ValueError("y came without known rows: pass known=(X_fit, Z_fit, y_fit)")
+        return {}
+    if len(known) not in (2, 3) or (len(known) == 3) != (y is not None):
+        raise ValueError(
+            f"known has {len(known)} parts{'' if y is None else ', and y came'}: expected "
+            "known=(X_fit, Z_fit), or known=(X_fit, Z_fit, y_fit) and y"
+        )
+    others = check_table(X.code(known[0]) if isinstance(X, CodedRows) else known[0])
+    placed = check_coordinates(known[1], Z.shape[1])
+    n, m = others.shape[0], len(Z)
+    if others.shape[1] != rows.shape[1] or len(placed) != n or n < max(ks):
+        raise ValueError(
+            f"known rows have shape {others.shape} and their coordinates {placed.shape}: expected at "
+            f"least {max(ks)} rows of {rows.shape[1]} columns, and as many coordinates"
+        )
+    if isinstance(rows, ScaledRows):
+        others = ScaledRows(others, rows.scaling, FLOAT64)
+    dense_rows = [np.asarray(dense(part[:]), np.float64) for part in (others, rows)]
+    kept = neighbours_kept((dense_rows[0], placed), (dense_rows[1], Z), ks)
+    error = kept.std(axis=0) / np.sqrt(max(1, m - 1))
+    found = {"neighbours_kept": np.stack([kept.mean(axis=0), error])}
+    if y is not None:
+        of_known, of_new = _labels_of_both(known[2], y, n, m)
+        score = neighbour_score(placed, of_known, max(ks), Z, of_new)
+        # Of a share the error is known; that of R² is not, and NaN says so.
+        spread = np.sqrt(score * (1 - score) / m) if of_known.n_classes else np.nan
+        found["known_score"] = np.array([[score], [spread]])
+    return found
+
+
+def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> tuple[Target, Target]:
+    """Checked labels of known and of new rows, whose classes have the same numbers."""
+    for name, labels, count in (("known's y", y_known, n_known), ("y", y, n)):
+        if np.shape(labels) != (count,):
+            raise ValueError(
+                f"{name} has shape {np.shape(labels)}: expected a label for each of {count} rows"
+            )
+    both = Target.of(np.concatenate([np.asarray(y_known), np.asarray(y)]), n_known + n)
+    return both.first(n_known), both.take(np.arange(n_known, n_known + n))
