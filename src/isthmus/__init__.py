@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.geometry import jacobian as jacobian
     from isthmus.diagnostics.geometry import loadings as loadings
     from isthmus.diagnostics.geometry import metric as metric
+    from isthmus.diagnostics.hidden import Hidden as Hidden
+    from isthmus.diagnostics.hidden import hidden as hidden
     from isthmus.diagnostics.quality.measures import Quality as Quality
     from isthmus.diagnostics.quality.measures import quality as quality
     from isthmus.diagnostics.reliability import reliability as reliability
@@ -72,6 +74,7 @@ _NAMES = {
     "diagnostics.geodesics": ("geodesic",),
     "diagnostics.dimension.intrinsic": ("intrinsic_dimension",),
     "diagnostics.dimension.choice": ("choose_dimension",),
+    "diagnostics.hidden": ("Hidden", "hidden"),
     "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
     "diagnostics.quality.measures": ("Quality", "quality"),
     "diagnostics.reliability": ("reliability",),
@@ -110,6 +113,7 @@ __all__ = [
     "Ensemble",
     "FeedForwardClassifier",
     "FeedForwardRegressor",
+    "Hidden",
     "Huber",
     "LinearAutoencoder",
     "ModelFileError",
@@ -128,6 +132,7 @@ __all__ = [
     "distortion",
     "embed",
     "geodesic",
+    "hidden",
     "impute",
     "intrinsic_dimension",
     "jacobian",

@@ -314,7 +314,7 @@ def test_demo_writes_where_it_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo, "run", lambda output, model: output.write_text(f"drawn by {model}"))
     succeed("demo", "-o", tmp_path / "picture.svg")
-    assert (tmp_path / "picture.svg").read_text() == "drawn by autoencoder"
+    assert (tmp_path / "picture.svg").read_text() == "drawn by neighbour"
     succeed("demo", "--model", "variational", "-o", tmp_path / "picture.svg")
     assert (tmp_path / "picture.svg").read_text() == "drawn by variational"
 

@@ -364,12 +364,22 @@ def test_printed_numbers_are_the_records():
     lines = [re.split(r"  +| (?=[\d-])", line.strip()) for line in str(report).splitlines()]
     printed = [line for line in lines if line[0] == "kernel PCA"]
     record = report.records[1]
-    for part, line in zip((record.train, record.test), printed, strict=False):
-        assert line[1:] == [f"{value:.3f}" for value in vars(part).values()]
+    of_tables = [(*vars(record.train).values(),), (record.neighbours_kept, *vars(record.test).values())]
+    for values, line in zip(of_tables, printed, strict=False):
+        assert line[1:] == [f"{value:.3f}" for value in values]
     assert printed[2][1:3] == [f"{record.reconstruction_error:.3g}", f"{record.variance_left_out:.1%}"]
     assert f"{report.data_test_score:.3f} of held-out rows" in str(report)
     assert str(report).endswith(report.verdict.rsplit(maxsplit=1)[-1])
     assert max(map(len, str(report).splitlines())) <= 100
+
+
+def test_neighbours_kept_are_those_that_quality_finds():
+    record = isthmus.compare(X, Y, "pca", k=7).records[0]
+    train, test = train_test_split(X, test_size=0.25, random_state=0)
+    model = PCA(2, random_state=0).fit(train)
+    known = (train, model.transform(train))
+    found = isthmus.quality(test, model.transform(test), known=known, k=7, scaling=None)
+    assert record.neighbours_kept == pytest.approx(found.neighbours_kept)
 
 
 def test_the_verdict_names_the_best():

@@ -98,7 +98,8 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     callback=map_class,
     default="autoencoder",
     show_default=True,
-    help="The map, with its default settings: autoencoder, linear, denoising or variational. `isthmus "
+    help="The map, with its default settings: autoencoder, linear, neighbour, denoising or variational. "
+    "`isthmus "
     "choices` lists all.",
 )
 @click.option("-d", "--n-components", type=int, default=2, show_default=True, help="Coordinates.")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from isthmus.diagnostics.dimension.choice import DimensionChoice
+from isthmus.diagnostics.hidden import LEVEL
 from isthmus.report.findings import Findings
 
 LOW_TRUST = 0.9
@@ -37,6 +38,7 @@ def reasons(findings: Findings) -> tuple[str, ...]:
             _of_line,
             _of_dimension,
             _of_neighbours,
+            _of_hidden,
             _of_geometry,
             _of_rows,
             _of_other_methods,
@@ -115,6 +117,12 @@ def _of_neighbours(findings: Findings) -> Iterator[str]:
             f"Of the {ks[middle]} nearest neighbours of an unseen row among unseen rows {overlap:.0%} "
             "are the same in map and data: look up single neighbours in the data, not in the picture."
         )
+
+
+def _of_hidden(findings: Findings) -> Iterator[str]:
+    if findings.hidden is not None and findings.hidden.p_value < LEVEL:
+        name = findings.label_name or "the labels"
+        yield findings.hidden.verdict.replace("the target", name)
 
 
 def _of_geometry(findings: Findings) -> Iterator[str]:

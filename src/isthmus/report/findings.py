@@ -24,6 +24,7 @@ from isthmus.data.targets import are_classes, check_targets
 from isthmus.data.units import MOST_COLUMNS, chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
+from isthmus.diagnostics.hidden import Hidden, hidden
 from isthmus.diagnostics.quality.measures import Quality, quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
@@ -78,7 +79,8 @@ class Findings:
     ``in_raw_units`` are in the units of the data. ``kind`` is the name of the scaling, None for rows as
     they are, and ``units`` says why rows were scaled, or nothing.
     ``train`` and ``test`` are indices of rows, ``labels`` a class or number for each row, if there are
-    any. ``quality`` is of the rows in ``test``; ``distortion`` and ``loadings`` are at the rows in
+    any. ``quality`` is of the rows in ``test``, and ``hidden`` says what of their labels the map leaves
+    out, None without labels; ``distortion`` and ``loadings`` are at the rows in
     ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
     the fit. ``told_apart`` are the columns that differ most between the classes of ``labels``, and
     ``of_categories`` the columns that are categories, each with the share of its variance, or of the
@@ -107,6 +109,7 @@ class Findings:
     reliability: Reliability
     loadings: Loadings
     notes: tuple[str, ...]
+    hidden: Hidden | None
     told_apart: Mapping[str, float]
     of_categories: Mapping[str, OfCategory]
     code: ColumnCode | None
@@ -224,7 +227,14 @@ def gather(
         coordinates=Z,
         reconstruction_error=error,
         variance_left_out=error / spread if spread else 0.0,
-        quality=quality(rows[test], Z[test], k=ks, scaling=None, random_state=random_state),
+        quality=quality(
+            rows[test],
+            Z[test],
+            k=ks,
+            known=(rows[train], Z[train]),
+            scaling=None,
+            random_state=random_state,
+        ),
         dimension=choose_dimension(rows[train], scaling=None, random_state=random_state),
         comparison=compare(
             rows,
@@ -242,6 +252,7 @@ def gather(
             local.values * scaled_by_train.scale, names, local.scale * scaled_by_train.scale
         ),
         notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
+        hidden=_hidden(map_, rows[test], labels if labels is None else labels[test], random_state),
         told_apart=_told_apart(rows, names, labels),
         of_categories=_of_categories(X, Z),
         code=code_of(X),
@@ -260,6 +271,15 @@ def _take_scaling(model: BaseMap) -> str | None:
             model.set_params(**{name: None})
             return str(kind)
     return None
+
+
+def _hidden(
+    model: BaseMap, rows: Float[np.ndarray, "k D"], labels: np.ndarray | None, random_state: int
+) -> Hidden | None:
+    """What of their labels the map of unseen rows leaves out, if these differ."""
+    if labels is None or len(np.unique(labels)) < 2:
+        return None
+    return hidden(model, rows, labels, random_state=random_state)
 
 
 def _told_apart(

@@ -31,6 +31,7 @@ QUALITY_ROWS = (
     ("trustworthiness", "neighbours in the map are neighbours in the data", "1"),
     ("continuity", "neighbours in the data are neighbours in the map", "1"),
     ("overlap", "share of the nearest rows that are the same in both", "1"),
+    ("neighbours_kept", "the same of the nearest fitted rows", "1"),
     ("rank_error_in_map", "mean relative error of ranks, map's neighbours", "0"),
     ("rank_error_in_data", "mean relative error of ranks, data's neighbours", "0"),
     ("spearman", "rank correlation of the distances", "1"),
@@ -42,6 +43,7 @@ QUALITY_ROWS = (
 
 COMPARED = (
     ("test_trustworthiness", "trust, unseen"),
+    ("neighbours_kept", "neighbours kept, unseen"),
     ("train_trustworthiness", "trust, fitted"),
     ("train_continuity", "continuity, fitted"),
     ("train_overlap", "overlap, fitted"),

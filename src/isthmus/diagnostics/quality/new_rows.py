@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
@@ -86,7 +86,7 @@ def neighbours_kept(
 def of_new_rows(
     X: object,
     rows: Rows,
-    Z: Float[np.ndarray, "n d"],
+    Z: Num[np.ndarray, "n d"],
     known: Sequence[Any] | None,  # rows, coordinates, labels, of any library
     y: ArrayLike | None,
     ks: Sequence[int],
@@ -106,7 +106,8 @@ def of_new_rows(
             "known=(X_fit, Z_fit), or known=(X_fit, Z_fit, y_fit) and y"
         )
     others = check_table(X.code(known[0]) if isinstance(X, CodedRows) else known[0])
-    placed = check_coordinates(known[1], Z.shape[1])
+    Z = np.asarray(Z, np.float64)
+    placed = np.asarray(check_coordinates(known[1], Z.shape[1]), np.float64)
     n, m = others.shape[0], len(Z)
     if others.shape[1] != rows.shape[1] or len(placed) != n or n < max(ks):
         raise ValueError(

@@ -1,0 +1,290 @@
+"""What a map hides: how much of a target the rest x − x̂ knows that the coordinates do not.
+
+Rows that lie side by side in the map are told apart, if at all, by what the map leaves out. Each row's
+target is predicted twice: from the rows nearest in the map, and from those of them whose rest is most
+like its own. Where the second is better, the map hides something of the target. How much better chance
+makes it is seen where targets are permuted among rows that lie side by side, which leaves what the
+coordinates know of them nearly as it is, and ties between target and rest to chance.
+
+Source: Kim, Neykov, Balakrishnan & Wasserman 2022, "Local permutation tests for conditional
+independence", Annals of Statistics 50:3388.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from isthmus.data.checks import check_integer, check_map, check_rows
+from isthmus.data.neighbours import nearest
+from isthmus.data.rows import READ_ELEMENTS, dense
+from isthmus.data.targets import CheckedTargets, check_targets
+from isthmus.estimators.base import BaseMap, decoded_rows, units_of
+from isthmus.estimators.fitting import generator
+from isthmus.results import Result
+
+SHARE_LIKE = 3
+"""One in so many of the rows nearest in the map predicts by its rest."""
+
+ROWS_OF_CELL = 16
+"""Rows among which targets are permuted, at most."""
+
+LEVEL = 0.05
+SURE = 3.0
+"""Standard errors by which a pair of classes must be told apart better to be named."""
+
+
+@dataclass(frozen=True)
+class HiddenPair:
+    """Two classes that the map confuses and what it leaves out does not.
+
+    ``mistaken`` is the share of rows of either that are predicted to be of the other from the map, and
+    ``mistaken_with_rest`` the share with what the map leaves out.
+    """
+
+    first: str
+    second: str
+    mistaken: float
+    mistaken_with_rest: float
+
+
+@dataclass(frozen=True, repr=False)
+class Hidden(Result):
+    """How much of a target what a map leaves out knows that its coordinates do not.
+
+    ``score_of_map`` is the accuracy, or R², of predicting from rows nearest in the map, and
+    ``score_with_rest`` that with what it leaves out. ``gain`` is their difference beyond what it is
+    where targets are permuted, with a 95 % ``interval``; ``p_value`` is how often chance gives as much.
+    ``pair`` are the two classes of which most is hidden, None where none stand out, or for numbers.
+    """
+
+    n_rows: int
+    score: str
+    score_of_map: float
+    score_with_rest: float
+    gain: float
+    interval: tuple[float, float]
+    p_value: float
+    pair: HiddenPair | None
+
+    @property
+    def verdict(self) -> str:
+        """One or two sentences on what is hidden."""
+        low, high = self.interval
+        if self.p_value >= LEVEL:
+            return (
+                f"What the map leaves out tells nothing more of the target than the map itself, as far "
+                f"as {self.n_rows} rows show (p = {self.p_value:.2g}; {self.score} gains "
+                f"{self.gain:.3f}, {low:.3f} to {high:.3f})."
+            )
+        text = (
+            f"The map hides a part of the target: among rows that lie side by side in it, {self.score} "
+            f"is {self.score_of_map:.3f} by the map and {self.score_with_rest:.3f} with what it leaves "
+            f"out (a gain of {self.gain:.3f}, {low:.3f} to {high:.3f}, p = {self.p_value:.2g})."
+        )
+        if self.pair is not None:
+            of = self.pair
+            text += (
+                f" Most of all it hides the difference between {of.first} and {of.second}: it takes "
+                f"{of.mistaken:.1%} of their rows for the other, and with the rest "
+                f"{of.mistaken_with_rest:.1%}."
+            )
+        return text
+
+    def table(self) -> list[dict[str, object]]:
+        """One row: the scores, the gain with its interval, and its p-value."""
+        low, high = self.interval
+        return [
+            {
+                "score": self.score,
+                "of_map": self.score_of_map,
+                "with_rest": self.score_with_rest,
+                "gain": self.gain,
+                "low": low,
+                "high": high,
+                "p_value": self.p_value,
+            }
+        ]
+
+    def __str__(self) -> str:
+        return self.verdict
+
+
+def hidden(
+    model: BaseMap,
+    X: object,
+    y: ArrayLike,
+    *,
+    n_neighbors: int = 30,
+    n_permutations: int = 200,
+    max_rows: int = 5000,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Hidden:
+    """How much of y what the map leaves out of rows X (n, D) knows that their coordinates do not.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    X : array (n, D), n > n_neighbors
+        Rows, best such as the map was not fitted to: what it leaves out of its own rows is less.
+    y : array (n,)
+        Classes, or numbers, by the rule of ``isthmus.compare``.
+    n_neighbors : int, default 30
+        Rows nearest in the map that predict a row; a third of them, those whose rest x − x̂ is most like
+        its own, predict it with what the map leaves out.
+    n_permutations : int, default 200
+        Of the targets; the p-value is 1/201 at least.
+    max_rows : int, default 5000
+        Rows that are looked at, drawn at random from more.
+    random_state : int, RandomState or None, default 0
+        Of the rows that are drawn, and of the permutations.
+
+    Returns
+    -------
+    Hidden
+        Scores without and with the rest, the gain with its interval and p-value, the pair of classes of
+        which most is hidden, and a verdict in words.
+
+    Raises
+    ------
+    ValueError
+        For too few rows, a target that does not fit them, and what ``transform`` refuses.
+    TypeError
+        For a model that is no map.
+
+    References
+    ----------
+    Kim, Neykov, Balakrishnan & Wasserman 2022, "Local permutation tests for conditional independence",
+    Annals of Statistics 50:3388.
+
+    Examples
+    --------
+    A plane of three columns hides the third, and nothing of the first:
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((600, 3)) * [3.0, 2.0, 1.0]
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> isthmus.hidden(model, X, X[:, 2] > 0).gain > 0.3
+    True
+    >>> isthmus.hidden(model, X, X[:, 0] > 0).p_value > 0.05
+    True
+    """
+    check_map(model)
+    rows = check_rows(model, X, reset=False)
+    targets = check_targets(y, rows.shape[0])
+    rng = generator(random_state)
+    n_neighbors = check_integer("n_neighbors", n_neighbors, SHARE_LIKE)
+    n_permutations = check_integer("n_permutations", n_permutations, 20)
+    most = check_integer("max_rows", max_rows, n_neighbors + 1)
+    n = min(rows.shape[0], most)
+    if n <= n_neighbors:
+        raise ValueError(
+            f"X has {n} rows: expected more than n_neighbors={n_neighbors}. Pass more rows, or fewer "
+            "neighbours"
+        )
+    chosen = np.sort(rng.permutation(rows.shape[0])[:n])
+    z = np.asarray(model.transform(X), np.float64)[chosen]
+    rest = (dense(rows[chosen]) - decoded_rows(model, z)) / units_of(model)
+    rest[np.isnan(rest)] = 0.0
+    _, near = nearest(z, n_neighbors)
+    like = _most_like(rest, near, n_neighbors // SHARE_LIKE)
+    predicted = _Prediction(targets, chosen, near, like)
+    values = targets.values[chosen]
+    without, with_rest = predicted.successes(values)
+    cells = _cells(z, np.arange(n))
+    by_chance = []
+    for _ in range(n_permutations):
+        permuted = values.copy()
+        for cell in cells:
+            permuted[cell] = values[rng.permutation(cell)]
+        before, after = predicted.successes(permuted)
+        by_chance.append(float(np.mean(after - before)))
+    difference = with_rest - without
+    found, error = float(difference.mean()), float(difference.std(ddof=1)) / np.sqrt(n)
+    gain = found - float(np.mean(by_chance))
+    return Hidden(
+        n_rows=n,
+        score="accuracy" if targets.n_classes else "R²",
+        score_of_map=float(without.mean()),
+        score_with_rest=float(with_rest.mean()),
+        gain=gain,
+        interval=(gain - 1.96 * error, gain + 1.96 * error),
+        p_value=(1 + int(np.sum(np.array(by_chance) >= found))) / (n_permutations + 1),
+        pair=predicted.hidden_pair(values) if targets.n_classes else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Predicts each row from rows ``near`` (n, K) it in the map, and from ``like`` (n, k) of them."""
+
+    targets: CheckedTargets
+    chosen: Int[np.ndarray, " n"]
+    near: Int[np.ndarray, "n K"]
+    like: Int[np.ndarray, "n k"]
+
+    def of(self, values: np.ndarray, which: Int[np.ndarray, "n k"]) -> np.ndarray:
+        """The majority of classes, or the mean of numbers."""
+        if not self.targets.n_classes:
+            return np.asarray(values[which].mean(axis=1))
+        votes = np.eye(self.targets.n_classes, dtype=np.int32)[values][which].sum(axis=1)
+        return np.asarray(votes.argmax(axis=1))
+
+    def successes(self, values: np.ndarray) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Of each row, without and with the rest: the means are accuracies, or R²."""
+
+        def success(which: Int[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+            found = self.of(values, which)
+            if self.targets.n_classes:
+                return np.asarray(found == values, np.float64)
+            return np.asarray(1.0 - np.square(values - found) / (np.var(values) or 1.0))
+
+        return success(self.near), success(self.like)
+
+    def hidden_pair(self, values: Int[np.ndarray, " n"]) -> HiddenPair | None:
+        """The two classes that are told apart better by most rows, if by more than chance."""
+        without, with_rest = self.of(values, self.near), self.of(values, self.like)
+        best: tuple[float, HiddenPair] | None = None
+        labels = self.targets.classes
+        assert labels is not None
+        for b in range(len(labels)):
+            for a in range(b):
+                of_pair = (values == a) | (values == b)
+                other = np.where(values == a, b, a)
+                before, after = ((found == other)[of_pair] for found in (without, with_rest))
+                gained = float(np.sum(before & ~after)) - float(np.sum(after & ~before))
+                changed = float(np.sum(before != after))
+                if gained <= SURE * np.sqrt(changed) or (best is not None and gained <= best[0]):
+                    continue
+                shares = float(before.mean()), float(after.mean())
+                best = gained, HiddenPair(str(labels[a]), str(labels[b]), *shares)
+        return None if best is None else best[1]
+
+
+def _most_like(
+    rest: Float[np.ndarray, "n D"], near: Int[np.ndarray, "n K"], k: int
+) -> Int[np.ndarray, "n k"]:
+    """The k of the rows near each whose rest is nearest to its own."""
+    found = np.empty((len(near), k), near.dtype)
+    size = max(1, READ_ELEMENTS // (near.shape[1] * rest.shape[1]))
+    for start in range(0, len(near), size):
+        part = slice(start, start + size)
+        gaps = rest[near[part]] - rest[part, None]
+        squares = np.einsum("ijk,ijk->ij", gaps, gaps)
+        order = np.argsort(squares, axis=1, kind="stable")[:, :k]
+        found[part] = np.take_along_axis(near[part], order, axis=1)
+    return found
+
+
+def _cells(z: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " m"]) -> list[Int[np.ndarray, " c"]]:
+    """Rows that lie side by side: halves of halves, each along its widest coordinate."""
+    if len(rows) <= ROWS_OF_CELL:
+        return [rows]
+    widest = int(np.argmax(np.ptp(z[rows], axis=0)))
+    order = rows[np.argsort(z[rows, widest], kind="stable")]
+    middle = len(order) // 2
+    return _cells(z, order[:middle]) + _cells(z, order[middle:])

@@ -1,0 +1,94 @@
+"""What a map hides of a target."""
+
+import numpy as np
+import pytest
+
+import isthmus
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.standard_normal((800, 3)) * [3.0, 2.0, 1.0]
+PLANE = isthmus.LinearAutoencoder(2).fit(ROWS)
+"""It leaves out the third column, which knows nothing of the others."""
+
+
+def test_a_class_that_only_the_rest_knows_is_hidden_and_named():
+    y = np.where(ROWS[:, 2] > 0, "above", "below")
+    found = isthmus.hidden(PLANE, ROWS, y)
+    # By the map it is a coin, by the sign of the rest it is known but for rows near zero.
+    assert found.score_of_map == pytest.approx(0.5, abs=0.06)
+    assert found.score_with_rest > 0.9
+    assert found.interval[0] < found.gain < found.interval[1]
+    assert found.gain == pytest.approx(0.45, abs=0.08)
+    assert found.p_value == pytest.approx(1 / 201)
+    assert {found.pair.first, found.pair.second} == {"above", "below"}
+    assert found.pair.mistaken > 5 * found.pair.mistaken_with_rest
+    assert "hides the difference between above and below" in str(found)
+
+
+def test_a_class_that_the_map_shows_is_not_hidden():
+    found = isthmus.hidden(PLANE, ROWS, ROWS[:, 0] > 0)
+    assert found.score_of_map > 0.9
+    assert found.p_value > 0.05
+    assert found.pair is None
+    assert "nothing more" in found.verdict
+
+
+def test_chance_is_found_as_often_as_it_should_be():
+    """Of labels that nobody knows, one in twenty would have p below 5 %."""
+    p_values = [
+        isthmus.hidden(
+            PLANE, ROWS[:200], np.random.default_rng(seed).integers(0, 3, 200), n_permutations=40
+        ).p_value
+        for seed in range(60)
+    ]
+    # Binomial(60, 1/20) exceeds 8 once in four hundred times.
+    assert np.sum(np.array(p_values) < 0.05) <= 8
+    assert 0.3 < np.mean(p_values) < 0.7
+
+
+def test_of_numbers_it_is_the_part_of_the_variance():
+    # Half of the variance of y is that of the rest, half that of the first coordinate.
+    y = ROWS[:, 0] / 3 + ROWS[:, 2]
+    found = isthmus.hidden(PLANE, ROWS, y)
+    assert found.score == "R²"
+    assert found.score_of_map == pytest.approx(0.5, abs=0.08)
+    assert found.gain == pytest.approx(0.45, abs=0.1)
+    assert found.pair is None
+
+
+def test_of_three_classes_the_two_that_are_confused_are_named():
+    y = np.where(ROWS[:, 0] > 2, 7, np.where(ROWS[:, 2] > 0, 4, 9))
+    assert {isthmus.hidden(PLANE, ROWS, y).pair.first, "4", "9"} == {"4", "9"}
+
+
+def test_digits_of_two_coordinates_hide_what_more_would_show():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    found = isthmus.hidden(isthmus.LinearAutoencoder(2).fit(X[:1200]), X[1200:], y[1200:])
+    assert found.gain > 0.1
+    assert isthmus.hidden(isthmus.LinearAutoencoder(30).fit(X[:1200]), X[1200:], y[1200:]).gain < 0.05
+
+
+def test_the_same_seed_gives_the_same_numbers_and_a_table():
+    y = ROWS[:, 2] > 0
+    found, again = (isthmus.hidden(PLANE, ROWS, y, max_rows=300, random_state=1) for _ in range(2))
+    assert found.table() == again.table()
+    assert found.n_rows == 300
+    assert found.table()[0]["gain"] == found.gain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"X": ROWS[:20], "y": ROWS[:20, 0] > 0}, ValueError, "X has 20 rows: expected more than"),
+        ({"y": np.zeros(3)}, ValueError, r"y has shape \(3,\) for 800 rows"),
+        ({"y": np.full(800, "one")}, ValueError, "expected two classes"),
+        ({"model": 3}, TypeError, "map"),
+        ({"X": ROWS[:, :2]}, ValueError, "2 features"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, error, message):
+    given = {"model": PLANE, "X": ROWS, "y": ROWS[:, 0] > 0} | arguments
+    with pytest.raises(error, match=message):
+        isthmus.hidden(given["model"], given["X"], given["y"])
