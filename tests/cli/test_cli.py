@@ -203,6 +203,17 @@ def test_inverse_ignores_the_columns_that_were_kept(folder, frame, tmp_path):
     np.testing.assert_allclose(decoded, expected, atol=1e-12)
 
 
+def test_a_map_of_neighbours_is_fitted_and_told_of(folder):
+    path = folder / "neighbours.isthmus"
+    fitted = ("--model", "neighbour", "--max-epochs", "3", "--rounds", "2", "--seed", "0")
+    succeed("fit", folder / "iris.csv", "--label", "species", "-o", path, "--n-neighbors", "9", *fitted)
+    model = isthmus.load(path)
+    assert (model.rounds, model.n_neighbors, model.max_epochs) == (2, 9, 3)
+    shown = succeed("info", path).stdout
+    assert "landmarks" in shown
+    assert "layers" not in shown
+
+
 def test_info_tells_the_facts(autoencoder, folder):
     model = autoencoder[1]
     facts = json.loads(succeed("info", folder / "autoencoder.isthmus", "--json").stdout)

@@ -119,3 +119,15 @@ def test_an_ensemble_is_told_by_its_members():
     assert shown["members"] == "3, each of class Autoencoder"
     assert "best epoch" not in shown
     assert float(shown["held-out error, mean of the members"]) == pytest.approx(mean, rel=1e-4)
+
+
+def test_a_map_of_neighbours_has_landmarks_and_says_what_it_keeps():
+    model = isthmus.NeighbourAutoencoder(max_epochs=2, random_state=0).fit(ROWS)
+    facts = json.loads(json.dumps(describe(model)))
+    # A third of 40 rows is held out, and there are as many landmarks as other rows.
+    assert (facts["landmarks"], facts["weights"]) == (27, 2 * 27)
+    assert facts["neighbours_kept"] == model.held_out_.kept
+    shown = summarise(facts)
+    assert shown["landmarks"] == 27
+    assert shown["held-out neighbours kept"].startswith(f"{model.held_out_.kept:.3f} (at the mean of")
+    assert "best epoch" not in shown

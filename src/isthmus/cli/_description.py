@@ -149,7 +149,7 @@ def summarise(facts: Facts) -> Facts:
             f"{kept:.3f} (at the mean of these neighbours {by_means:.3f})"
         )
     summary |= _held_out(facts)
-    if "best_epoch" in facts:
+    if "best_epoch" in facts and "landmarks" not in facts:  # of which no epoch is chosen
         summary["best epoch"] = f"{facts['best_epoch']} of {facts['epochs']}"
     return summary
 

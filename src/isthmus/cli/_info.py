@@ -37,7 +37,7 @@ def info(model: Path, as_json: bool) -> None:
             "class": f"{facts['class']} (schema {facts['schema']}, isthmus {facts['isthmus']})",
             **summarise(facts),
             "feature names": names,
-            "layers": " → ".join(map(str, facts["sizes"])),
+            **({"layers": " → ".join(map(str, facts["sizes"]))} if "sizes" in facts else {}),
             "weights": facts["weights"],
             "parameters": parameters,
         }
