@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.geometry import metric as metric
     from isthmus.diagnostics.hidden import Hidden as Hidden
     from isthmus.diagnostics.hidden import hidden as hidden
+    from isthmus.diagnostics.intervals import decoded_interval as decoded_interval
     from isthmus.diagnostics.quality.measures import Quality as Quality
     from isthmus.diagnostics.quality.measures import quality as quality
     from isthmus.diagnostics.reliability import reliability as reliability
@@ -75,6 +76,7 @@ _NAMES = {
     "diagnostics.dimension.intrinsic": ("intrinsic_dimension",),
     "diagnostics.dimension.choice": ("choose_dimension",),
     "diagnostics.hidden": ("Hidden", "hidden"),
+    "diagnostics.intervals": ("decoded_interval",),
     "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
     "diagnostics.quality.measures": ("Quality", "quality"),
     "diagnostics.reliability": ("reliability",),
@@ -126,6 +128,7 @@ __all__ = [
     "choose_dimension",
     "compare",
     "coordinate_spread",
+    "decoded_interval",
     "decoder_jacobian",
     "denoise",
     "distill",

@@ -134,7 +134,7 @@ of_neighbour = options.under("Of --model neighbour")
 @of_neighbour(
     "--rounds",
     type=int,
-    help="Between a smooth map, 0, and clear islands, 5; 3 if not given.",
+    help="Between a smooth map, 0, and clear islands, 6; 4 if not given.",
 )
 @of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 10.")
 def fit(

@@ -1,0 +1,132 @@
+"""How far data lie from what a point of the map decodes to: intervals that hold as often as they say.
+
+A map of few coordinates leaves much out, and what it leaves out differs from place to place. The
+distance |x − x̂| of known rows nearby is the scale at a place; how many scales rows are away, at most, in
+the share of cases that is asked for, other known rows tell. So the interval of each entry holds for that
+share of new rows, in the mean over draws of the known ones, whatever the data and the map are.
+
+Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, "Distribution-free predictive inference for
+regression", JASA 113:1094, section 5.2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
+from isthmus.data.neighbours import nearest
+from isthmus.data.rows import READ_ELEMENTS, dense
+from isthmus.estimators.base import BaseMap, as_given, decoded_rows, spread_as_given
+from isthmus.estimators.fitting import generator
+
+
+class DecodedInterval(NamedTuple):
+    """What coordinates decode to, and how far data lie from it: x̂ ± half_width, entry by entry."""
+
+    x_hat: np.ndarray
+    half_width: np.ndarray
+
+
+def decoded_interval(
+    model: BaseMap,
+    Z: object,
+    known: object,
+    *,
+    level: float = 0.9,
+    n_neighbors: int = 20,
+    random_state: int | np.random.RandomState | None = 0,
+) -> DecodedInterval:
+    """What coordinates Z (n, d) decode to, and how far rows with these coordinates lie from it.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    Z : array (n, d)
+        Coordinates, such as those of new rows, or of a point of the map that was pointed at.
+    known : array (m, D)
+        Rows of the kind that the map is for, and that it was *not* fitted on. Half of them say how far
+        rows are from x̂ around each place, and the other half how many times that the interval must be.
+    level : float in (0, 1), default 0.9
+        Share of new rows whose entry lies in its interval, entry by entry.
+    n_neighbors : int, default 20
+        Known rows nearest in the map whose mean |x − x̂| is the scale at a place.
+    random_state : int, RandomState or None, default 0
+        Of the halves.
+
+    Returns
+    -------
+    DecodedInterval
+        ``x_hat`` as ``inverse_transform`` gives it, and ``half_width`` of the same shape, in the data's
+        units; NaN of a category, and of an angle the chord.
+
+    Raises
+    ------
+    ValueError
+        For too few known rows, and what ``transform`` and ``inverse_transform`` refuse.
+    TypeError
+        For a model that is no map.
+
+    References
+    ----------
+    Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, "Distribution-free predictive inference for
+    regression", JASA 113:1094.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = isthmus.LinearAutoencoder(5).fit(X[:800])
+    >>> new = X[1300:]
+    >>> found = isthmus.decoded_interval(model, model.transform(new), known=X[800:1300])
+    >>> inside = abs(new - found.x_hat) <= found.half_width
+    >>> bool(0.85 < inside.mean() < 0.95)
+    True
+    """
+    check_map(model)
+    level = check_real("level", level, 0.0, 1.0)
+    n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
+    z = np.asarray(check_coordinates(Z, model.n_components_), np.float64)
+    rows = check_rows(model, known, reset=False)
+    m, needed = rows.shape[0], 2 * max(n_neighbors, int(np.ceil(1 / (1 - level))))
+    if m < needed:
+        raise ValueError(
+            f"known has {m} rows: an interval at level={level:g} by {n_neighbors} neighbours needs "
+            f"{needed} at least. Pass more, or a lower level"
+        )
+    placed = np.asarray(model.transform(known), np.float64)
+    gaps = np.abs(dense(rows[:]) - decoded_rows(model, placed))
+    order = generator(random_state).permutation(m)
+    first, second = order[: m // 2], order[m // 2 :]
+
+    def scale(at: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b D"]:
+        return _means_nearby(at, placed[first], gaps[first], n_neighbors)
+
+    # Where all known rows nearby are met exactly, a new one may still be off by what is usual elsewhere.
+    least = 1e-3 * gaps[first].mean(axis=0) + 1e-300
+    ratios = np.sort(gaps[second] / np.maximum(scale(placed[second]), least), axis=0)
+    rank = int(np.ceil((len(second) + 1) * level)) - 1
+    half_width = ratios[min(rank, len(ratios) - 1)] * np.maximum(scale(z), least)
+    return DecodedInterval(
+        as_given(model, decoded_rows(model, z)), np.asarray(spread_as_given(model, half_width))
+    )
+
+
+def _means_nearby(
+    at: Float[np.ndarray, "b d"],
+    placed: Float[np.ndarray, "m d"],
+    gaps: Float[np.ndarray, "m D"],
+    k: int,
+) -> Float[np.ndarray, "b D"]:
+    """The mean of the gaps of the k rows nearest to each place."""
+    _, near = nearest(placed, k, at)
+    means = np.empty((len(at), gaps.shape[1]))
+    size = max(1, READ_ELEMENTS // (k * gaps.shape[1]))
+    for start in range(0, len(at), size):
+        part = slice(start, start + size)
+        means[part] = gaps[near[part]].mean(axis=1)
+    return means

@@ -1,0 +1,64 @@
+"""Intervals of what the map decodes: they hold as often as they say, and are wide where data scatter."""
+
+import numpy as np
+import pytest
+
+import isthmus
+
+
+def drawn(n, seed):
+    """A line; across it rows scatter ten times as much on its right as on its left."""
+    rng = np.random.default_rng(seed)
+    along = rng.uniform(-10, 10, n)
+    across = np.where(along > 0, 1.0, 0.1) * rng.standard_normal(n)
+    return np.column_stack([along, across, np.full(n, 7.0)])
+
+
+LINE = isthmus.LinearAutoencoder(1).fit(drawn(2000, 0))
+KNOWN, NEW = drawn(2000, 1), drawn(2000, 2)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_intervals_hold_for_the_share_that_they_say_on_either_side(level):
+    found = isthmus.decoded_interval(LINE, LINE.transform(NEW), KNOWN, level=level)
+    inside = np.abs(NEW - found.x_hat) <= found.half_width
+    right = NEW[:, 0] > 0
+    for side in (right, ~right):
+        # A thousand rows of each side, and as many that calibrate: three standard errors are 5 %.
+        assert inside[side, 1].mean() == pytest.approx(level, abs=0.05)
+    width = found.half_width[:, 1]
+    assert np.median(width[right]) == pytest.approx(10 * np.median(width[~right]), rel=0.3)
+
+
+def test_the_width_is_the_quantile_of_a_gaussian():
+    found = isthmus.decoded_interval(LINE, [[5.0]], KNOWN, level=0.9, n_neighbors=200)
+    # Of a standard Gaussian 90 % lie within 1.645.
+    assert found.half_width[0, 1] == pytest.approx(1.645, rel=0.15)
+    np.testing.assert_allclose(found.x_hat, LINE.inverse_transform([[5.0]]))
+
+
+def test_a_column_that_is_met_exactly_has_no_width():
+    assert isthmus.decoded_interval(LINE, [[5.0]], KNOWN).half_width[0, 2] < 1e-9
+
+
+def test_images_have_intervals_of_their_shape():
+    images = np.random.default_rng(0).uniform(size=(200, 4, 5))
+    model = isthmus.LinearAutoencoder(2).fit(images[:100])
+    found = isthmus.decoded_interval(model, model.transform(images[:3]), images[100:])
+    assert found.x_hat.shape == found.half_width.shape == (3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"known": KNOWN[:39]}, ValueError, "known has 39 rows: an interval .* needs 40 at least"),
+        ({"level": 0.999, "known": KNOWN[:100]}, ValueError, "needs 2000 at least"),
+        ({"level": 1.0}, ValueError, "level"),
+        ({"Z": np.zeros((2, 3))}, ValueError, "3"),
+        ({"model": "map"}, TypeError, "map"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, error, message):
+    given = {"model": LINE, "Z": [[1.0]], "known": KNOWN, "level": 0.9} | arguments
+    with pytest.raises(error, match=message):
+        isthmus.decoded_interval(given["model"], given["Z"], given["known"], level=given["level"])
