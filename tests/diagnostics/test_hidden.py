@@ -43,7 +43,7 @@ def test_chance_is_found_as_often_as_it_should_be():
     ]
     # Binomial(60, 1/20) exceeds 8 once in four hundred times.
     assert np.sum(np.array(p_values) < 0.05) <= 8
-    assert 0.3 < np.mean(p_values) < 0.7
+    assert 0.35 < np.mean(p_values) < 0.65
 
 
 def test_of_numbers_it_is_the_part_of_the_variance():
@@ -51,14 +51,26 @@ def test_of_numbers_it_is_the_part_of_the_variance():
     y = ROWS[:, 0] / 3 + ROWS[:, 2]
     found = isthmus.hidden(PLANE, ROWS, y)
     assert found.score == "R²"
-    assert found.score_of_map == pytest.approx(0.5, abs=0.08)
-    assert found.gain == pytest.approx(0.45, abs=0.1)
+    # Ten neighbours know the half to a tenth of the other: R² = 1 − 1.1/2.
+    assert found.score_of_map == pytest.approx(0.45, abs=0.08)
+    assert found.gain == pytest.approx(0.5, abs=0.08)
     assert found.pair is None
 
 
 def test_of_three_classes_the_two_that_are_confused_are_named():
     y = np.where(ROWS[:, 0] > 2, 7, np.where(ROWS[:, 2] > 0, 4, 9))
-    assert {isthmus.hidden(PLANE, ROWS, y).pair.first, "4", "9"} == {"4", "9"}
+    pair = isthmus.hidden(PLANE, ROWS, y).pair
+    assert {pair.first, pair.second} == {"4", "9"}
+
+
+@pytest.mark.parametrize("wave", [False, True])
+def test_what_is_a_function_of_the_map_and_noise_is_not_hidden(wave):
+    """The rest of a curved sheet is a function of the coordinates, and knows no more than they do."""
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-1, 1, (2, 1500))
+    X = np.column_stack([a, b, 0.3 * (a**2 + b**2)]) + 1e-3 * rng.standard_normal((1500, 3))
+    y = np.sin(4 * a) * np.cos(4 * b) if wave else a + b + 0.1 * rng.standard_normal(1500)
+    assert not isthmus.hidden(isthmus.LinearAutoencoder(2).fit(X), X, y).is_found
 
 
 def test_digits_of_two_coordinates_hide_what_more_would_show():

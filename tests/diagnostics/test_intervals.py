@@ -5,6 +5,11 @@ import pytest
 
 import isthmus
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
+    pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning"),
+]
+
 
 def drawn(n, seed):
     """A line; across it rows scatter ten times as much on its right as on its left."""
@@ -46,6 +51,38 @@ def test_images_have_intervals_of_their_shape():
     model = isthmus.LinearAutoencoder(2).fit(images[:100])
     found = isthmus.decoded_interval(model, model.transform(images[:3]), images[100:])
     assert found.x_hat.shape == found.half_width.shape == (3, 4, 5)
+
+
+def test_of_few_known_rows_the_share_is_that_of_the_rank():
+    """With 20 rows that calibrate, 19 of 21 places are inside at 90 %: Vovk's exact coverage."""
+    inside = []
+    for seed in range(150):
+        known = drawn(40, 100 + seed)
+        new = drawn(50, 1000 + seed)
+        found = isthmus.decoded_interval(LINE, LINE.transform(new), known, random_state=seed)
+        inside.append(np.mean(np.abs(new[:, 1] - found.x_hat[:, 1]) <= found.half_width[:, 1]))
+    error = np.std(inside) / np.sqrt(150)
+    assert np.mean(inside) == pytest.approx(19 / 21, abs=3 * error)
+
+
+def test_missing_entries_of_known_rows_are_left_out():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 3))
+    model = isthmus.VariationalAutoencoder(1, widths=(4,), max_epochs=2, random_state=0).fit(X[:200])
+    gaps = X[200:].copy()
+    gaps[::4, 1] = np.nan
+    found = isthmus.decoded_interval(model, [[0.0]], gaps)
+    assert np.isfinite(found.half_width).all()
+    gaps[:, 1] = np.nan
+    with pytest.raises(ValueError, match="column 1 has 0 known entries"):
+        isthmus.decoded_interval(model, [[0.0]], gaps)
+
+
+def test_angles_have_no_intervals():
+    X = np.column_stack([np.arange(100.0), np.arange(100.0) * 3.6])
+    model = isthmus.LinearAutoencoder(1, periodic={1: 360.0}, scaling="standard").fit(X)
+    with pytest.raises(ValueError, match="angles or categories"):
+        isthmus.decoded_interval(model, [[0.0]], X)
 
 
 @pytest.mark.parametrize(

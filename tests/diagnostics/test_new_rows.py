@@ -44,6 +44,13 @@ def test_a_map_that_is_the_data_keeps_all_and_a_random_one_what_chance_keeps():
     assert np.mean(chance) == pytest.approx(10 / 60, rel=0.1)
 
 
+def test_neighbours_far_from_the_origin_are_the_same():
+    wide = np.hstack([KNOWN, RNG.standard_normal((60, 16))]), np.hstack([NEW, np.zeros((25, 16))])
+    for offset in (0, 1e7):
+        known, new = (wide[0] + offset, wide[0]), (wide[1] + offset, wide[1])
+        assert neighbours_kept(known, new, (5,)).mean() == 1.0
+
+
 def test_neighbours_are_those_of_scaled_columns():
     units = np.array([1.0, 1e3, 1.0, 1.0])
     plain = measured(k=5, scaling="standard").neighbours_kept

@@ -1,5 +1,7 @@
 """The neighbour auto-encoder: what it keeps, what it decodes, and what it says of itself."""
 
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -195,6 +197,27 @@ def test_odd_data_have_a_map_of_finite_numbers(rows):
     assert np.isfinite(isthmus.jacobian(model, rows)).all()
     same = np.flatnonzero((rows == rows[0]).all(axis=1))
     np.testing.assert_allclose(Z[same], np.broadcast_to(Z[0], Z[same].shape), atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_groups_too_far_apart_for_single_precision_are_warned_of():
+    rows, y = blobs(200, groups=2)
+    rows[y == 1] += 1e5
+    with pytest.warns(UserWarning, match="single precision does not tell near rows from nearer"):
+        isthmus.NeighbourAutoencoder(max_epochs=3, random_state=0).fit(rows)
+
+
+def test_a_row_at_any_distance_has_a_place(digits):
+    far = np.full((1, 64), 1e3) * 10.0 ** np.arange(0, 35, 2)[:, None]
+    assert np.isfinite(digits.transform(far)).all()
+
+
+def test_one_neighbour_is_judged_by_fifteen():
+    rows, _ = blobs(200)
+    model = isthmus.NeighbourAutoencoder(n_neighbors=1, max_epochs=50, random_state=0)
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        assert model.fit(rows).held_out_.kept_by_means < 0.95
 
 
 def test_three_rows_are_too_few():

@@ -23,7 +23,7 @@ def test_weights_are_those_that_another_root_finder_gives():
     for row in distances - distances[:, :1]:
 
         def excess(log_unit, row=row):
-            return np.exp(-row / np.exp(log_unit)).sum() - np.log2(15)
+            return np.exp(-row / np.exp(log_unit)).sum() - np.log2(16)
 
         expected.append(np.exp(-row / np.exp(brentq(excess, -15, 15, xtol=1e-14))))
     np.testing.assert_allclose(neighbour_weights(distances), expected, rtol=1e-9)

@@ -58,7 +58,10 @@ def _of_ensemble(ensemble: Ensemble) -> Facts:
     facts["weights"] = sum(own["weights"] for own in each)
     for name in ("best_epoch", "epochs", "kl", "active", "explained_variance"):
         facts.pop(name, None)
-    for name in ("validation_loss", "pca_validation_loss"):
+    for name in (
+        *("validation_loss", "pca_validation_loss"),
+        *("neighbours_kept", "neighbours_kept_by_means"),
+    ):
         losses = [own[name] for own in each if own.get(name) is not None]
         if len(losses) == len(each):
             facts[name] = float(np.mean(losses))

@@ -130,7 +130,7 @@ of_neighbour = options.under("Of --model neighbour")
 @of_variational("--warm-up", type=float, help="Share of training in which that weight climbs from 0.")
 @of_variational("--free-bits", type=float, help="Nats of KL that each coordinate has for nothing.")
 @of_neighbour("--n-neighbors", type=int, help="Nearest rows that are kept near each row: 15.")
-@of_neighbour("--landmarks", type=int, help="Cluster centres that place a row: 1000 at most, or more.")
+@of_neighbour("--landmarks", type=int, help="Cluster centres that place a row: one per row, up to 1000.")
 @of_neighbour(
     "--rounds",
     type=int,

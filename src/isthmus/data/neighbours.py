@@ -121,9 +121,12 @@ def nearest(
     """
     from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
 
-    found: tuple[np.ndarray, np.ndarray] = (
-        NearestNeighbors(n_neighbors=count).fit(reference).kneighbors(queries)
-    )
+    # Products of rows far from the origin lose what their differences keep.
+    center = reference.mean(axis=0, dtype=np.float64)
+    search = NearestNeighbors(n_neighbors=count).fit(np.asarray(reference - center, reference.dtype))
+    if queries is not None:
+        queries = np.asarray(queries - center, queries.dtype)
+    found: tuple[np.ndarray, np.ndarray] = search.kneighbors(queries)
     return found
 
 

@@ -1,10 +1,11 @@
 """What a map hides: how much of a target the rest x − x̂ knows that the coordinates do not.
 
 Rows that lie side by side in the map are told apart, if at all, by what the map leaves out. Each row's
-target is predicted twice: from the rows nearest in the map, and from those of them whose rest is most
-like its own. Where the second is better, the map hides something of the target. How much better chance
-makes it is seen where targets are permuted among rows that lie side by side, which leaves what the
-coordinates know of them nearly as it is, and ties between target and rest to chance.
+target is predicted twice by as many rows: by those nearest in the map, and by those whose rest is most
+like its own among more that are near. Where the second is better, the map hides something of the target.
+A rest that is a function of the coordinates, or that knows nothing, picks rows that predict no better
+than the nearest. How often chance gives as much is seen where targets are permuted among rows that lie
+side by side.
 
 Source: Kim, Neykov, Balakrishnan & Wasserman 2022, "Local permutation tests for conditional
 independence", Annals of Statistics 50:3388.
@@ -12,7 +13,7 @@ independence", Annals of Statistics 50:3388.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,7 +28,7 @@ from isthmus.estimators.fitting import generator
 from isthmus.results import Result
 
 SHARE_LIKE = 3
-"""One in so many of the rows nearest in the map predicts by its rest."""
+"""One in so many of the rows near in the map predicts: the nearest, or those whose rest is most like."""
 
 ROWS_OF_CELL = 16
 """Rows among which targets are permuted, at most."""
@@ -55,10 +56,11 @@ class HiddenPair:
 class Hidden(Result):
     """How much of a target what a map leaves out knows that its coordinates do not.
 
-    ``score_of_map`` is the accuracy, or R², of predicting from rows nearest in the map, and
-    ``score_with_rest`` that with what it leaves out. ``gain`` is their difference beyond what it is
-    where targets are permuted, with a 95 % ``interval``; ``p_value`` is how often chance gives as much.
-    ``pair`` are the two classes of which most is hidden, None where none stand out, or for numbers.
+    ``score_of_map`` is the accuracy, or R², of predicting from the rows nearest in the map, and
+    ``score_with_rest`` that from as many rows near, whose rest is most like. ``gain`` is their
+    difference, with an ``interval`` of two standard errors, in which rows that lie side by side count as
+    one; ``p_value`` is how often chance gives as much. ``pair`` are the two classes of which most is
+    hidden, None where none stand out, or for numbers.
     """
 
     n_rows: int
@@ -71,10 +73,15 @@ class Hidden(Result):
     pair: HiddenPair | None
 
     @property
+    def is_found(self) -> bool:
+        """Whether something is hidden beyond chance, by the permutations and by the interval."""
+        return self.p_value < LEVEL and self.interval[0] > 0
+
+    @property
     def verdict(self) -> str:
         """One or two sentences on what is hidden."""
         low, high = self.interval
-        if self.p_value >= LEVEL:
+        if not self.is_found:
             return (
                 f"What the map leaves out tells nothing more of the target than the map itself, as far "
                 f"as {self.n_rows} rows show (p = {self.p_value:.2g}; {self.score} gains "
@@ -134,8 +141,8 @@ def hidden(
     y : array (n,)
         Classes, or numbers, by the rule of ``isthmus.compare``.
     n_neighbors : int, default 30
-        Rows nearest in the map that predict a row; a third of them, those whose rest x − x̂ is most like
-        its own, predict it with what the map leaves out.
+        Rows near in the map: the nearest third of them predicts a row by the map, and the third whose
+        rest x − x̂ is most like its own predicts it with what the map leaves out.
     n_permutations : int, default 200
         Of the targets; the p-value is 1/201 at least.
     max_rows : int, default 5000
@@ -186,13 +193,13 @@ def hidden(
             f"X has {n} rows: expected more than n_neighbors={n_neighbors}. Pass more rows, or fewer "
             "neighbours"
         )
-    chosen = np.sort(rng.permutation(rows.shape[0])[:n])
+    chosen = rng.permutation(rows.shape[0])[:n]
     z = np.asarray(model.transform(X), np.float64)[chosen]
     rest = (dense(rows[chosen]) - decoded_rows(model, z)) / units_of(model)
     rest[np.isnan(rest)] = 0.0
     _, near = nearest(z, n_neighbors)
-    like = _most_like(rest, near, n_neighbors // SHARE_LIKE)
-    predicted = _Prediction(targets, chosen, near, like)
+    k = n_neighbors // SHARE_LIKE
+    predicted = _Prediction(targets, near[:, :k], _most_like(rest, near, k))
     values = targets.values[chosen]
     without, with_rest = predicted.successes(values)
     cells = _cells(z, np.arange(n))
@@ -203,36 +210,40 @@ def hidden(
             permuted[cell] = values[rng.permutation(cell)]
         before, after = predicted.successes(permuted)
         by_chance.append(float(np.mean(after - before)))
-    difference = with_rest - without
-    found, error = float(difference.mean()), float(difference.std(ddof=1)) / np.sqrt(n)
-    gain = found - float(np.mean(by_chance))
-    return Hidden(
+    gain = float(np.mean(with_rest - without))
+    of_cells = np.array([np.sum((with_rest - without)[cell] - gain) for cell in cells])
+    error = float(np.sqrt(np.sum(np.square(of_cells)))) / n
+    found = Hidden(
         n_rows=n,
         score="accuracy" if targets.n_classes else "R²",
         score_of_map=float(without.mean()),
         score_with_rest=float(with_rest.mean()),
         gain=gain,
-        interval=(gain - 1.96 * error, gain + 1.96 * error),
-        p_value=(1 + int(np.sum(np.array(by_chance) >= found))) / (n_permutations + 1),
-        pair=predicted.hidden_pair(values) if targets.n_classes else None,
+        interval=(gain - 2 * error, gain + 2 * error),
+        p_value=(1 + int(np.sum(np.array(by_chance) >= gain))) / (n_permutations + 1),
+        pair=None,
     )
+    if found.is_found and targets.n_classes:
+        return replace(found, pair=predicted.hidden_pair(values))
+    return found
 
 
 @dataclass(frozen=True)
 class _Prediction:
-    """Predicts each row from rows ``near`` (n, K) it in the map, and from ``like`` (n, k) of them."""
+    """Predicts rows from those ``near`` in the map, and from as many whose rest is ``like`` theirs."""
 
     targets: CheckedTargets
-    chosen: Int[np.ndarray, " n"]
-    near: Int[np.ndarray, "n K"]
+    near: Int[np.ndarray, "n k"]
     like: Int[np.ndarray, "n k"]
 
     def of(self, values: np.ndarray, which: Int[np.ndarray, "n k"]) -> np.ndarray:
         """The majority of classes, or the mean of numbers."""
         if not self.targets.n_classes:
             return np.asarray(values[which].mean(axis=1))
-        votes = np.eye(self.targets.n_classes, dtype=np.int32)[values][which].sum(axis=1)
-        return np.asarray(votes.argmax(axis=1))
+        labels = values[which]
+        votes = np.sum(labels[:, :, None] == labels[:, None, :], axis=2)
+        # Of classes with as many votes, that of the nearest or most like row.
+        return np.asarray(np.take_along_axis(labels, votes.argmax(axis=1)[:, None], axis=1)[:, 0])
 
     def successes(self, values: np.ndarray) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Of each row, without and with the rest: the means are accuracies, or R²."""
@@ -247,22 +258,22 @@ class _Prediction:
 
     def hidden_pair(self, values: Int[np.ndarray, " n"]) -> HiddenPair | None:
         """The two classes that are told apart better by most rows, if by more than chance."""
-        without, with_rest = self.of(values, self.near), self.of(values, self.like)
-        best: tuple[float, HiddenPair] | None = None
         labels = self.targets.classes
         assert labels is not None
-        for b in range(len(labels)):
-            for a in range(b):
-                of_pair = (values == a) | (values == b)
-                other = np.where(values == a, b, a)
-                before, after = ((found == other)[of_pair] for found in (without, with_rest))
-                gained = float(np.sum(before & ~after)) - float(np.sum(after & ~before))
-                changed = float(np.sum(before != after))
-                if gained <= SURE * np.sqrt(changed) or (best is not None and gained <= best[0]):
-                    continue
-                shares = float(before.mean()), float(after.mean())
-                best = gained, HiddenPair(str(labels[a]), str(labels[b]), *shares)
-        return None if best is None else best[1]
+        without, with_rest = (self.of(values, which) for which in (self.near, self.like))
+        # Rows of one class taken for another: by the map alone, and with the rest alone.
+        lost = np.zeros((2, len(labels), len(labels)))
+        for count, (one, other) in zip(lost, ((without, with_rest), (with_rest, without)), strict=True):
+            mistaken = (one != values) & (other != one)
+            np.add.at(count, (values[mistaken], one[mistaken]), 1)
+        gained, worse = lost + lost.transpose(0, 2, 1)
+        a, b = np.unravel_index(np.argmax(np.triu(gained - worse)), gained.shape)
+        if gained[a, b] - worse[a, b] <= SURE * np.sqrt(gained[a, b] + worse[a, b]):
+            return None
+        of_pair = (values == a) | (values == b)
+        other = np.where(values == a, b, a)
+        shares = (float(np.mean((found == other)[of_pair])) for found in (without, with_rest))
+        return HiddenPair(str(labels[a]), str(labels[b]), *shares)
 
 
 def _most_like(

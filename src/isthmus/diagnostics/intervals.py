@@ -3,7 +3,8 @@
 A map of few coordinates leaves much out, and what it leaves out differs from place to place. The
 distance |x − x̂| of known rows nearby is the scale at a place; how many scales rows are away, at most, in
 the share of cases that is asked for, other known rows tell. So the interval of each entry holds for that
-share of new rows, in the mean over draws of the known ones, whatever the data and the map are.
+share of new rows at least, in the mean over places and over draws of the known ones, if new rows are
+drawn as these were.
 
 Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, "Distribution-free predictive inference for
 regression", JASA 113:1094, section 5.2.
@@ -19,7 +20,7 @@ from jaxtyping import Float
 from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import nearest
 from isthmus.data.rows import READ_ELEMENTS, dense
-from isthmus.estimators.base import BaseMap, as_given, decoded_rows, spread_as_given
+from isthmus.estimators.base import BaseMap, as_given, decoded_rows
 from isthmus.estimators.fitting import generator
 
 
@@ -46,7 +47,7 @@ def decoded_interval(
     model : fitted map
         Any of the maps of isthmus, or an ensemble of them.
     Z : array (n, d)
-        Coordinates, such as those of new rows, or of a point of the map that was pointed at.
+        Coordinates of new rows. Of a point where there are no rows, the interval is that of the nearest.
     known : array (m, D)
         Rows of the kind that the map is for, and that it was *not* fitted on. Half of them say how far
         rows are from x̂ around each place, and the other half how many times that the interval must be.
@@ -61,12 +62,13 @@ def decoded_interval(
     -------
     DecodedInterval
         ``x_hat`` as ``inverse_transform`` gives it, and ``half_width`` of the same shape, in the data's
-        units; NaN of a category, and of an angle the chord.
+        units.
 
     Raises
     ------
     ValueError
-        For too few known rows, and what ``transform`` and ``inverse_transform`` refuse.
+        For too few known rows, a map with angles or categories, and what ``transform`` and
+        ``inverse_transform`` refuse.
     TypeError
         For a model that is no map.
 
@@ -88,6 +90,10 @@ def decoded_interval(
     True
     """
     check_map(model)
+    if hasattr(model, "code_"):
+        raise ValueError(
+            "the map has angles or categories, and intervals are of numbers on a line alone"
+        )
     level = check_real("level", level, 0.0, 1.0)
     n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
     z = np.asarray(check_coordinates(Z, model.n_components_), np.float64)
@@ -107,13 +113,18 @@ def decoded_interval(
         return _means_nearby(at, placed[first], gaps[first], n_neighbors)
 
     # Where all known rows nearby are met exactly, a new one may still be off by what is usual elsewhere.
-    least = 1e-3 * gaps[first].mean(axis=0) + 1e-300
-    ratios = np.sort(gaps[second] / np.maximum(scale(placed[second]), least), axis=0)
-    rank = int(np.ceil((len(second) + 1) * level)) - 1
-    half_width = ratios[min(rank, len(ratios) - 1)] * np.maximum(scale(z), least)
-    return DecodedInterval(
-        as_given(model, decoded_rows(model, z)), np.asarray(spread_as_given(model, half_width))
-    )
+    least = 1e-3 * _means_known(gaps[first], 0) + 1e-300
+    ratios = np.sort(gaps[second] / np.maximum(scale(placed[second]), least), axis=0)  # NaN at the end
+    counts = np.sum(~np.isnan(ratios), axis=0)
+    ranks = np.ceil((counts + 1) * level).astype(int) - 1
+    if np.any(ranks >= counts):
+        column = int(np.argmax(ranks >= counts))
+        raise ValueError(
+            f"column {column} has {counts[column]} known entries in half of the known rows: too few for "
+            f"an interval at level={level:g}. Pass more rows, or a lower level"
+        )
+    half_width = ratios[ranks, np.arange(len(ranks))] * np.maximum(scale(z), least)
+    return DecodedInterval(as_given(model, decoded_rows(model, z)), as_given(model, half_width))
 
 
 def _means_nearby(
@@ -128,5 +139,15 @@ def _means_nearby(
     size = max(1, READ_ELEMENTS // (k * gaps.shape[1]))
     for start in range(0, len(at), size):
         part = slice(start, start + size)
-        means[part] = gaps[near[part]].mean(axis=1)
+        means[part] = _means_known(gaps[near[part]], 1)
+    # A column of which nothing is known nearby has its mean over all places.
+    return np.where(np.isnan(means), _means_known(gaps, 0), means)
+
+
+def _means_known(values: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
+    """Means of what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=axis)
+    sums = np.sum(values, axis=axis, where=known)
+    means: np.ndarray = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return means

@@ -70,14 +70,15 @@ class Ensemble(BaseMap):
     ----------
     estimator : isthmus estimator
         What the members are: ``Autoencoder``, ``DenoisingAutoencoder``, ``VariationalAutoencoder``,
-        ``LinearAutoencoder``, ``FeedForwardClassifier``, ``FeedForwardRegressor``. It is not fitted, and
-        its own ``random_state`` is not used.
+        ``LinearAutoencoder``, ``NeighbourAutoencoder``, ``FeedForwardClassifier``,
+        ``FeedForwardRegressor``. It is not fitted, and its own ``random_state`` is not used.
     n_members : int, default 10
         Members M. The scatter of one over the seeds is left at 1/√M: a third, with ten.
     bootstrap : bool, default False
         Whether each member has its own draw of the training rows, with replacement. Seeds alone show
         what training leaves open; with this the spread also shows what another sample of rows might
-        have said. Scaling and the start at PCA are those of all rows, except for ``LinearAutoencoder``.
+        have said. Scaling and the start at PCA are those of all rows, except for ``LinearAutoencoder``;
+        landmarks and neighbours are, too.
     random_state : int, RandomState or None, default None
         Of the members' seeds. The first members of a larger ensemble are those of a smaller one.
 

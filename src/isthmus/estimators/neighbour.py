@@ -81,8 +81,12 @@ MOST_NUMBERS = 2**24
 """Rows that single precision numbers exactly."""
 
 FEWEST_ROWS = 4
+NEIGHBOURS_JUDGED = 15
 MOST_JUDGED = 2000
 """Held-out rows whose neighbours are looked up, evenly spaced."""
+
+MOST_ROUNDING = 0.1
+"""Error of a squared distance, in bandwidths, from which shares of landmarks are wrong by a tenth."""
 
 # Positions are numbers between −12 and 12 or so, and no weights of a network: they move in large steps.
 SOLVER = Solver(optax.scale_by_adam(b2=0.99, nesterov=True), up_and_down, peak=0.25)
@@ -93,7 +97,7 @@ SOLVER = Solver(optax.scale_by_adam(b2=0.99, nesterov=True), up_and_down, peak=0
 class HeldOutNeighbours:
     """How well a neighbour auto-encoder places and decodes held-out rows.
 
-    ``kept`` is the share of a row's nearest training rows that are its nearest in the map, too, and
+    ``kept`` is the share of a row's 15 nearest training rows that are its nearest in the map, too, and
     ``kept_by_means`` the same where the row is put at the mean of these rows' positions, for which one
     needs them. ``loss`` and ``pca_loss`` are the mean ½‖u − û‖² of scaled rows, of the map and of PCA
     with as many coordinates. A map loses only if it is worse by more than chance, by Student's paired
@@ -152,16 +156,16 @@ class NeighbourAutoencoder(BaseMap):
     n_components : int, default 2
         Coordinates d, at most min(n, D); 2 because a map is to be looked at.
     n_neighbors : int, default 15
-        Nearest rows that are kept near each row; at most all others. UMAP's default. Fewer show finer
-        structure and more chance, more a smoother picture.
+        Nearest other rows that are kept near each row; at most all. As many as UMAP's default. Fewer
+        show finer structure and more chance, more a smoother picture.
     landmarks : int or None, default None
         How many landmarks. ``None`` is the number of rows, 1 000 at most up to 10 000 rows; then
-        1 000 · (n/10 000)^⅓. Each is the mean of two rows at least, so that a saved map holds none.
+        1 000 · (n/10 000)^⅓. Each is the mean of two rows at least, so that a saved map holds none, but
+        for rows of which there are copies.
     rounds : int, default 4
         Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours
-        are kept and the steeper the map is between islands. On a straight line between two digits the
-        largest of a hundred steps is 4 % of the distance between their places with 0 rounds, a fourth
-        with 4, and with more a jump.
+        are kept and the steeper the map is between islands: with 0 it is as smooth as the kernel, and
+        with many a jump.
     repulsion : float, default 10.0
         Weight of keeping other rows apart. The map grows with it, and is filled more evenly.
     scaling, periodic, categorical
@@ -184,7 +188,9 @@ class NeighbourAutoencoder(BaseMap):
         Neighbours kept and decoding loss on the held-out rows, beside those of the mean of the true
         neighbours' positions, and of PCA.
     validation_loss_, pca_validation_loss_ : float
-        Mean ½‖u − û‖² of scaled held-out rows, of the map and of PCA. NaN without held-out rows.
+        Mean ½‖u − û‖² of scaled held-out rows, of the map and of PCA. NaN without held-out rows. It is
+        that of a decoder of the other rows, whose smoothness these chose; in the end the decoder is
+        fitted to all.
     history_ : dict, of the neighbour loss per epoch, while repulsion grows to its whole.
     best_epoch_ : int, the last.
     scaling_, network_, n_components_, n_features_in_, feature_names_in_
@@ -205,9 +211,9 @@ class NeighbourAutoencoder(BaseMap):
 
     Notes
     -----
-    Neighbours are sought in the 50 leading principal coordinates, exactly. Memory beside the rows is
-    about 600 bytes for each. There is no ``partial_fit``: neighbours are neighbours among rows that are
-    seen together.
+    Neighbours are sought in the 50 leading principal coordinates, exactly, which takes a time that grows
+    as n². Memory beside the rows is about 1 kB for each. There is no ``partial_fit``: neighbours are
+    neighbours among rows that are seen together.
 
     References
     ----------
@@ -340,7 +346,11 @@ class NeighbourAutoencoder(BaseMap):
             held_out_objective=loss,
             fitted=fitted,
             chooses_epoch=False,
-            warnings=lambda model: [*unlike_scales(model, given.rows), *_lost(model)],
+            warnings=lambda model: [
+                *unlike_scales(model, given.rows),
+                *prepared.warnings(),
+                *(() if model.held_out_ is None else model.held_out_.warnings()),
+            ],
         )
 
 
@@ -427,6 +437,17 @@ class _Neighbourhoods:
             "pca_validation_loss_": float("nan") if held_out is None else held_out.pca_loss,
         }
 
+    def warnings(self) -> Iterable[Warning]:
+        """That distances within groups are lost in those between them."""
+        rounding = self.landmarks.rounding
+        # Of copies, which are no distance apart, nothing is lost.
+        if rounding > MOST_ROUNDING and np.median(self.distances[:, -1]) > 0:
+            yield UserWarning(
+                "Groups of rows are so far apart, against the distances within them, that single "
+                f"precision does not tell near rows from nearer ones (an error of {rounding:.2g} "
+                "bandwidths): map each group by itself, or take the logarithm of columns with such a range"
+            )
+
     def _frame(self, z: Float[np.ndarray, "n d"]) -> Frame:
         """z about its mean, turned and mirrored to agree with the principal coordinates."""
         placed = z[self.train_rows].astype(np.float64)
@@ -440,7 +461,8 @@ class _Neighbourhoods:
         self, z: Float[np.ndarray, "n d"], losses: Float[np.ndarray, " h"]
     ) -> HeldOutNeighbours:
         judging = self.judging
-        truly = self.neighbours[judging]
+        k = min(NEIGHBOURS_JUDGED, len(self.train_rows))
+        truly = self.train_rows[nearest(self.y[self.train_rows], k, self.y[judging])[1]]
 
         def kept(placed: Float[np.ndarray, "h d"]) -> Float[np.ndarray, " h"]:
             _, found = nearest(z[self.train_rows], truly.shape[1], placed)
@@ -467,7 +489,3 @@ def _is_less(less: Float[np.ndarray, " h"], more: Float[np.ndarray, " h"]) -> bo
     gap = more - less
     error = float(np.std(gap)) / np.sqrt(max(1, len(gap) - 1))
     return bool(gap.mean() > 0 and chance_of(gap.mean() / max(error, 1e-30), len(gap)) < SIGNIFICANCE)
-
-
-def _lost(model: NeighbourAutoencoder) -> Iterable[Warning]:
-    return () if model.held_out_ is None else model.held_out_.warnings()

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus import registry
@@ -31,6 +32,9 @@ from isthmus.networks.layers import Affine
 STEEPNESS = 4
 """Power of the distance by which the bandwidth grows far from all landmarks: among the data, where the
 distance is less than ``reach``, it stays as it is."""
+
+LARGEST = 1e15
+"""Entry of a scaled row beyond which rows are alike: squares of sums are numbers in single precision."""
 
 LARGEST_RATIO = 1e6
 """Of the distance to ``reach``: its fourth power is a number in single precision."""
@@ -58,10 +62,16 @@ class Landmarks(eqx.Module):
 
     def squared_distances(self, u: Float[Array, "... D"]) -> Float[Array, "... M"]:
         """‖y − c_m‖² to every landmark."""
-        y = self.projection(u)
+        y = self.projection(jnp.clip(u, -LARGEST, LARGEST))
         lengths = jnp.sum(jnp.square(y), axis=-1, keepdims=True)
-        products = y @ self.centres.T
+        products = jnp.matmul(y, self.centres.T, precision=jax.lax.Precision.HIGHEST)
         return jnp.maximum(lengths + jnp.sum(jnp.square(self.centres), axis=-1) - 2.0 * products, 0.0)
+
+    @property
+    def rounding(self) -> float:
+        """Error of a squared distance by rounding, in units of the bandwidth."""
+        lengths = np.sum(np.square(np.asarray(self.centres, np.float64)), axis=1)
+        return float(np.finfo(np.float32).eps * lengths.max() / np.asarray(self.bandwidth))
 
     def distance(self, squares: Float[Array, "... M"]) -> Float[Array, ...]:
         """The mean squared distance to the landmarks nearby."""

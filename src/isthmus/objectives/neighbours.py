@@ -34,17 +34,18 @@ BISECTIONS = 64
 def neighbour_weights(distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     """UMAP's weights of the nearest rows by their distances, ascending: (n, k) → (n, k), each in [0, 1].
 
-    exp(−(d − d₁)/σ), with σ such that the weights of a row sum to log₂ k. So each row has the same
-    number of neighbours, however densely rows lie around it. Where distances are equal, so are weights.
+    exp(−(d − d₁)/σ), with σ such that the weights of a row sum to log₂(k + 1); UMAP counts the row among
+    its neighbours. So each row has the same number of neighbours, however densely rows lie around it.
+    Where distances are equal, so are weights.
 
     Examples
     --------
     >>> import numpy as np
     >>> neighbour_weights(np.array([[1.0, 2.0, 3.0, 4.0]])).round(3)
-    array([[1.   , 0.544, 0.296, 0.161]])
+    array([[1.   , 0.643, 0.413, 0.266]])
     """
     beyond = np.asarray(distances - distances[:, :1], np.float64)
-    wanted = np.log2(distances.shape[1])
+    wanted = np.log2(distances.shape[1] + 1)
     unit = np.maximum(beyond.mean(axis=1, keepdims=True), 1e-300)
     low, high = np.full_like(unit, -20.0), np.full_like(unit, 20.0)  # log σ in these units
     for _ in range(BISECTIONS):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from isthmus.diagnostics.dimension.choice import DimensionChoice
-from isthmus.diagnostics.hidden import LEVEL
 from isthmus.report.findings import Findings
 
 LOW_TRUST = 0.9
@@ -120,7 +119,7 @@ def _of_neighbours(findings: Findings) -> Iterator[str]:
 
 
 def _of_hidden(findings: Findings) -> Iterator[str]:
-    if findings.hidden is not None and findings.hidden.p_value < LEVEL:
+    if findings.hidden is not None and findings.hidden.is_found:
         name = findings.label_name or "the labels"
         yield findings.hidden.verdict.replace("the target", name)
 

@@ -281,7 +281,7 @@ def quality(
     queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
     pairs = draw_pairs(queries, n, rng)
     scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
-    of_known = of_new_rows(X, scaled, coordinates, known, y, ks)
+    of_known = of_new_rows(X, scaled, coordinates, known, y, ks, queries)
     data, plane = distances_between(scaled), distances_between(coordinates)
     sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
     found: dict[str, tuple[Sums, Sums]] = {

@@ -90,11 +90,13 @@ def of_new_rows(
     known: Sequence[Any] | None,  # rows, coordinates, labels, of any library
     y: ArrayLike | None,
     ks: Sequence[int],
+    queries: Int[np.ndarray, " q"],
 ) -> dict[str, Float[np.ndarray, "2 n_values"]]:
     """Value and standard error of ``neighbours_kept`` for each k, and of ``known_score``.
 
     ``rows`` are those of X, perhaps scaled; known ones are scaled in the same way. Without known rows
-    there are no measures. Raises ValueError for parts of ``known`` that do not fit one another or X.
+    there are no measures. The rows ``queries`` are measured. Raises ValueError for parts of ``known``
+    that do not fit one another or X.
     """
     if known is None:
         if y is not None:
@@ -116,15 +118,17 @@ def of_new_rows(
         )
     if isinstance(rows, ScaledRows):
         others = ScaledRows(others, rows.scaling, FLOAT64)
-    dense_rows = [np.asarray(dense(part[:]), np.float64) for part in (others, rows)]
-    kept = neighbours_kept((dense_rows[0], placed), (dense_rows[1], Z), ks)
-    error = kept.std(axis=0) / np.sqrt(max(1, m - 1))
+    of_known, of_new = (
+        np.asarray(dense(part), np.float64) for part in (others[slice(None)], rows[queries])
+    )
+    kept = neighbours_kept((of_known, placed), (of_new, Z[queries]), ks)
+    error = kept.std(axis=0) / np.sqrt(max(1, len(queries) - 1))
     found = {"neighbours_kept": np.stack([kept.mean(axis=0), error])}
     if y is not None:
-        of_known, of_new = _labels_of_both(known[2], y, n, m)
-        score = neighbour_score(placed, of_known, max(ks), Z, of_new)
+        labels, wanted = _labels_of_both(known[2], y, n, m)
+        score = neighbour_score(placed, labels, max(ks), Z[queries], wanted.take(queries))
         # Of a share the error is known; that of R² is not, and NaN says so.
-        spread = np.sqrt(score * (1 - score) / m) if of_known.n_classes else np.nan
+        spread = np.sqrt(score * (1 - score) / len(queries)) if labels.n_classes else np.nan
         found["known_score"] = np.array([[score], [spread]])
     return found
 
