@@ -445,7 +445,8 @@ class _Neighbourhoods:
             yield UserWarning(
                 "Groups of rows are so far apart, against the distances within them, that single "
                 f"precision does not tell near rows from nearer ones (an error of {rounding:.2g} "
-                "bandwidths): map each group by itself, or take the logarithm of columns with such a range"
+                "bandwidths): map each group by itself, or take the logarithm of columns with such "
+                "a range"
             )
 
     def _frame(self, z: Float[np.ndarray, "n d"]) -> Frame:
