@@ -95,6 +95,10 @@ def test_a_model_says_how_it_places_new_rows():
         ({"known": (KNOWN, KNOWN[:, :2]), "y": np.zeros(25)}, "known has 2 parts, and y came"),
         ({"known": (KNOWN[:, :3], KNOWN[:, :2])}, r"known rows have shape \(60, 3\)"),
         ({"known": (KNOWN[:5], KNOWN[:5, :2])}, "expected at least 10 rows of 4 columns"),
+        (
+            {"known": (KNOWN, KNOWN[:, :2], np.full(60, "1")), "y": np.ones(25, int)},
+            "texts and numbers",
+        ),
         ({"known": (KNOWN, KNOWN[:50, :2])}, r"their coordinates \(50, 2\)"),
         (
             {"known": (KNOWN, KNOWN[:, :2], np.zeros(9)), "y": np.zeros(25)},

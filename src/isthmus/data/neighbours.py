@@ -130,6 +130,14 @@ def nearest(
     return found
 
 
+def share_in_common(
+    one: Int[np.ndarray, "n k"], other: Int[np.ndarray, "n k"]
+) -> Float[np.ndarray, " n"]:
+    """Share of the k neighbours of each row that are among k others, by their numbers."""
+    same = one[:, :, None] == other[:, None, :]
+    return np.asarray(same.any(axis=2).mean(axis=1))
+
+
 def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
     """The median distance from a chosen row to the nearest other one; copies of it do not count.
 

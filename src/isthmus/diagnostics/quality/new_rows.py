@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus.data.checks import check_coordinates, check_table
 from isthmus.data.coding import CodedRows
-from isthmus.data.neighbours import nearest
+from isthmus.data.neighbours import nearest, share_in_common
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense
 from isthmus.data.targets import check_targets
 
@@ -79,8 +79,7 @@ def neighbours_kept(
     (_, in_data), (_, in_map) = (
         nearest(of_known, most, of_new) for of_known, of_new in zip(known, new, strict=True)
     )
-    same = in_data[:, :, None] == in_map[:, None, :]  # (m, most, most)
-    return np.stack([same[:, :k, :k].sum(axis=(1, 2)) / k for k in ks], axis=1)
+    return np.stack([share_in_common(in_data[:, :k], in_map[:, :k]) for k in ks], axis=1)
 
 
 def of_new_rows(
@@ -140,5 +139,8 @@ def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> t
             raise ValueError(
                 f"{name} has shape {np.shape(labels)}: expected a label for each of {count} rows"
             )
+    are_texts = [np.asarray(labels).dtype.kind in "US" for labels in (y_known, y)]
+    if are_texts[0] != are_texts[1]:
+        raise ValueError("known's y and y are texts and numbers: expected labels of one kind")
     both = Target.of(np.concatenate([np.asarray(y_known), np.asarray(y)]), n_known + n)
     return both.first(n_known), both.take(np.arange(n_known, n_known + n))
