@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
+PEERS_VENV ?= .venv-peers
 BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform quality defaults noises variational \
-	imputation ensembles compression double_descent trust dimension gate first_hour
+	imputation ensembles compression double_descent trust dimension gate first_hour neighbours
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -28,11 +29,13 @@ check: # every check, with the tools in BIN: the one list of them
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
-bench: $(BENCH_VENV)/.installed ## measure against other libraries, in an environment of their own
+bench: $(BENCH_VENV)/.installed $(if $(filter neighbours,$(BENCHMARKS)),$(PEERS_VENV)/.installed)
+bench: ## measure against other libraries, in environments of their own
 	@mkdir -p benchmarks/results
 	@for name in $(BENCHMARKS); do \
 		printf '\n== benchmarks/%s.py\n' "$$name"; \
-		$(BENCH_VENV)/bin/python "benchmarks/$$name.py" --json "benchmarks/results/$$name.json" || exit 1; \
+		PEERS=$(PEERS_VENV)/bin/python \
+			$(BENCH_VENV)/bin/python "benchmarks/$$name.py" --json "benchmarks/results/$$name.json" || exit 1; \
 	done
 	@$(BENCH_VENV)/bin/python benchmarks/results.py
 
@@ -40,14 +43,14 @@ dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
 	@$(BIN)/python -m build
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-bench build dist
+	rm -rf .venv .venv-bench .venv-peers build dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The environments, each with a stamp for what was installed in it. The installation points to src/, so
 # that only new requirements call for another one.
 
-$(VENV)/bin/pip $(BENCH_VENV)/bin/pip:
+$(VENV)/bin/pip $(BENCH_VENV)/bin/pip $(PEERS_VENV)/bin/pip:
 	@command -v $(PYTHON) > /dev/null || { \
 		echo "isthmus needs Python 3.11 or later, and there is no $(PYTHON);" \
 			"name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -71,4 +74,10 @@ $(BENCH_VENV)/.installed: pyproject.toml constraints.txt benchmarks/requirements
 	@echo "Installing isthmus and its peers in $(BENCH_VENV); the first time takes minutes."
 	@$(BENCH_VENV)/bin/python $(INSTALL) "$$(grep '^torch==' benchmarks/requirements.txt)"
 	@$(BENCH_VENV)/bin/python $(INSTALL) --requirement benchmarks/requirements.txt --editable .
+	@touch $@
+
+$(PEERS_VENV)/.installed: constraints.txt benchmarks/peers-requirements.txt | $(PEERS_VENV)/bin/pip
+	@echo "Installing the parametric peers in $(PEERS_VENV); it takes minutes."
+	@$(PEERS_VENV)/bin/python $(INSTALL) "$$(grep '^torch==' benchmarks/peers-requirements.txt)"
+	@$(PEERS_VENV)/bin/python $(INSTALL) --no-deps --requirement benchmarks/peers-requirements.txt
 	@touch $@

@@ -36,6 +36,7 @@ LIBRARIES = (
     "torch",
     "skorch",
     "pythae",
+    "umap-learn",
 )
 
 PAUSE = 0.2
