@@ -6,7 +6,7 @@ Each landmark has a position v_m in the map. The mean position Σ φ_m v_m is a 
 between two groups come to lie between their islands. A *round of agreement* gives landmarks that are
 far from the mean so far a smaller say,
 
-    g_m ∝ φ_m / (1 + ‖z − v_m‖²),    z ← Σ g_m v_m,
+    g_m ∝ φ_m / (1 + ‖z − v_m‖²/a),    z ← Σ g_m v_m,
 
 which is mean shift among the positions (Comaniciu & Meer 2002, "Mean shift", IEEE TPAMI 24:603), or one
 step towards a robust mean with Cauchy weights: outvoted landmarks lose their say. With more rounds
@@ -32,6 +32,10 @@ from isthmus.networks.layers import Affine
 STEEPNESS = 4
 """Power of the distance by which the bandwidth grows far from all landmarks: among the data, where the
 distance is less than ``reach``, it stays as it is."""
+
+AGREEMENT = 0.35
+"""Squared distance a from the mean at which a landmark has half of its say, in units in which rows are half
+similar at 1. With more, new rows keep fewer of their neighbours; with less, copies of them have fewer."""
 
 LARGEST = 1e15
 """Entry of a scaled row beyond which rows are alike: squares of sums are numbers in single precision."""
@@ -99,7 +103,7 @@ def agreed_position(
     z = _mean(shares, positions)
     for _ in range(rounds):
         squares = sum(jnp.square(c[..., None] - v) for c, v in zip(z, positions, strict=True))
-        z = _mean(shares / (1.0 + squares), positions)
+        z = _mean(shares / (1.0 + squares / AGREEMENT), positions)
     return z
 
 

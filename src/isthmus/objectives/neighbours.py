@@ -88,8 +88,9 @@ class PlacedRows(eqx.Module):
 class NeighbourLoss:
     """−log q of a row and one of its neighbours, + repulsion · the mean of −log(1 − q) over other rows.
 
-    The others are the neighbours that the other rows of the batch have drawn. A batch (n, 1) has the
-    numbers of its rows.
+    The others are the other rows of the batch, each as likely as any: were they drawn as neighbours are,
+    rows that are neighbours of many would be pushed away by all. A batch (n, 1) has the numbers of its
+    rows.
     """
 
     repulsion: float | Array
@@ -114,8 +115,8 @@ class NeighbourLoss:
         z = network(jnp.concatenate([rows, partners]))
         n, m = len(rows), min(len(rows), MOST_OTHERS)
         gap = sum(jnp.square(c[:n] - c[n:]) for c in z)
-        squares = sum(jnp.square(c[:n, None] - c[None, n : n + m]) for c in z)
-        is_other = (rows[:, None] != partners[None, :m]) & (partners[:, None] != partners[None, :m])
+        squares = sum(jnp.square(c[:n, None] - c[None, :m]) for c in z)
+        is_other = (rows[:, None] != rows[None, :m]) & (partners[:, None] != rows[None, :m])
         away = jnp.where(is_other, jnp.log((1.0 + squares) / (squares + SOFTENING)), 0.0)
         pushed = jnp.sum(away, axis=1) / jnp.maximum(1, jnp.sum(is_other, axis=1))
         return jnp.log1p(gap) + self.repulsion * pushed
