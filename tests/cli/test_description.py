@@ -127,6 +127,9 @@ def test_a_map_of_neighbours_has_landmarks_and_says_what_it_keeps():
     # A third of 40 rows is held out, and there are as many landmarks as other rows.
     assert (facts["landmarks"], facts["weights"]) == (27, 2 * 27)
     assert facts["neighbours_kept"] == model.held_out_.kept
+    assert facts["neighbour_recall"] == 1.0
+    assert "neighbours found" not in summarise(facts)
+    assert summarise(facts | {"neighbour_recall": 0.97})["neighbours found"].startswith("0.970")
     shown = summarise(facts)
     assert shown["landmarks"] == 27
     assert shown["held-out neighbours kept"].startswith(f"{model.held_out_.kept:.3f} (at the mean of")

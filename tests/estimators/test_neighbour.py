@@ -1,6 +1,7 @@
 """The neighbour auto-encoder: what it keeps, what it decodes, and what it says of itself."""
 
 import warnings
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import isthmus
+from isthmus.data import neighbour_search
+from isthmus.estimators import _neighbourhoods
 from isthmus.estimators._landmarks import landmarks_for
 from isthmus.estimators.kernel_ridge import FREE, KernelRidge, fit_decoder
 from isthmus.estimators.neighbour import HeldOutNeighbours
@@ -218,6 +221,43 @@ def test_one_neighbour_is_judged_by_fifteen():
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
         assert model.fit(rows).held_out_.kept_by_means < 0.95
+
+
+def test_a_map_of_an_approximate_search_keeps_as_many_neighbours_and_says_what_it_found(
+    digits, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
+    model = isthmus.NeighbourAutoencoder(**SHORT).fit(TRAIN)
+    assert digits.neighbour_recall_ == 1.0
+    assert 0.95 <= model.neighbour_recall_ < 1.0
+    shares = [kept(TRAIN, m.transform(TRAIN), NEW, m.transform(NEW)) for m in (model, digits)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.03)  # as another seed's
+    isthmus.save(model, tmp_path / "digits.isthmus")
+    assert isthmus.load(tmp_path / "digits.isthmus").neighbour_recall_ == model.neighbour_recall_
+
+
+def test_without_faiss_the_search_is_exact_and_fit_says_how_long_it_takes(monkeypatch):
+    rows, _ = blobs(200)
+    options = {"max_epochs": 50, "random_state": 0}
+    exact = isthmus.NeighbourAutoencoder(**options).fit(rows)
+    monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
+    monkeypatch.setattr(neighbour_search, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"200 rows .* minutes .* 'isthmus\[neighbours\]'"):
+        model = isthmus.NeighbourAutoencoder(**options).fit(rows)
+    assert model.neighbour_recall_ == 1.0
+    np.testing.assert_array_equal(model.transform(rows), exact.transform(rows))
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_a_search_that_found_too_few_neighbours_is_warned_of(monkeypatch):
+    rows, _ = blobs(200)
+
+    def poor(*arguments):
+        return replace(neighbour_search.nearest_among(*arguments), recall=0.5)
+
+    monkeypatch.setattr(_neighbourhoods, "nearest_among", poor)
+    with pytest.warns(UserWarning, match=r"found 0\.50 of the true nearest rows"):
+        isthmus.NeighbourAutoencoder(max_epochs=3, random_state=0).fit(rows)
 
 
 def test_three_rows_are_too_few():

@@ -38,8 +38,9 @@ def describe(model: BaseMap | FeedForwardPredictor) -> Facts:
     numbers that training may move, losses the means over the held-out rows, ``yardstick`` what they are
     compared with. A variational map has the KL divergence ``kl`` of each coordinate and whether it is
     ``active``, and its losses are −ELBO in nats. A map of neighbours has ``landmarks`` in place of
-    sizes, and ``neighbours_kept`` of held-out rows. A classifier has ``classes``, a regressor
-    ``targets``. An ensemble has ``members``, of which ``sizes`` are those of one and losses the mean.
+    sizes, ``neighbour_recall`` of the search, and ``neighbours_kept`` of held-out rows. A classifier has
+    ``classes``, a regressor ``targets``. An ensemble has ``members``, of which ``sizes`` are those of
+    one and losses the mean.
     """
     names = getattr(model, "feature_names_in_", None)
     return {
@@ -60,7 +61,7 @@ def _of_ensemble(ensemble: Ensemble) -> Facts:
         facts.pop(name, None)
     for name in (
         *("validation_loss", "pca_validation_loss"),
-        *("neighbours_kept", "neighbours_kept_by_means"),
+        *("neighbours_kept", "neighbours_kept_by_means", "neighbour_recall"),
     ):
         losses = [own[name] for own in each if own.get(name) is not None]
         if len(losses) == len(each):
@@ -104,6 +105,7 @@ def _of_neighbours(model: NeighbourAutoencoder) -> Facts:
     facts: Facts = {
         "coordinates": model.n_components_,
         "landmarks": int(positions.shape[1]),
+        "neighbour_recall": model.neighbour_recall_,
         "weights": int(positions.size),
     }
     if found is not None:
@@ -146,6 +148,8 @@ def summarise(facts: Facts) -> Facts:
         summary |= _carried(facts["kl"], facts["active"])
     if "landmarks" in facts:
         summary["landmarks"] = facts["landmarks"]
+    if facts.get("neighbour_recall", 1.0) < 1:
+        summary["neighbours found"] = f"{facts['neighbour_recall']:.3f} of the true ones, by faiss"
     if "neighbours_kept" in facts:
         kept, by_means = facts["neighbours_kept"], facts["neighbours_kept_by_means"]
         summary["held-out neighbours kept"] = (

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from isthmus import registry
 from isthmus.data.moments import PrincipalAxes
+from isthmus.data.neighbour_search import NearestRows, nearest_among
 from isthmus.data.neighbours import nearest, share_in_common
 from isthmus.data.rows import ChosenRows, ScaledRows
 from isthmus.data.sources import in_common_size
@@ -38,6 +39,9 @@ at 1."""
 NEIGHBOURS_JUDGED = 15
 MOST_JUDGED = 2000
 """Held-out rows whose neighbours are looked up, evenly spaced."""
+
+LEAST_RECALL = 0.9
+"""Share of the true neighbours from which a map of those found is not the map that was asked for."""
 
 MOST_ROUNDING = 0.1
 """Error of a squared distance, in bandwidths, from which shares of landmarks are wrong by a tenth."""
@@ -91,8 +95,8 @@ class Parameters(Protocol):
 class Neighbourhoods:
     """What a fit knows of its rows before it trains: axes, landmarks, and each row's neighbours.
 
-    ``y`` (n, k) are the principal coordinates of all rows, ``neighbours`` (n, c) the numbers of the
-    nearest training rows of each, and ``distances`` how far they are, ascending.
+    ``y`` (n, k) are the principal coordinates of all rows, ``neighbours`` the nearest training rows of
+    each.
     """
 
     rows: ScaledRows
@@ -101,8 +105,7 @@ class Neighbourhoods:
     n_components: int
     y: Float[np.ndarray, "n k"]
     landmarks: Landmarks
-    neighbours: Int[np.ndarray, "n c"]
-    distances: Float[np.ndarray, "n c"]
+    neighbours: NearestRows
 
     @classmethod
     def of(
@@ -112,7 +115,7 @@ class Neighbourhoods:
         train_rows: Int[np.ndarray, " m"],
         rng: np.random.Generator,
     ) -> Self:
-        (n, D), m, d = rows.shape, len(train_rows), int(model.n_components)
+        D, m, d = rows.shape[1], len(train_rows), int(model.n_components)
         chosen = ChosenRows(rows.rows, train_rows)
         axes = leading_axes(ScaledRows(chosen, rows.scaling), max(d, min(MOST_AXES, m, D)))
         projection = Affine(single(axes.components), single(axes.components @ axes.mean))
@@ -120,12 +123,7 @@ class Neighbourhoods:
         count = landmarks_for(m) if model.landmarks is None else min(int(model.landmarks), m)
         landmarks = place_landmarks(rows, train_rows, projection, y, count, rng)
         k = min(int(model.n_neighbors), m - 1)
-        distances, neighbours = np.empty((n, k)), np.empty((n, k), np.int64)
-        held_out = np.setdiff1d(np.arange(n), train_rows)
-        distances[train_rows], neighbours[train_rows] = nearest(y[train_rows], k)
-        if len(held_out):
-            distances[held_out], neighbours[held_out] = nearest(y[train_rows], k, y[held_out])
-        return cls(rows, train_rows, axes, d, y, landmarks, train_rows[neighbours], distances)
+        return cls(rows, train_rows, axes, d, y, landmarks, nearest_among(y, train_rows, k))
 
     @property
     def judging(self) -> Int[np.ndarray, " h"]:
@@ -142,9 +140,11 @@ class Neighbourhoods:
         positions *= START / largest if largest > 0 else 1.0
         positions += 1e-3 * rng.standard_normal(positions.shape)  # equal ones would never part
         numbers, shares = nearest_landmarks(self.landmarks, self.rows)
-        weights = neighbour_weights(self.distances)
-        chances = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
-        known = (numbers, shares, self.neighbours.astype(np.int32), chances.astype(np.float32))
+        weights = neighbour_weights(self.neighbours.distances)
+        total = weights.sum(axis=1, keepdims=True)
+        chances = np.cumsum(weights, axis=1, out=weights)
+        chances /= total
+        known = (numbers, shares, self.neighbours.numbers, chances.astype(np.float32))
         places = PlacesOfRows(*jax.device_put([in_common_size(part) for part in known]))
         return PlacedRows(single(positions), Constant(places), rounds)
 
@@ -166,15 +166,22 @@ class Neighbourhoods:
                 Identity(),
             ),
             "held_out_": held_out,
+            "neighbour_recall_": self.neighbours.recall,
             "validation_loss_": float("nan") if held_out is None else held_out.loss,
             "pca_validation_loss_": float("nan") if held_out is None else held_out.pca_loss,
         }
 
     def warnings(self) -> Iterable[Warning]:
-        """That distances within groups are lost in those between them."""
+        """That distances within groups are lost in those between them, or neighbours in the search."""
+        if self.neighbours.recall < LEAST_RECALL:
+            yield UserWarning(
+                f"The search found {self.neighbours.recall:.2f} of the true nearest rows: many columns "
+                "vary independently, so that rows are nearly equally far from one another. Leave out "
+                "columns of noise, or fit fewer rows, which are searched exactly"
+            )
         rounding = self.landmarks.rounding
         # Of copies, which are no distance apart, nothing is lost.
-        if rounding > MOST_ROUNDING and np.median(self.distances[:, -1]) > 0:
+        if rounding > MOST_ROUNDING and np.median(self.neighbours.distances[:, -1]) > 0:
             yield UserWarning(
                 "Groups of rows are so far apart, against the distances within them, that single "
                 f"precision does not tell near rows from nearer ones (an error of {rounding:.2g} "
