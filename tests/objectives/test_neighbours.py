@@ -36,6 +36,13 @@ def test_weights_do_not_depend_on_the_unit_of_the_distances():
     )
 
 
+def test_weights_do_not_depend_on_the_rows_beside(monkeypatch):
+    distances = np.sort(RNG.exponential(size=(7, 6)), axis=1)
+    together = neighbour_weights(distances)
+    monkeypatch.setattr("isthmus.objectives.neighbours.BLOCK_ROWS", 3)
+    np.testing.assert_array_equal(neighbour_weights(distances), together)
+
+
 @pytest.mark.parametrize("distance", [0.0, 2.5])
 def test_neighbours_that_are_equally_far_have_equal_weights(distance):
     weights = neighbour_weights(np.full((3, 8), distance))

@@ -27,6 +27,10 @@ FAR = 2.0
 """Distances to the landmarks nearby, in units of one that 5 % of new rows exceed, at which the kernel is
 twice as wide."""
 
+MOST_FOR_CENTRES, ROWS_PER_CENTRE = 300_000, 100
+"""Rows, and rows for each cluster, of which k-means takes the larger number; of more rows it takes as
+many, drawn at random. The means of its clusters are then taken over all rows."""
+
 QUANTILE = 0.95
 MOST_FOR_BANDWIDTH = 500
 BISECTIONS = 30
@@ -104,12 +108,14 @@ def _centres(
     """Means of clusters of rows; where a cluster has less than two, of the two rows nearest to it."""
     from sklearn.cluster import MiniBatchKMeans  # loads half of scikit-learn
 
+    most = max(MOST_FOR_CENTRES, ROWS_PER_CENTRE * count)
+    some = y if len(y) <= most else y[np.sort(rng.choice(len(y), most, replace=False))]
     with warnings.catch_warnings():
         # Copies of a row: fewer clusters than were asked for.
         warnings.simplefilter("ignore")
         kmeans = MiniBatchKMeans(
             count, batch_size=2048, max_iter=30, n_init=1, random_state=int(rng.integers(2**31))
-        ).fit(y.astype(np.float64))  # of single precision it makes copies at every step
+        ).fit(some.astype(np.float64))  # of single precision it makes copies at every step
     centres = np.asarray(kmeans.cluster_centers_, np.float32)
     _, cell = nearest(centres, 1, y)
     sizes = np.bincount(cell[:, 0], minlength=count)

@@ -29,6 +29,8 @@ SOFTENING = 1e-3
 """Added to r² of others: rows of the same place push one another away no harder than this lets them."""
 
 BISECTIONS = 64
+BLOCK_ROWS = 2**14
+"""Rows whose weights are computed at once, so that memory for it does not grow with the rows."""
 
 
 def neighbour_weights(distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -44,6 +46,14 @@ def neighbour_weights(distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, 
     >>> neighbour_weights(np.array([[1.0, 2.0, 3.0, 4.0]])).round(3)
     array([[1.   , 0.643, 0.413, 0.266]])
     """
+    weights = np.empty(distances.shape)
+    for start in range(0, len(distances), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        weights[block] = _weights_of_block(distances[block])
+    return weights
+
+
+def _weights_of_block(distances: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     beyond = np.asarray(distances - distances[:, :1], np.float64)
     wanted = np.log2(distances.shape[1] + 1)
     unit = np.maximum(beyond.mean(axis=1, keepdims=True), 1e-300)
