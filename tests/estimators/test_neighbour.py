@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import isthmus
 from isthmus.data import neighbour_search
-from isthmus.estimators import _neighbourhoods
+from isthmus.estimators import _landmarks, _neighbourhoods
 from isthmus.estimators._landmarks import landmarks_for
 from isthmus.estimators.kernel_ridge import FREE, KernelRidge, fit_decoder
 from isthmus.estimators.neighbour import HeldOutNeighbours
@@ -114,6 +114,15 @@ def test_no_landmark_is_a_row_of_the_data():
     y = np.asarray(landmarks.projection((rows - model.scaling_.center) / model.scaling_.scale))
     distances, _ = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(np.asarray(landmarks.centres))
     assert distances.min() > 1e-2
+
+
+def test_centres_that_were_sought_in_some_rows_are_means_of_all(monkeypatch):
+    rows, y = blobs()
+    monkeypatch.setattr(_landmarks, "MOST_FOR_CENTRES", 50)
+    monkeypatch.setattr(_landmarks, "ROWS_PER_CENTRE", 1)
+    centres = _landmarks._centres(rows.astype(np.float32), 3, np.random.default_rng(0))
+    means = np.array([rows[y == group].mean(axis=0) for group in range(3)])
+    np.testing.assert_allclose(np.sort(centres, axis=0), np.sort(means, axis=0), atol=1e-5)
 
 
 def test_the_number_of_landmarks_follows_its_rule():
@@ -242,7 +251,7 @@ def test_without_faiss_the_search_is_exact_and_fit_says_how_long_it_takes(monkey
     exact = isthmus.NeighbourAutoencoder(**options).fit(rows)
     monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
     monkeypatch.setattr(neighbour_search, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r"200 rows .* minutes .* 'isthmus\[neighbours\]'"):
+    with pytest.warns(UserWarning, match=r"200 rows .* min of one core.* 'isthmus\[neighbours\]'"):
         model = isthmus.NeighbourAutoencoder(**options).fit(rows)
     assert model.neighbour_recall_ == 1.0
     np.testing.assert_array_equal(model.transform(rows), exact.transform(rows))

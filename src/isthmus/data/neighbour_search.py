@@ -19,8 +19,8 @@ from jaxtyping import Float, Int
 from isthmus.data.neighbours import nearest
 
 MOST_EXACT = 100_000
-"""Rows up to which the search is exact. With 50 columns these take less than a minute of one core; the time
-grows with the square, to more than an hour for a million."""
+"""Rows up to which the search is exact. With 50 columns these take less than a minute of one core; the
+time grows with the square, to more than an hour for a million."""
 
 SECONDS_OF_PAIR = 5e-9
 """On one core, with 50 columns."""
@@ -83,7 +83,7 @@ def nearest_among(
 def _warn_of_time(n: int, m: int) -> None:
     warnings.warn(
         f"The nearest rows of {n} rows are searched for exactly, which takes about "
-        f"{SECONDS_OF_PAIR * n * m / 60:.0f} minutes of one core, and four times as long for twice as "
+        f"{SECONDS_OF_PAIR * n * m / 60:.0f} min of one core, and four times as long for twice as "
         "many. faiss finds nearly all of them in a small part of this time: "
         "pip install 'isthmus[neighbours]'",
         stacklevel=7,  # whoever called fit
