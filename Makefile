@@ -4,7 +4,7 @@ BIN ?= $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 PEERS_VENV ?= .venv-peers
 BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform quality defaults noises variational \
-	imputation ensembles compression double_descent trust dimension gate first_hour neighbours
+	imputation ensembles compression double_descent trust dimension gate first_hour neighbours parametric
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -29,7 +29,7 @@ check: # every check, with the tools in BIN: the one list of them
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
-bench: $(BENCH_VENV)/.installed $(if $(filter neighbours,$(BENCHMARKS)),$(PEERS_VENV)/.installed)
+bench: $(BENCH_VENV)/.installed $(if $(filter parametric,$(BENCHMARKS)),$(PEERS_VENV)/.installed)
 bench: ## measure against other libraries, in environments of their own
 	@mkdir -p benchmarks/results
 	@for name in $(BENCHMARKS); do \

@@ -5,15 +5,12 @@ the accuracy of the vote of the 10 nearest training rows in the map, the share o
 training rows that are their nearest in the map, and the error of decoding over PCA's. UMAP's positions
 are decoded by the same kernel regression as ours. ``step`` is the largest of 100 steps along a straight
 line between two unseen rows, as a share of the distance between its ends in the map: the median of 50
-lines. Settings were chosen on other splits and other draws of the data. ``--peers`` adds parametric
-peers, whose maps are networks; they have their default settings, and are decoded as UMAP is.
+lines. Settings were chosen on other splits and other draws of the data.
 """
 
 from __future__ import annotations
 
 import gzip
-import subprocess
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -34,7 +31,6 @@ from common import (
     read_mnist,
     rounds_option,
 )
-from parametric_peers import PEERS
 from scipy.spatial import procrustes
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
@@ -42,6 +38,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus import Autoencoder, NeighbourAutoencoder
 from isthmus.estimators.kernel_ridge import fit_decoder
+from isthmus.estimators.neighbour import HeldOutNeighbours
 
 N, UNSEEN = 4000, 1000
 LINES, STEPS = 50, 100
@@ -49,6 +46,8 @@ UMAP, OURS, ISLANDS = "UMAP", "NeighbourAutoencoder()", "NeighbourAutoencoder(ro
 SLACK = 0.003
 
 # Data: rows and labels of a draw.
+
+Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 def digits(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +148,7 @@ class Mapped(NamedTuple):
     decoded: np.ndarray
     seconds: float
     microseconds: float
+    held_out: HeldOutNeighbours | None = None
 
 
 def map_by(make: Callable[[int], Any], rows: Rows, seed: int) -> Mapped:
@@ -162,7 +162,9 @@ def map_by(make: Callable[[int], Any], rows: Rows, seed: int) -> Mapped:
     microseconds = (time.perf_counter() - start) / len(rows.unseen) * 1e6
     decoded = model.inverse_transform(placed)
     lines = np.asarray(model.transform(rows.lines))
-    return Mapped(model.transform(rows.train), placed, lines, decoded, seconds, microseconds)
+    held_out = getattr(model, "held_out_", None)
+    train = model.transform(rows.train)
+    return Mapped(train, placed, lines, decoded, seconds, microseconds, held_out)
 
 
 def map_by_umap(rows: Rows, seed: int) -> Mapped:
@@ -180,28 +182,6 @@ def map_by_umap(rows: Rows, seed: int) -> Mapped:
         lines = model.transform(rows.lines)
     decoded = decoded_by_kernels(model.embedding_, rows.train, placed, seed)
     return Mapped(model.embedding_, placed, lines, decoded, seconds, microseconds)
-
-
-def map_by_peer(python: Path, name: str, rows: Rows, seed: int) -> Mapped:
-    """The map of a parametric peer, which another Python fits."""
-    script = Path(__file__).with_name("parametric_peers.py")
-    with tempfile.TemporaryDirectory() as folder:
-        given, written = Path(folder, "rows.npz"), Path(folder, "found.npz")
-        np.savez(given, **rows._asdict())
-        command = [python, script, name, given, written, str(seed)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            raise click.ClickException(f"{python} could not fit {name}:\n{run.stderr}")
-        with np.load(written) as arrays:
-            found = dict(arrays)
-    return Mapped(
-        train=found["train"],
-        unseen=found["unseen"],
-        lines=found["lines"],
-        decoded=decoded_by_kernels(found["train"], rows.train, found["unseen"], seed),
-        seconds=float(found["seconds"]),
-        microseconds=float(found["microseconds"]),
-    )
 
 
 def decoded_by_kernels(z: np.ndarray, train: np.ndarray, placed: np.ndarray, seed: int) -> np.ndarray:
@@ -243,6 +223,7 @@ class Figures:
     step: float
     seconds: float
     microseconds: float
+    held_out: HeldOutNeighbours | None
 
 
 def figures(found: Mapped, rows: Rows, labels: np.ndarray, unseen_labels: np.ndarray) -> Figures:
@@ -262,6 +243,7 @@ def figures(found: Mapped, rows: Rows, labels: np.ndarray, unseen_labels: np.nda
         step=largest_step(found.lines),
         seconds=found.seconds,
         microseconds=found.microseconds,
+        held_out=found.held_out,
     )
 
 
@@ -282,7 +264,7 @@ def largest_step(z: np.ndarray) -> float:
 
 
 def of_splits(
-    draw: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    draw: Draw,
     rounds: int,
     most: int | None,
     methods: dict[str, Method],
@@ -310,6 +292,7 @@ def means_of(found: dict[str, list[Figures]]) -> dict[str, dict[str, float]]:
         method: {
             key: float((np.median if "seconds" in key else np.mean)([getattr(one, key) for one in each]))
             for key in vars(each[0])
+            if key != "held_out"
         }
         for method, each in found.items()
     }
@@ -342,34 +325,25 @@ def umap_of(rows: np.ndarray, seed: int) -> np.ndarray:
         return np.asarray(umap.UMAP(random_state=seed).fit_transform(rows))
 
 
-@click.command(help=__doc__)
-@quick_option
-@rounds_option(5)
-@mnist_option
-@click.option(
-    "--peers",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="PEERS",
-    help="The Python of an environment with peers-requirements.txt; also read from $PEERS.",
-)
-@json_option
-def main(
-    quick: bool, rounds: int, mnist: Path | None, peers: Path | None, json_path: Path | None
-) -> None:
-    report = Report("Neighbours of unseen rows, against UMAP", quick)
-    sets: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]] = {"digits, 1347": digits}
+def data_sets(mnist: Path | None) -> dict[str, Draw]:
+    """Rows and labels of every data set, by a seed."""
+    found: dict[str, Draw] = {"digits, 1347": digits}
     if mnist is not None:
-        sets["MNIST, 8000"] = partial(mnist_with_labels, mnist)
-    sets["a sheet with holes, 3000"] = sheet_with_holes
-    sets["documents, 3000"] = documents
-    sets["a trajectory, 3000"] = trajectory
-    sets["unlike densities, 3000"] = unlike_densities
-    rounds, most = (1, 400) if quick else (rounds, None)
-    parametric = PEERS if peers is not None else ()
-    methods = METHODS | {name: partial(map_by_peer, peers, name) for name in parametric}
-    at_least, kept_more, islands, kept_most = [], [], [], []
+        found["MNIST, 8000"] = partial(mnist_with_labels, mnist)
+    return found | {
+        "a sheet with holes, 3000": sheet_with_holes,
+        "documents, 3000": documents,
+        "a trajectory, 3000": trajectory,
+        "unlike densities, 3000": unlike_densities,
+    }
+
+
+def maps_part(report: Report, sets: dict[str, Draw], rounds: int, most: int | None) -> None:
+    """The four figures of every method on every data set, and what the fits measured themselves."""
+    at_least, kept_more, islands, guards = [], [], [], []
     for name, draw in sets.items():
-        means = means_of(of_splits(draw, rounds, most, methods))
+        found = of_splits(draw, rounds, most, METHODS)
+        means = means_of(found)
         report.table(f"{name} training rows, means of {rounds} splits", COLUMNS, lines_of(means))
         report.results[name] = means
         for method, counted in ((OURS, at_least), (ISLANDS, islands)):
@@ -377,35 +351,26 @@ def main(
             gains = [own[key] - peer[key] for key in ("trust", "accuracy", "kept")]
             counted.append(min(*gains, peer["error"] - own["error"]) >= -SLACK)
         kept_more.append(means[OURS]["kept"] > means[UMAP]["kept"])
-        kept_most.append(all(means[OURS]["kept"] > means[peer]["kept"] for peer in parametric))
-    dial = {
-        f"rounds={count}": partial(map_by, partial(with_rounds, count))
-        for count in (0, 1, 2, 3, 4, 6, 8)
-    }
-    means = means_of(of_splits(digits, rounds, most, dial))
-    report.table("The dial between smoothness and islands: digits", COLUMNS, lines_of(means))
-    seeds = []
-    for name, draw in (("digits, 1797", digits), ("unlike densities, 4000", unlike_densities)):
-        rows = draw(0)[0][:most].astype(np.float32)
-        with flat_data_allowed():
-            own = apart(
-                [NeighbourAutoencoder(random_state=s).fit_transform(rows) for s in range(rounds + 1)]
-            )
-        peer = apart([umap_of(rows, s) for s in range(rounds + 1)])
-        judged = report.judge(Aim(0.5, at_least=False), own / peer)
-        seeds.append((name, f"{own:.3f}", f"{peer:.3f}", f"{own / peer:.2f}", judged))
+        held_out = [one.held_out for one in found[OURS] if one.held_out is not None]
+        kept, by_means, loss, of_pca = (
+            float(np.mean([getattr(one, key) for one in held_out]))
+            for key in ("kept", "kept_by_means", "loss", "pca_loss")
+        )
+        won = kept >= by_means and loss <= of_pca
+        figures = (f"{kept:.3f}", f"{by_means:.3f}", f"{loss / of_pca:.3f}", "yes" if won else "no")
+        guards.append((name, *figures))
     report.table(
-        "Procrustes distance between maps of different seeds, median",
-        ("", "ours", "UMAP's", "ratio", "aim"),
-        seeds,
+        "Held-out rows of the fits: neighbours kept, the same at the mean of the true neighbours, "
+        "loss over PCA's",
+        ("", "kept", "at the mean", "loss / PCA's", "both won"),
+        guards,
     )
-    counts = [
+    counts = (
         ("all four figures at least UMAP's − .003, default settings", at_least, len(sets) - 1),
         ("the same with rounds=8", islands, len(sets) - 1),
         ("more neighbours kept, default settings", kept_more, len(sets)),
-    ]
-    if parametric:
-        counts.append(("more neighbours kept than by each parametric peer", kept_most, len(sets)))
+        ("held-out rows: both won", [guard[-1] == "yes" for guard in guards], len(sets) - 1),
+    )
     report.table(
         "Data sets",
         ("", "of", "aim"),
@@ -414,6 +379,56 @@ def main(
             for label, counted, bound in counts
         ],
     )
+
+
+def dial_part(report: Report, sets: dict[str, Draw], rounds: int, most: int | None) -> None:
+    """Rounds of agreement from none to many."""
+    dial = {
+        f"rounds={count}": partial(map_by, partial(with_rounds, count))
+        for count in (0, 1, 2, 3, 4, 6, 8)
+    }
+    for name, draw in list(sets.items())[:2]:
+        means = means_of(of_splits(draw, min(rounds, 2), most, dial))
+        title = f"The dial between smoothness and islands: {name} training rows"
+        report.table(title, COLUMNS, lines_of(means))
+
+
+def seeds_part(report: Report, sets: dict[str, Draw], rounds: int, most: int | None) -> None:
+    """How far maps of the same rows with other seeds are apart."""
+    table = []
+    for name, draw in sets.items():
+        rows = draw(0)[0][:most].astype(np.float32)
+        with flat_data_allowed():
+            own = apart([NeighbourAutoencoder(random_state=s).fit_transform(rows) for s in range(5)])
+        peer = apart([umap_of(rows, s) for s in range(5)])
+        judged = report.judge(Aim(0.5, at_least=False), own / peer)
+        name = f"{name.partition(',')[0]}, {len(rows)}"
+        table.append((name, f"{own:.3f}", f"{peer:.3f}", f"{own / peer:.2f}", judged))
+    report.table(
+        "Procrustes distance between maps of 5 seeds, median",
+        ("", "ours", "UMAP's", "ratio", "aim"),
+        table,
+    )
+
+
+PARTS = {"maps": maps_part, "dial": dial_part, "seeds": seeds_part}
+
+
+@click.command(help=__doc__)
+@quick_option
+@rounds_option(5)
+@mnist_option
+@click.option(
+    "--part", "parts", type=click.Choice(list(PARTS)), multiple=True, default=PARTS, help="Only these."
+)
+@json_option
+def main(
+    quick: bool, rounds: int, mnist: Path | None, parts: tuple[str, ...], json_path: Path | None
+) -> None:
+    report = Report("Neighbours of unseen rows, against UMAP", quick)
+    rounds, most = (1, 400) if quick else (rounds, None)
+    for part in parts:
+        PARTS[part](report, data_sets(mnist), rounds, most)
     report.write(json_path)
 
 

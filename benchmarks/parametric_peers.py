@@ -1,6 +1,6 @@
 """Fit a parametric peer: ``python parametric_peers.py NAME ROWS.npz FOUND.npz SEED``.
 
-``neighbours.py`` runs this file with the Python of another environment, which has the packages of
+``parametric.py`` runs this file with the Python of another environment, which has the packages of
 ``peers-requirements.txt`` and need not have isthmus. ROWS has the arrays "train", "unseen" and "lines".
 FOUND gets their coordinates under the same names, the seconds of the fit, and the microseconds per
 unseen row.

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from isthmus.networks.kernel import KernelDecoder, KernelEncoder, Landmarks, agreed_position
+from isthmus.networks.kernel import (
+    AGREEMENT,
+    KernelDecoder,
+    KernelEncoder,
+    Landmarks,
+    agreed_position,
+)
 from isthmus.networks.layers import Affine, single
 
 RNG = np.random.default_rng(0)
@@ -62,7 +68,10 @@ def slow_agreement(shares, positions, rounds):
         z = row @ positions.T
         for _ in range(rounds):
             say = np.array(
-                [phi / (1 + np.sum((z - v) ** 2)) for phi, v in zip(row, positions.T, strict=True)]
+                [
+                    phi / (1 + np.sum((z - v) ** 2) / AGREEMENT)
+                    for phi, v in zip(row, positions.T, strict=True)
+                ]
             )
             z = say @ positions.T / say.sum()
         found.append(z)
@@ -86,11 +95,12 @@ def test_landmarks_of_each_row_agree_as_landmarks_of_all_do():
 
 
 def test_many_rounds_end_where_the_gradient_of_the_robust_sum_vanishes():
-    # Mean shift climbs Σ φ_m log 1/(1 + ‖z − v_m‖²), a Cauchy likelihood.
+    # Mean shift climbs Σ φ_m log 1/(1 + ‖z − v_m‖²/a), a Cauchy likelihood.
     shares = landmarks()(ROWS[:5])
 
     def likelihood(z):
-        return -jnp.sum(shares * jnp.log1p(jnp.sum((z[:, None] - POSITIONS.T) ** 2, axis=-1)))
+        squares = jnp.sum((z[:, None] - POSITIONS.T) ** 2, axis=-1)
+        return -jnp.sum(shares * jnp.log1p(squares / AGREEMENT))
 
     z = jnp.asarray(encoder(300)(ROWS[:5]))
     np.testing.assert_allclose(jax.grad(likelihood)(z), 0.0, atol=1e-3)

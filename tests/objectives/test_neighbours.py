@@ -70,10 +70,10 @@ def test_the_loss_of_three_rows_by_hand():
     def push(square):
         return np.log((1 + square) / (square + SOFTENING))
 
-    # Neighbours drawn are 1, 0, 1. Row 0 has neighbour 1 and is pushed from no other than its own
-    # partner and itself: from nothing. Row 1 has 0, and others drew 1, itself. Row 2 has 1, and row 1
-    # drew 0, at a squared distance of 4.
-    np.testing.assert_allclose(loss, [np.log(2), np.log(2), np.log(6) + 10 * push(4.0)], rtol=1e-5)
+    # Neighbours drawn are 1, 0, 1, and each row is pushed from the one row that is neither itself nor
+    # its neighbour: 0 from 2, 1 from 2, 2 from 0.
+    pulls, squares = np.log([2.0, 2.0, 6.0]), np.array([4.0, 5.0, 4.0])
+    np.testing.assert_allclose(loss, pulls + 10 * push(squares), rtol=1e-5)
 
 
 def test_repulsion_grows_to_its_whole():

@@ -34,8 +34,8 @@ STEEPNESS = 4
 distance is less than ``reach``, it stays as it is."""
 
 AGREEMENT = 0.35
-"""Squared distance a from the mean at which a landmark has half of its say, in units in which rows are half
-similar at 1. With more, new rows keep fewer of their neighbours; with less, copies of them have fewer."""
+"""Squared distance a from the mean at which a landmark has half of its say; rows are half similar at 1.
+With more, new rows keep fewer of their neighbours; with less, islands of a smooth sheet do."""
 
 LARGEST = 1e15
 """Entry of a scaled row beyond which rows are alike: squares of sums are numbers in single precision."""
