@@ -135,8 +135,10 @@ def test_the_decoder_is_ridge_regression():
     rng = np.random.default_rng(0)
     z, u = rng.standard_normal((40, 2)), rng.standard_normal((40, 3)).astype(np.float32)
     positions = rng.standard_normal((2, 5))
-    ridge = KernelRidge(z, u, np.arange(40), positions, 1.0)
-    decoder = ridge.decoder(0.1)
+    first, others = (
+        KernelRidge.of(z, u, chosen, positions, 1.0) for chosen in (np.arange(25), np.arange(25, 40))
+    )
+    decoder = first.joined_by(others).decoder(0.1)
     # The same as least squares with rows of √λ below.
     bumps = 1 / (1 + np.sum((z[:, :, None] - positions) ** 2, axis=1))
     features = np.hstack([bumps, FREE * z, np.full((40, 1), FREE)])
@@ -156,6 +158,16 @@ def test_held_out_rows_choose_how_smooth_the_decoder_is():
     # Half of the noise's variance cannot be decoded; the curve comes out ten times as exact.
     assert losses.mean() == pytest.approx(0.5 * 0.09, rel=0.3)
     assert np.mean((np.asarray(decoder(z.astype(np.float32))) - clean) ** 2) < 0.009
+
+
+def test_width_and_penalty_may_be_chosen_with_fewer_rows_than_the_decoder_learns_from(monkeypatch):
+    rng = np.random.default_rng(0)
+    z = rng.uniform(-4, 4, (600, 1))
+    u = np.sin(2 * z).astype(np.float32)
+    given = z, u, np.arange(500), np.arange(500, 600), np.linspace(-4, 4, 20)[None]
+    with_all = fit_decoder(*given)[1].mean()
+    monkeypatch.setattr("isthmus.estimators.kernel_ridge.MOST_TO_CHOOSE_BY", 50)
+    assert fit_decoder(*given)[1].mean() == pytest.approx(with_all, rel=1.0, abs=1e-6)
 
 
 def test_coordinates_are_turned_to_agree_with_those_of_pca(digits):

@@ -9,8 +9,8 @@ and the width of the bumps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import scipy.linalg
@@ -35,52 +35,57 @@ MOST_TO_CHOOSE_BY = 5000
 
 @dataclass(frozen=True)
 class KernelRidge:
-    """Regression of some rows on their coordinates, with bumps of one width.
+    """Regression of rows on their coordinates, with bumps of one width: FᵀF and FᵀU of the rows so far.
 
-    ``z`` (n, d) are the coordinates of all rows, ``chosen`` the numbers of those that are regressed.
+    F has a row's bumps at ``positions`` (d, M), its coordinates and a one; ``gram`` is (p, p) and
+    ``targets`` (p, D).
     """
 
-    z: Float[np.ndarray, "n d"]
-    rows: View
-    chosen: Int[np.ndarray, " m"]
     positions: Float[np.ndarray, "d M"]
     width: float
+    gram: Float[np.ndarray, "p p"]
+    targets: Float[np.ndarray, "p D"]
 
-    def features(self, z: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b p"]:
-        """Bumps, coordinates and a one."""
-        # In double precision, because columns of bumps are nearly dependent.
-        squares = sum(np.square(z[:, a, None] - v) for a, v in enumerate(self.positions))
-        plane = np.column_stack([z, np.ones(len(z))]) * FREE
-        return np.concatenate([1.0 / (1.0 + squares / self.width), plane], axis=1, dtype=np.float64)
-
-    @cached_property
-    def products(self) -> tuple[Float[np.ndarray, "p p"], Float[np.ndarray, "p D"]]:
-        """FᵀF and FᵀU."""
-        p = self.positions.shape[1] + len(self.positions) + 1
-        gram, targets = np.zeros((p, p)), np.zeros((p, self.rows.shape[1]))
+    @classmethod
+    def of(
+        cls,
+        z: Float[np.ndarray, "n d"],
+        rows: View,
+        chosen: Int[np.ndarray, " m"],
+        positions: Float[np.ndarray, "d M"],
+        width: float,
+    ) -> Self:
+        """Of the chosen rows; z are the coordinates of all."""
+        p = positions.shape[1] + len(positions) + 1
+        gram, targets = np.zeros((p, p)), np.zeros((p, rows.shape[1]))
         size = max(256, READ_ELEMENTS // max(targets.shape))
-        for start in range(0, len(self.chosen), size):
-            part = self.chosen[start : start + size]
-            features = self.features(self.z[part])
+        for start in range(0, len(chosen), size):
+            part = chosen[start : start + size]
+            features = _features(z[part], positions, width)
             gram += features.T @ features
-            targets += features.T @ self.rows[part]
-        return gram, targets
+            targets += features.T @ rows[part]
+        return cls(positions, width, gram, targets)
+
+    def joined_by(self, other: Self) -> Self:
+        """Of the rows of both."""
+        return replace(self, gram=self.gram + other.gram, targets=self.targets + other.targets)
 
     @property
     def unit(self) -> float:
         """The sum of squares of a bump over the rows, on average: what a penalty is measured in."""
-        squares = np.diag(self.products[0])[: self.positions.shape[1]]
-        return float(np.mean(squares))
+        return float(np.mean(np.diag(self.gram)[: self.positions.shape[1]]))
 
     def losses(
-        self, penalties: Sequence[float], judges: Int[np.ndarray, " k"]
+        self,
+        penalties: Sequence[float],
+        z: Float[np.ndarray, "k d"],
+        u: Float[np.ndarray, "k D"],
     ) -> list[Float[np.ndarray, " k"]]:
-        """½‖u − û‖² of other rows with each of the penalties."""
-        gram, targets = self.products
-        values, vectors = scipy.linalg.eigh(gram)
-        features, targets = self.features(self.z[judges]) @ vectors, vectors.T @ targets
-        features, targets = features.astype(np.float32), targets.astype(np.float32)
-        u, found = self.rows[judges], []
+        """½‖u − û‖² of rows u with coordinates z, with each of the penalties."""
+        values, vectors = scipy.linalg.eigh(self.gram)
+        features = _features(z, self.positions, self.width) @ vectors
+        features, targets = features.astype(np.float32), (vectors.T @ self.targets).astype(np.float32)
+        found = []
         for penalty in penalties:
             shrunk = 1.0 / (np.maximum(values, 0.0) + penalty * self.unit)
             gap = (features * shrunk.astype(np.float32)) @ targets - u
@@ -89,9 +94,8 @@ class KernelRidge:
 
     def decoder(self, penalty: float) -> KernelDecoder:
         """The solution, (FᵀF + λ)⁻¹ FᵀU."""
-        gram, targets = self.products
-        ridge = gram + penalty * self.unit * np.eye(len(gram))
-        solution = scipy.linalg.solve(ridge, targets, assume_a="pos")
+        ridge = self.gram + penalty * self.unit * np.eye(len(self.gram))
+        solution = scipy.linalg.solve(ridge, self.targets, assume_a="pos")
         bumps, plane, shift = np.split(solution, [-len(self.positions) - 1, -1])
         return KernelDecoder(
             Affine(single(FREE * plane.T), single(-FREE * shift[0])),
@@ -99,6 +103,16 @@ class KernelRidge:
             single(bumps),
             single(np.array(self.width)),
         )
+
+
+def _features(
+    z: Float[np.ndarray, "b d"], positions: Float[np.ndarray, "d M"], width: float
+) -> Float[np.ndarray, "b p"]:
+    """Bumps, coordinates and a one."""
+    # In double precision, because columns of bumps are nearly dependent.
+    squares = sum(np.square(z[:, a, None] - v) for a, v in enumerate(positions))
+    plane = np.column_stack([z, np.ones(len(z))]) * FREE
+    return np.concatenate([1.0 / (1.0 + squares / width), plane], axis=1, dtype=np.float64)
 
 
 def fit_decoder(
@@ -112,12 +126,20 @@ def fit_decoder(
 
     The losses are those of a decoder that learnt from the ``learning`` rows alone.
     """
+
+    def regression(chosen: Int[np.ndarray, " m"], width: float) -> KernelRidge:
+        return KernelRidge.of(z, rows, chosen, positions, width)
+
+    judged = z[judging], rows[judging]
     some = learning[:: 1 + len(learning) // MOST_TO_CHOOSE_BY]
     tried = []
     for width in WIDTHS:
-        losses = KernelRidge(z, rows, some, positions, width).losses(PENALTIES, judging)
-        tried += [(each.mean(), width, penalty) for each, penalty in zip(losses, PENALTIES, strict=True)]
-    _, width, penalty = min(tried)
-    judged = KernelRidge(z, rows, learning, positions, width).losses([penalty], judging)[0]
-    every = KernelRidge(z, rows, np.arange(rows.shape[0]), positions, width)
-    return every.decoder(penalty), judged
+        ridge = regression(some, width)
+        losses = ridge.losses(PENALTIES, *judged)
+        tried += [(ridge, penalty, each) for penalty, each in zip(PENALTIES, losses, strict=True)]
+    learnt, penalty, least = min(tried, key=lambda one: float(one[2].mean()))
+    if len(some) < len(learning):
+        learnt = regression(learning, learnt.width)
+        (least,) = learnt.losses([penalty], *judged)
+    others = np.setdiff1d(np.arange(rows.shape[0]), learning)
+    return learnt.joined_by(regression(others, learnt.width)).decoder(penalty), least
