@@ -99,6 +99,12 @@ def optimised_programs():
         yield
 
 
+@pytest.fixture(scope="session")
+def optimised():
+    """The same for a part of a test, or of a fixture: what runs within ``with optimised():``."""
+    return _optimised
+
+
 @pytest.fixture(scope="module")
 def optimised_programs_in_module():
     """The same for a module whose tests share what was trained."""

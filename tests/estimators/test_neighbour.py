@@ -24,8 +24,9 @@ SHORT = {"max_epochs": 400, "random_state": 0}  # a third of the default
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return isthmus.NeighbourAutoencoder(**SHORT).fit(TRAIN)
+def digits(optimised):
+    with optimised():
+        return isthmus.NeighbourAutoencoder(**SHORT).fit(TRAIN)
 
 
 def kept(rows, placed, new_rows, new_placed, k=15):
@@ -178,6 +179,7 @@ def test_coordinates_are_turned_to_agree_with_those_of_pca(digits):
     np.testing.assert_allclose(Z.mean(axis=0), 0, atol=0.05 * Z.std())
 
 
+@pytest.mark.usefixtures("optimised_programs")
 def test_another_seed_tells_the_same_story(digits):
     other = isthmus.NeighbourAutoencoder(max_epochs=400, random_state=1).fit(TRAIN)
     # Procrustes' m² is 1 for maps that have nothing in common.
@@ -286,6 +288,7 @@ def test_three_rows_are_too_few():
         isthmus.NeighbourAutoencoder().fit(np.eye(3))
 
 
+@pytest.mark.usefixtures("optimised_programs")
 def test_three_coordinates_keep_more_neighbours_than_two(digits):
     deeper = isthmus.NeighbourAutoencoder(3, **SHORT).fit(TRAIN)
     assert deeper.transform(NEW).shape == (797, 3)
