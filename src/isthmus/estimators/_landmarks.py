@@ -18,7 +18,7 @@ from isthmus.networks.layers import Affine, single
 MOST, ROWS_OF_MOST = 1000, 10_000
 """Landmarks of up to so many rows; the number then grows with the cube root of the rows."""
 
-PERPLEXITY, MORE_OF_SMALL = 5.0, 5.0
+PERPLEXITY, MORE_OF_SMALL = 4.0, 8.0
 """Landmarks that a row is shared between, by the entropy of its shares: the median over the rows. With 3
 new rows are placed by single landmarks, with 10 neighbours of neighbours blur. The second is added where
 there are as many landmarks as rows, and each stands for a tenth of the rows that it is of 10 000."""

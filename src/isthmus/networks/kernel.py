@@ -33,7 +33,7 @@ STEEPNESS = 4
 """Power of the distance by which the bandwidth grows far from all landmarks: among the data, where the
 distance is less than ``reach``, it stays as it is."""
 
-AGREEMENT = 0.35
+AGREEMENT = 0.6
 """Squared distance a from the mean at which a landmark has half of its say; rows are half similar at 1.
 With more, new rows keep fewer of their neighbours; with less, islands of a smooth sheet do."""
 
