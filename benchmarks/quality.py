@@ -27,7 +27,8 @@ from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from isthmus import Autoencoder, reconstruction_error
+from isthmus import Autoencoder, NeighbourAutoencoder, reconstruction_error
+from isthmus.estimators.base import BaseMap
 
 NOTHING = 1e-9
 """Share of the total variance below which an error is rounding."""
@@ -39,10 +40,12 @@ MEDIAN_AIM, WORST_AIM = Aim(1.00, at_least=False), Aim(1.03, at_least=False)
 MEAN_AIM = Aim(0.52, at_least=False)
 
 
-def errors(train: np.ndarray, test: np.ndarray, d: int, seed: int) -> tuple[float, float]:
+def errors(
+    train: np.ndarray, test: np.ndarray, d: int, seed: int, kind: type[BaseMap] = Autoencoder
+) -> tuple[float, float]:
     """Mean squared distance ‖x − x̂‖² on test rows of isthmus with its defaults, and of PCA."""
     with flat_data_allowed():
-        model = Autoencoder(d, random_state=seed).fit(train)
+        model = kind(d, random_state=seed).fit(train)
     return float(np.mean(reconstruction_error(model, test))), pca_error(train, test, d)
 
 
@@ -65,24 +68,27 @@ def split(rows: np.ndarray, n_test: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 @dataclass(frozen=True)
 class Promise:
-    """A data set, a number of components, and the bound on our error over PCA's."""
+    """A data set, a number of components, the bound on our error over PCA's, and the map."""
 
     name: str
     rows: np.ndarray
     d: int
     aim: Aim
+    kind: type[BaseMap] = Autoencoder
 
 
 def promises(mnist: Path | None, quick: bool) -> list[Promise]:
     """Digits, and MNIST if there is a file of it."""
     found = [
         Promise("1797 digits", digits(), 2, Aim(0.57, at_least=False)),
+        Promise("1797 digits", digits(), 2, Aim(0.43, at_least=False), NeighbourAutoencoder),
         Promise("1797 digits", digits(), 10, Aim(0.47, at_least=False)),
     ]
     if mnist is not None:
         rows, name = images(mnist, 1000 if quick else 10_000)
         found.append(Promise(name, rows, 2, Aim(0.66, at_least=False)))
-    return found[:1] + found[2:] if quick else found
+        found.append(Promise(name, rows, 2, Aim(0.64, at_least=False), NeighbourAutoencoder))
+    return found[:2] + found[3:] if quick else found
 
 
 def keep_promises(report: Report, mnist: Path | None, rounds: int) -> None:
@@ -92,10 +98,10 @@ def keep_promises(report: Report, mnist: Path | None, rounds: int) -> None:
         pairs = []
         for seed in range(rounds):
             train, test = split(promise.rows, len(promise.rows) // 5, seed)
-            pairs.append(errors(train, test, promise.d, seed))
+            pairs.append(errors(train, test, promise.d, seed, promise.kind))
         ours, pca = np.mean(pairs, axis=0)
         each = [a / b for a, b in pairs]
-        name = f"{promise.name}, d = {promise.d}"
+        name = f"{promise.name}, d = {promise.d}, {promise.kind.__name__}"
         row = (f"{ours:.4g}", f"{pca:.4g}", f"{ours / pca:.3f}", f"{min(each):.3f} to {max(each):.3f}")
         table.append((name, *row, report.judge(promise.aim, ours / pca)))
         report.results[name] = {"errors": pairs, "ratio": ours / pca, "aim": str(promise.aim)}

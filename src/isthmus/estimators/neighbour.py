@@ -93,7 +93,7 @@ class NeighbourAutoencoder(BaseMap):
         Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours
         are kept and the steeper the map is between islands: with 0 it is as smooth as the kernel, and
         with many a jump.
-    repulsion : float, default 10.0
+    repulsion : float, default 15.0
         Weight of keeping other rows apart. The map grows with it, and is filled more evenly.
     scaling, periodic, categorical
         As of ``isthmus.Autoencoder``. With scaling=None distances are those of the raw data.
@@ -202,7 +202,7 @@ class NeighbourAutoencoder(BaseMap):
         n_neighbors: int = 15,
         landmarks: int | None = None,
         rounds: int = 4,
-        repulsion: float = 10.0,
+        repulsion: float = 15.0,
         scaling: str | None = None,
         periodic: Mapping[Hashable, float] | None = None,
         categorical: Sequence[Hashable] | None = None,
