@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import isthmus
+from isthmus.diagnostics.hidden import Hidden
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((800, 3)) * [3.0, 2.0, 1.0]
@@ -90,9 +91,25 @@ def test_the_same_seed_gives_the_same_numbers_and_a_table():
     assert found.table()[0]["gain"] == found.gain
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_numbers_of_any_size_are_as_hidden(unit):
+    y = ROWS[:, 2] + ROWS[:, 0]
+    assert isthmus.hidden(PLANE, ROWS, unit * y).gain == pytest.approx(
+        isthmus.hidden(PLANE, ROWS, y).gain
+    )
+
+
+def test_what_chance_and_the_interval_disagree_on_is_undecided():
+    figures = {"n_rows": 50, "score": "R²", "score_of_map": 0.1, "score_with_rest": 0.2, "pair": None}
+    found = Hidden(**figures, gain=0.1, interval=(-0.05, 0.25), p_value=0.01)
+    assert "undecided" in found.verdict
+    assert not found.is_found
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
+        ({"y": np.arange(800).astype(str)}, ValueError, "800 classes of 800 rows"),
         ({"X": ROWS[:20], "y": ROWS[:20, 0] > 0}, ValueError, "X has 20 rows: expected more than"),
         ({"y": np.zeros(3)}, ValueError, r"y has shape \(3,\) for 800 rows"),
         ({"y": np.full(800, "one")}, ValueError, "expected two classes"),

@@ -42,6 +42,11 @@ def test_the_width_is_the_quantile_of_a_gaussian():
     np.testing.assert_allclose(found.x_hat, LINE.inverse_transform([[5.0]]))
 
 
+def test_where_there_are_no_rows_nothing_is_known():
+    found = isthmus.decoded_interval(LINE, [[0.0], [9.5], [40.0]], KNOWN)
+    assert np.isfinite(found.half_width).all(axis=1).tolist() == [True, True, False]
+
+
 def test_a_column_that_is_met_exactly_has_no_width():
     assert isthmus.decoded_interval(LINE, [[5.0]], KNOWN).half_width[0, 2] < 1e-9
 

@@ -1,6 +1,7 @@
 """Measures of new rows: which of their known neighbours a map keeps, and what these predict."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
@@ -76,7 +77,35 @@ def test_the_score_is_that_of_scikit_learn(kind):
     expected = model.fit(KNOWN[:, :2], labels[0]).score(NEW[:, :2], labels[1])
     assert found.known_score == pytest.approx(expected)
     assert "known_score" in str(found)
-    assert np.isfinite(found.standard_errors["known_score"]) == (kind == "texts")
+
+
+def test_the_error_of_the_score_of_numbers_is_its_spread_over_draws():
+    def score(seed):
+        rng = np.random.default_rng(seed)
+        known, new = rng.standard_normal((2, 300, 2))
+        y_known, y = (one[:, 0] + rng.standard_normal(300) for one in (known, new))
+        return isthmus.quality(new, new, known=(known, known, y_known), y=y, k=10, sigmas=(1.0,))
+
+    found = [score(seed) for seed in range(60)]
+    errors = [one.standard_errors["known_score"] for one in found]
+    assert np.mean(errors) == pytest.approx(np.std([one.known_score for one in found]), rel=0.35)
+
+
+def test_known_columns_of_other_names_are_refused():
+    new, known = (pd.DataFrame(rows, columns=list("abcd")) for rows in (NEW, KNOWN))
+    same = isthmus.quality(new, NEW[:, :2], known=(known, KNOWN[:, :2]), sigmas=(1.0,))
+    assert same.neighbours_kept == measured().neighbours_kept
+    with pytest.raises(ValueError, match="column 0 is 'a' in X and 'd' in known"):
+        isthmus.quality(new, NEW[:, :2], known=(known[list("dcba")], KNOWN[:, :2]))
+
+
+def test_many_categories_are_predicted_as_classes():
+    labels = [np.digitize(rows[:, 0], np.linspace(-2, 2, 24)) for rows in (KNOWN, NEW)]
+    categories, texts = (
+        measured((KNOWN, KNOWN[:, :2], of(labels[0])), y=of(labels[1])).known_score
+        for of in (pd.Categorical, lambda one: one.astype(str))
+    )
+    assert categories == texts
 
 
 def test_a_model_says_how_it_places_new_rows():

@@ -15,6 +15,7 @@ import isthmus
 from isthmus.data import neighbour_search
 from isthmus.estimators import _landmarks, _neighbourhoods
 from isthmus.estimators._landmarks import landmarks_for
+from isthmus.estimators._neighbourhoods import decodes_worse
 from isthmus.estimators.kernel_ridge import FREE, KernelRidge, fit_decoder
 from isthmus.estimators.neighbour import HeldOutNeighbours
 
@@ -231,6 +232,22 @@ def test_groups_too_far_apart_for_single_precision_are_warned_of():
     rows[y == 1] += 1e5
     with pytest.warns(UserWarning, match="single precision does not tell near rows from nearer"):
         isthmus.NeighbourAutoencoder(max_epochs=3, random_state=0).fit(rows)
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_of_few_rows_not_all_are_neighbours():
+    # Of 11 training rows three are looked for, and chance keeps three in eleven.
+    rows, _ = blobs(16, groups=1)
+    model = isthmus.NeighbourAutoencoder(max_epochs=1, random_state=0).fit(rows)
+    assert model.held_out_.kept < 1
+
+
+def test_one_row_that_is_decoded_far_off_does_not_hide_that_pca_is_better():
+    of_pca = np.full(50, 0.2)
+    losses = np.r_[np.full(49, 0.19), 900.0]
+    assert decodes_worse(losses, of_pca, variance=1.0)
+    assert not decodes_worse(losses[:-1], of_pca[:-1], variance=1.0)
+    assert not decodes_worse(1e-15 * losses, 1e-16 * of_pca, variance=1.0)
 
 
 def test_a_row_at_any_distance_has_a_place(digits):

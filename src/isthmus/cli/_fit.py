@@ -136,7 +136,7 @@ of_neighbour = options.under("Of --model neighbour")
     type=int,
     help="Between a smooth map, 0, and clear islands, 6; 4 if not given.",
 )
-@of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 10.")
+@of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 15.")
 def fit(
     data: Path,
     output: Path,

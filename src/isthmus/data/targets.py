@@ -1,7 +1,7 @@
 """Whether targets are classes or numbers: one rule for everything that is given targets to predict.
 
 - Floating-point targets are numbers.
-- Text and booleans are classes.
+- Text and booleans are classes, and so is what pandas calls a category.
 - Integers are classes if they have at most ``MOST_CLASSES`` different values, and numbers otherwise:
   digits are classes, prices and years are numbers. Convert integers with ``y.astype(float)`` to have
   few values taken as numbers, or with ``y.astype(str)`` to have many taken as classes.
@@ -48,6 +48,8 @@ class CheckedTargets:
 
 def are_classes(y: ArrayLike) -> bool:
     """Whether targets are classes by the rule above."""
+    if _is_category(y):
+        return True
     targets = _plain(target_array(y))
     if targets.dtype.kind in "iu":
         return len(np.unique(targets)) <= MOST_CLASSES
@@ -61,6 +63,8 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
     classes in several columns, and what is neither a number nor a class.
     """
     targets = target_array(y)
+    if _is_category(y):
+        targets = targets.astype(object)  # of which a missing one is told from a number
     if targets.ndim not in range(1, n_dims + 1) or len(targets) != n:
         expected = f"({n},)" + f" or ({n}, K)" * (n_dims > 1)
         raise ValueError(
@@ -79,7 +83,11 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
         raise ValueError(
             f"y is of type {targets.dtype}: expected numbers, or classes as integers or text"
         )
-    return _classes(targets) if are_classes(targets) else _numbers(targets)
+    return _classes(targets) if _is_category(y) or are_classes(targets) else _numbers(targets)
+
+
+def _is_category(y: object) -> bool:
+    return str(getattr(y, "dtype", "")) == "category"
 
 
 def _plain(targets: np.ndarray) -> np.ndarray:

@@ -81,6 +81,12 @@ class Hidden(Result):
     def verdict(self) -> str:
         """One or two sentences on what is hidden."""
         low, high = self.interval
+        if not self.is_found and self.p_value < LEVEL:
+            return (
+                f"It is undecided whether the map hides a part of the target: chance gives as much "
+                f"rarely (p = {self.p_value:.2g}), but {self.score} gains {self.gain:.3f}, "
+                f"{low:.3f} to {high:.3f}, which may be nothing. More than {self.n_rows} rows may tell."
+            )
         if not self.is_found:
             return (
                 f"What the map leaves out tells nothing more of the target than the map itself, as far "
@@ -182,7 +188,7 @@ def hidden(
     """
     check_map(model)
     rows = check_rows(model, X, reset=False)
-    targets = check_targets(y, rows.shape[0])
+    targets = _scaled(check_targets(y, rows.shape[0]))
     rng = generator(random_state)
     n_neighbors = check_integer("n_neighbors", n_neighbors, SHARE_LIKE)
     n_permutations = check_integer("n_permutations", n_permutations, 20)
@@ -226,6 +232,20 @@ def hidden(
     if found.is_found and targets.n_classes:
         return replace(found, pair=predicted.hidden_pair(values))
     return found
+
+
+def _scaled(targets: CheckedTargets) -> CheckedTargets:
+    """Numbers up to one, so that their squares are numbers, too; classes that several rows share."""
+    n = len(targets.values)
+    if targets.n_classes > n // 2:
+        raise ValueError(
+            f"y has {targets.n_classes} classes of {n} rows, too few of each to predict one: expected "
+            "classes that several rows share, or numbers"
+        )
+    largest = np.abs(targets.values).max()
+    if targets.n_classes or largest == 0:
+        return targets
+    return replace(targets, values=targets.values / largest)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import nearest
@@ -23,9 +23,15 @@ from isthmus.data.rows import READ_ELEMENTS, dense
 from isthmus.estimators.base import BaseMap, as_given, decoded_rows
 from isthmus.estimators.fitting import generator
 
+BEYOND = 2.0
+"""Distances to the known rows, in units of the largest of one of them, beyond which there are none."""
+
 
 class DecodedInterval(NamedTuple):
-    """What coordinates decode to, and how far data lie from it: x̂ ± half_width, entry by entry."""
+    """What coordinates decode to, and how far data lie from it: x̂ ± half_width, entry by entry.
+
+    ``half_width`` is infinite where there are no known rows.
+    """
 
     x_hat: np.ndarray
     half_width: np.ndarray
@@ -47,7 +53,8 @@ def decoded_interval(
     model : fitted map
         Any of the maps of isthmus, or an ensemble of them.
     Z : array (n, d)
-        Coordinates of new rows. Of a point where there are no rows, the interval is that of the nearest.
+        Coordinates of new rows. Of a point more than twice as far from the known rows as these are from
+        one another at most, nothing is known, and the interval is infinite.
     known : array (m, D)
         Rows of the kind that the map is for, and that it was *not* fitted on. Half of them say how far
         rows are from x̂ around each place, and the other half how many times that the interval must be.
@@ -124,7 +131,19 @@ def decoded_interval(
             f"an interval at level={level:g}. Pass more rows, or a lower level"
         )
     half_width = ratios[ranks, np.arange(len(ranks))] * np.maximum(scale(z), least)
+    half_width[_is_beyond(z, placed[first], placed[second], n_neighbors)] = np.inf
     return DecodedInterval(as_given(model, decoded_rows(model, z)), as_given(model, half_width))
+
+
+def _is_beyond(
+    z: Float[np.ndarray, "n d"],
+    first: Float[np.ndarray, "m d"],
+    second: Float[np.ndarray, "m2 d"],
+    k: int,
+) -> Bool[np.ndarray, " n"]:
+    """Whether points are farther from k rows of the first half than rows of the second ever are."""
+    farthest = nearest(first, k, second)[0][:, -1].max()
+    return np.asarray(nearest(first, k, z)[0][:, -1] > BEYOND * farthest)
 
 
 def _means_nearby(

@@ -14,9 +14,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from isthmus.data.checks import check_coordinates, check_table
 from isthmus.data.coding import CodedRows
+from isthmus.data.frames import column_labels
 from isthmus.data.neighbours import nearest, share_in_common
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense
-from isthmus.data.targets import check_targets
+from isthmus.data.targets import are_classes, check_targets
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,36 @@ def neighbour_score(
 
     Without ``Z_test`` each row of ``Z`` is predicted from the others.
     """
+    predicted, wanted = _predicted(Z, target, k, Z_test), (truth or target).values
+    score = accuracy_score if target.n_classes else r2_score
+    return float(score(wanted, predicted))
+
+
+def _predicted(
+    Z: Float[np.ndarray, "n d"], target: Target, k: int, Z_test: Float[np.ndarray, "m d"] | None
+) -> Shaped[np.ndarray, " m"]:
     near = NearestNeighbors(n_neighbors=k).fit(Z).kneighbors(Z_test, return_distance=False)
     neighbours = target.values[near]
-    wanted = (truth or target).values
     if not target.n_classes:
-        return float(r2_score(wanted, neighbours.mean(axis=1)))
+        return np.asarray(neighbours.mean(axis=1))
     votes = [np.bincount(row, minlength=target.n_classes) for row in neighbours]
-    return float(accuracy_score(wanted, np.argmax(votes, axis=1)))
+    return np.asarray(np.argmax(votes, axis=1))
+
+
+def _score_and_error(
+    wanted: Shaped[np.ndarray, " m"], predicted: Shaped[np.ndarray, " m"], n_classes: int
+) -> tuple[float, float]:
+    """Accuracy or R², and its standard error; that of a quotient of means by the delta method."""
+    m = len(wanted)
+    if n_classes:
+        score = float(accuracy_score(wanted, predicted))
+        return score, float(np.sqrt(score * (1 - score) / m))
+    squares, gaps = np.square(wanted - wanted.mean()), np.square(wanted - predicted)
+    score = float(r2_score(wanted, predicted))
+    if m < 2 or squares.mean() == 0:
+        return score, float("nan")
+    influence = (gaps - (1 - score) * squares) / squares.mean()
+    return score, float(np.std(influence) / np.sqrt(m - 1))
 
 
 def neighbours_kept(
@@ -106,6 +130,8 @@ def of_new_rows(
             f"known has {len(known)} parts{'' if y is None else ', and y came'}: expected "
             "known=(X_fit, Z_fit), or known=(X_fit, Z_fit, y_fit) and y"
         )
+    if not isinstance(X, CodedRows):
+        _check_names(column_labels(X), column_labels(known[0]))
     others = check_table(X.code(known[0]) if isinstance(X, CodedRows) else known[0])
     Z = np.asarray(Z, np.float64)
     placed = np.asarray(check_coordinates(known[1], Z.shape[1]), np.float64)
@@ -125,11 +151,22 @@ def of_new_rows(
     found = {"neighbours_kept": np.stack([kept.mean(axis=0), error])}
     if y is not None:
         labels, wanted = _labels_of_both(known[2], y, n, m)
-        score = neighbour_score(placed, labels, max(ks), Z[queries], wanted.take(queries))
-        # Of a share the error is known; that of R² is not, and NaN says so.
-        spread = np.sqrt(score * (1 - score) / len(queries)) if labels.n_classes else np.nan
-        found["known_score"] = np.array([[score], [spread]])
+        predicted = _predicted(placed, labels, max(ks), Z[queries])
+        score, error = _score_and_error(wanted.take(queries).values, predicted, labels.n_classes)
+        found["known_score"] = np.array([[score], [error]])
     return found
+
+
+def _check_names(of_new: list[object] | None, of_known: list[object] | None) -> None:
+    """Raise ValueError for columns that have other names, where both have names."""
+    if of_new is None or of_known is None or len(of_new) != len(of_known):
+        return
+    for place, (one, other) in enumerate(zip(of_new, of_known, strict=True)):
+        if one != other:
+            raise ValueError(
+                f"column {place} is {one!r} in X and {other!r} in known: expected the same columns in "
+                "the same order"
+            )
 
 
 def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> tuple[Target, Target]:
@@ -142,5 +179,8 @@ def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> t
     are_texts = [np.asarray(labels).dtype.kind in "US" for labels in (y_known, y)]
     if are_texts[0] != are_texts[1]:
         raise ValueError("known's y and y are texts and numbers: expected labels of one kind")
-    both = Target.of(np.concatenate([np.asarray(y_known), np.asarray(y)]), n_known + n)
+    labels = np.concatenate([np.asarray(y_known), np.asarray(y)])
+    if are_classes(y_known) and labels.dtype.kind in "iu":
+        labels = labels.astype(str)  # classes, however many
+    both = Target.of(labels, n_known + n)
     return both.first(n_known), both.take(np.arange(n_known, n_known + n))
