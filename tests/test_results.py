@@ -235,4 +235,4 @@ def test_the_history_is_one_after_loading_too(model, tmp_path):
 def test_a_history_without_held_out_rows_has_a_text_and_a_picture():
     model = isthmus.Autoencoder(2, widths=(8,), max_epochs=3, validation_fraction=0.0).fit(X[:50])
     assert str(model.history_).startswith("3 epochs in")
-    assert [line.get_label() for line in model.history_.plot().lines] == ["training rows, with noise"]
+    assert [line.get_label() for line in model.history_.plot().lines] == ["training rows"]

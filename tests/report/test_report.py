@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris, make_s_curve
 
 import isthmus
@@ -118,6 +119,57 @@ def test_the_pages_numbers_are_the_records(found, written):
         assert page.number(estimate.estimate) in parsed.cells
 
 
+def test_the_page_says_of_training_what_is_true_of_its_map(found, written, birds, monkeypatch, tmp_path):
+    assert "choose the epoch; epoch 0 is PCA itself" in written
+    assert "loss / PCA&#39;s, rows that chose the epoch" in written
+    model = isthmus.NeighbourAutoencoder(2, max_epochs=10)
+    of_neighbours = of_birds(birds, monkeypatch, model=model)
+    write(of_neighbours, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert of_neighbours.model.best_epoch_ == 10
+    assert "The last epoch is kept; held-out rows choose the decoder&#39;s smoothness." in text
+    assert "rows that chose the decoder&#39;s smoothness" in text
+    placed = of_neighbours.model.held_out_
+    kept, by_means = page.number(placed.kept), page.number(placed.kept_by_means)
+    assert f"{kept}; at the mean of the true neighbours {by_means}" in text
+    for untrue in ("chose the epoch", "choose the epoch", "PCA itself"):
+        assert untrue not in text
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (
+            isthmus.Autoencoder(2, widths=(4,), max_epochs=2),
+            "Held-out rows choose the epoch; epoch 0 is PCA",
+        ),
+        (isthmus.Autoencoder(2, widths=(4,), max_epochs=2, skip=None), "epoch 0 has random weights."),
+        (
+            isthmus.Autoencoder(2, widths=(4,), max_epochs=2, validation_fraction=0),
+            "No rows were held out, and the last epoch is kept",
+        ),
+        (
+            isthmus.VariationalAutoencoder(2, widths=(4,), max_epochs=2),
+            "epoch 0 is probabilistic PCA itself",
+        ),
+        (isthmus.LinearAutoencoder(2, solver="adam", max_epochs=500), "the last epoch is kept"),
+        (
+            isthmus.NeighbourAutoencoder(2, max_epochs=2, validation_fraction=0),
+            "every tenth of the training rows chooses the decoder's smoothness",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::isthmus.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_map_says_what_its_history_shows(birds, model, says):
+    fitted = clone(model).set_params(scaling="standard", random_state=0).fit(birds)
+    assert says in fitted._course
+    is_judged = not np.isnan(fitted.history_["validation_loss"]).all()
+    assert ("choose the epoch" in fitted._course) == is_judged
+    if not is_judged:
+        assert fitted.history_.best_epoch == fitted.history_["epoch"][-1]
+
+
 def test_the_page_needs_nothing_else(written):
     parsed = Page(written)
     assert len(parsed.sources) == 10
@@ -209,7 +261,7 @@ def birds():
 
 def of_birds(birds, monkeypatch, **options):
     monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
-    return gather(birds, model=isthmus.LinearAutoencoder(2), methods=("PCA",), **options)
+    return gather(birds, **{"model": isthmus.LinearAutoencoder(2), "methods": ("PCA",)} | options)
 
 
 def test_columns_of_different_units_are_standardised_and_the_page_says_so(birds, monkeypatch, tmp_path):

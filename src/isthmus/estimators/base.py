@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,6 +31,9 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     library is built on these two.
     """
 
+    HELD_OUT_ROWS_CHOOSE: ClassVar[str] = "nothing"
+    """What held-out rows choose of a map while it is fitted."""
+
     network_: FittedMap
     scaling_: Scaling
     n_features_in_: int
@@ -40,6 +43,11 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     @abstractmethod
     def fit(self, X: object, y: object = None) -> Self:
         """Learn the map from rows (n, D)."""
+
+    @property
+    def _course(self) -> str:
+        """Where training began and what was kept, as sentences below ``history_``; else nothing."""
+        return ""
 
     @property
     def n_components_(self) -> int:

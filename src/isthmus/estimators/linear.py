@@ -171,6 +171,10 @@ class LinearAutoencoder(BaseMap):
         self.random_state = random_state
         self.verbose = verbose
 
+    @property
+    def _course(self) -> str:
+        return "Epoch 0 has random weights. No rows are held out, and the last epoch is kept."
+
     def fit(self, X: object, y: object = None) -> Self:
         """Learn W from rows (n, D); ``y`` is ignored."""
         with unchanged_on_error(self):

@@ -73,6 +73,8 @@ class TrainedMap(MapParameters, BaseMap):
         "LinearAutoencoder is the simpler model"
     )
 
+    HELD_OUT_ROWS_CHOOSE = "the epoch"
+
     network_: DataMap
     history_: History
     best_epoch_: int
@@ -110,6 +112,17 @@ class TrainedMap(MapParameters, BaseMap):
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
+
+    @property
+    def _course(self) -> str:
+        starts_at_baseline = self.skip == "pca"
+        start = (
+            f"epoch 0 is {self.BASELINE} itself" if starts_at_baseline else "epoch 0 has random weights"
+        )
+        if np.isnan(self.history_["validation_loss"]).all():
+            return f"No rows were held out, and the last epoch is kept; {start}."
+        kept = ", and is kept unless another is clearly better" if starts_at_baseline else ""
+        return f"Held-out rows choose {self.HELD_OUT_ROWS_CHOOSE}; {start}{kept}."
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
         self._check_parameters()

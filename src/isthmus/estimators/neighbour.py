@@ -182,6 +182,7 @@ class NeighbourAutoencoder(BaseMap):
     pca_validation_loss_: float
 
     BASELINE: ClassVar[str] = "PCA"
+    HELD_OUT_ROWS_CHOOSE = "the decoder's smoothness"
     warm_start: ClassVar[bool] = False
     solver: ClassVar[str] = "adam"
 
@@ -240,6 +241,16 @@ class NeighbourAutoencoder(BaseMap):
     def partial_fit(self, X: object, y: object = None) -> Self:
         """Not available: neighbours are neighbours among rows that are seen together."""
         return self
+
+    @property
+    def _course(self) -> str:
+        judges = "every tenth of the training rows chooses"
+        if self.held_out_ is not None:
+            judges = "held-out rows choose"
+        return (
+            "The neighbour loss, while repulsion grows to its whole; epoch 0 has the landmarks at their "
+            f"first principal coordinates. The last epoch is kept; {judges} {self.HELD_OUT_ROWS_CHOOSE}."
+        )
 
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Schedule:
         check_n_components(self.n_components, n_rows, n_features)

@@ -90,8 +90,10 @@ def error_by_dimension(
 def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: int) -> None:
     """Losses of training and held-out rows by epoch, and the epoch ``best`` that is kept."""
     epoch, train, held_out = (history[name] for name in ("epoch", "train_loss", "validation_loss"))
-    ax.plot(epoch, train, color=FAINT, label="training rows, with noise")
-    if not np.isnan(held_out).all():
+    is_judged = not np.isnan(held_out).all()
+    # Beside held-out rows one asks why the loss of training is the larger.
+    ax.plot(epoch, train, color=FAINT, label=f"training rows{', with noise' if is_judged else ''}")
+    if is_judged:
         ax.plot(epoch, held_out, color=OURS, label="held-out rows")
         ax.plot(epoch[best], held_out[best], "o", color=WARM, label=f"kept: epoch {epoch[best]}")
     both = np.concatenate([train, held_out])

@@ -101,7 +101,6 @@ def training(findings: Findings) -> str | None:
         return None
     figure, ((ax,),) = _figure(7.5, 4.2)
     history.plot(ax)
-    ax.set_xlabel("epoch (0 is PCA)")
     return _embedded(figure, "svg")
 
 

@@ -74,6 +74,7 @@ def write(
         pictures=_pictures(findings, image_shape),
         are_images=image_shape is not None,
         facts=_facts(findings),
+        course=findings.model._course,
         quality=_quality(findings),
         compared=_compared(findings),
         reasons=reasons(findings),
@@ -193,8 +194,15 @@ def _facts(findings: Findings) -> dict[str, str]:
         facts["units"] = f"the {findings.units}"
     loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
     # A bound on a log density has no zero to take a ratio to.
-    if loss is not None and of_pca and not isinstance(model, VariationalAutoencoder):
-        facts["loss / PCA's, rows that chose the epoch"] = number(loss / of_pca)
+    is_known = loss is not None and of_pca and not math.isnan(loss / of_pca)
+    if is_known and not isinstance(model, VariationalAutoencoder):
+        facts[f"loss / PCA's, rows that chose {model.HELD_OUT_ROWS_CHOOSE}"] = number(loss / of_pca)
+    held_out = getattr(model, "held_out_", None)
+    if held_out is not None:
+        kept, by_means = number(held_out.kept), number(held_out.kept_by_means)
+        facts["neighbours kept, held-out rows of the fit"] = (
+            f"{kept}; at the mean of the true neighbours {by_means}"
+        )
     return facts
 
 
