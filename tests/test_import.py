@@ -42,5 +42,11 @@ def test_the_version_is_that_of_the_distribution():
     assert isthmus.__version__ == version("isthmus")
 
 
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "isthmus", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"isthmus {isthmus.__version__}\n"
+
+
 def test_the_package_is_typed():
     assert files("isthmus").joinpath("py.typed").is_file()
