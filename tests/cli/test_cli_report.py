@@ -57,14 +57,14 @@ def test_a_verdict_about_the_dimension(folder, monkeypatch):
 def test_a_page_is_written(folder, monkeypatch):
     monkeypatch.setattr(findings, "choose_dimension", QUICK)
     output = folder / "page.html"
-    given = ("--label", "side", "--methods", "pca, mds", "--model", "linear", "-o", output)
+    given = ("--label", "side", "--methods", "pca, linear", "--model", "linear", "-o", output)
     result = run("report", folder / "curve.csv", *given)
     assert result.exit_code == 0, result.output
     text = output.read_text(encoding="utf-8")
     assert "<title>curve.csv: a map and how far to trust it</title>" in text
     records = json.loads(text.split('id="records">')[1].split("</script>")[0])
     assert (records["n_rows"], records["n_features"], records["n_components"]) == (300, 3, 2)
-    assert [row["method"] for row in records["comparison"]] == ["PCA", "MDS"]
+    assert [row["method"] for row in records["comparison"]] == ["PCA", "LinearAutoencoder"]
     # The features have the names of their columns.
     assert "LinearAutoencoder, 2 coordinates" in text
     assert "coloured by\n    side" in text
@@ -82,6 +82,7 @@ def test_a_page_is_written(folder, monkeypatch):
             "has 64 pixels",
         ),
         (("report", "curve.csv", "--drop", "side", "-d", "1", "--methods", "pca"), 1, "one coordinate"),
+        (("report", "curve.csv", "--drop", "side", "--methods", "pca,tsna"), 1, "'tsna' is not known"),
         (("dimension", "curve.csv"), 1, "column 'side' holds text"),
         (("dimension", "curve.csv", "--method", "luck"), 2, "'luck' is not one of"),
     ],

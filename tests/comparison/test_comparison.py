@@ -16,6 +16,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict, train_test_s
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import isthmus
+from isthmus import registry
 from isthmus.comparison import METHODS, Method
 from isthmus.comparison._memory import own_mib
 from isthmus.comparison._peers import (
@@ -24,6 +25,7 @@ from isthmus.comparison._peers import (
     NeighbourhoodIsomap,
     PictureTSNE,
 )
+from isthmus.comparison.methods import chosen
 from isthmus.training._history import Recorder
 
 COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
@@ -233,6 +235,18 @@ def test_our_maps_stand_in_the_list_with_their_defaults():
         defaults = type(each)(3).get_params()
         changed = {name for name, value in each.get_params().items() if value is not defaults[name]}
         assert changed <= {"random_state", "noise", "likelihood", "prior"}
+
+
+def test_our_maps_have_the_words_of_the_command_line():
+    words = ("linear", "autoencoder", "neighbour", "denoising", "variational")
+    assert words == tuple(
+        registry.estimators.word(type(method.make(2, 0)))
+        for method in METHODS
+        if method.name.endswith("Autoencoder")
+    )
+    assert chosen(words) == chosen([registry.estimators.find(word).__name__ for word in words])
+    with pytest.raises(ValueError, match="methods has NeighbourAutoencoder twice"):
+        chosen(["neighbour", "NeighbourAutoencoder"])
 
 
 # What has no function, fails, or warns.

@@ -237,6 +237,9 @@ def test_without_jinja_the_extra_is_named(monkeypatch):
         ({"y": np.zeros(3)}, r"y has shape \(3,\) for 300 rows"),
         ({"model": isthmus.LinearAutoencoder(1)}, "the map has one coordinate"),
         ({"X": np.full((300, 3), np.nan)}, "NaN"),
+        # Names are checked before the rows are so much as looked at.
+        ({"X": np.full((300, 3), np.nan), "methods": ["pca", "tsna"]}, "'tsna' is not known; use PCA"),
+        ({"X": np.full((300, 3), np.nan), "methods": ["pca", "PCA"]}, "methods has PCA twice"),
     ],
 )
 def test_what_cannot_be_reported(given, message):

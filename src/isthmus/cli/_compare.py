@@ -44,8 +44,7 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     metavar="NAMES",
     callback=options.names,
     help="Compare these alone, with commas between them: pca, kernel-pca, mds, isomap, t-sne, umap, "
-    "linear-autoencoder, autoencoder, neighbour-autoencoder, denoising-autoencoder, "
-    "variational-autoencoder.",
+    "linear, autoencoder, neighbour, denoising, variational.",
 )
 @click.option(
     "--test-size", type=float, default=0.25, show_default=True, help="Share of the rows held out."

@@ -110,7 +110,10 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Rows are images of this size: draw them as such.",
 )
 @click.option(
-    "--methods", help="What to compare with, names with commas between them; all if not given."
+    "--methods",
+    metavar="NAMES",
+    callback=options.names,
+    help="What to compare with, with commas between them, as of `isthmus compare`; all if not given.",
 )
 @options.columns_options
 @options.kinds_options
@@ -123,7 +126,7 @@ def report(
     model: type[BaseMap],
     n_components: int,
     image: tuple[int, int] | None,
-    methods: str | None,
+    methods: str | tuple[str, ...] | None,
     columns: Sequence[str],
     drop: Sequence[str],
     header: bool | None,
@@ -154,7 +157,7 @@ def report(
         labels,
         model=model(n_components=n_components),
         scaling=scaling,
-        methods=None if methods is None else [name.strip() for name in methods.split(",")],
+        methods=methods,
         data=data.name,
         label_name=label,
         random_state=seed,

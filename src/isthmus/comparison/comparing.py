@@ -64,7 +64,8 @@ def compare(
         integers and floating-point targets are numbers, whose score is R².
     methods : sequence of names and Method, default None
         None: all of ``isthmus.comparison.METHODS``. Names in any case, such as "pca", "kernel-pca",
-        "tsne", "autoencoder"; ``isthmus.comparison.Method`` for one of your own or other settings.
+        "tsne", "autoencoder", "neighbour"; ``isthmus.comparison.Method`` for one of your own or other
+        settings.
     n_components : int, default 2
         Number of coordinates, d < D; 2, because two can be plotted.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"

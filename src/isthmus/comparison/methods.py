@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.decomposition import PCA
 
+from isthmus import registry
 from isthmus.comparison._peers import (
     GaussianKernelPCA,
     MetricMDS,
@@ -113,7 +114,8 @@ METHODS: tuple[Method, ...] = (
 def chosen(methods: Sequence[str | Method] | str | Method | None) -> tuple[Method, ...]:
     """The methods given by name, in any case, with or without hyphens and spaces, or as objects.
 
-    Raises ValueError for names that are not known or come twice, TypeError for anything else.
+    Maps of isthmus have the words of the command line, too, such as "neighbour". Raises ValueError for
+    names that are not known or come twice, TypeError for anything else.
     """
     if methods is None:
         return METHODS
@@ -137,12 +139,14 @@ def _method(method: str | Method) -> Method:
             f"methods holds {method!r}: expected names, of {_known()}, or isthmus.comparison.Method"
         )
     known = {_bare(own.name): own for own in METHODS}
-    if _bare(method) not in known:
+    cls = registry.estimators.find(method)
+    found = known.get(_bare(method)) or (cls and known.get(_bare(cls.__name__)))
+    if found is None:
         raise ValueError(
             f"methods: {method!r} is not known; use {_known()}, or make one of your own with "
             "isthmus.comparison.Method"
         )
-    return known[_bare(method)]
+    return found
 
 
 def _bare(name: str) -> str:

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus.comparison import ComparisonReport, Method, compare
+from isthmus.comparison.methods import chosen
 from isthmus.data.checks import check_rows
 from isthmus.data.coding import CodedRows, ColumnCode, code_of, coded_table, in_code
 from isthmus.data.frames import column_labels
@@ -137,7 +138,7 @@ def gather(
     y: ArrayLike | None = None,
     *,
     model: BaseMap | None = None,
-    methods: Sequence[str | Method] | None = None,
+    methods: Sequence[str | Method] | str | Method | None = None,
     scaling: str | None = "auto",
     periodic: Mapping[Hashable, float] | None = None,
     categorical: Sequence[Hashable] | None = None,
@@ -156,8 +157,8 @@ def gather(
         the comparison. The map does not see them.
     model : estimator or None, default None
         The map, with two coordinates or more; a copy of it is fitted. None: ``Autoencoder(2)``.
-    methods : sequence or None, default None
-        Methods that it is compared with, as of ``isthmus.compare``. None: all.
+    methods : sequence of names and Method, default None
+        Methods that it is compared with, as of ``isthmus.compare``; checked before any work. None: all.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, before the map and everything else, by the rows of the fit; as of
         ``isthmus.compare``. A map with a scaling of its own has that instead. A loss or a likelihood of
@@ -173,8 +174,10 @@ def gather(
     Raises
     ------
     ValueError, TypeError
-        For fewer than 120 rows, a map of one coordinate, and what ``fit`` and ``compare`` refuse.
+        For fewer than 120 rows, a map of one coordinate, methods that are not known, and what ``fit``
+        and ``compare`` refuse.
     """
+    every = chosen(methods)
     X = coded_table(X, periodic, categorical)
     checked = BaseEstimator()
     rows = np.asarray(dense(check_rows(checked, X, reset=True)), np.float64)
@@ -239,7 +242,7 @@ def gather(
         comparison=compare(
             rows,
             labels,
-            methods,
+            every,
             Z.shape[1],
             scaling=None,
             target_name=label_name,
