@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -168,6 +169,17 @@ def test_each_map_says_what_its_history_shows(birds, model, says):
     assert ("choose the epoch" in fitted._course) == is_judged
     if not is_judged:
         assert fitted.history_.best_epoch == fitted.history_["epoch"][-1]
+
+
+def test_what_is_hidden_of_the_labels_is_a_part_also_where_it_is_nothing(found, written):
+    assert "What is hidden of side" in written
+    of_side = found.hidden.verdict.replace("the target", "side")
+    assert f"<p>{of_side} This is of 75 unseen rows.</p>" in written.replace("&#39;", "'")
+    assert (of_side in distrust.reasons(found)) == found.hidden.is_found
+    assert json.loads(Page(written).json)["hidden"] == {
+        name: pytest.approx(value) for name, value in found.hidden.table()[0].items()
+    }
+    assert replace(found, hidden=None).hidden_in_words == ""
 
 
 def test_the_page_needs_nothing_else(written):

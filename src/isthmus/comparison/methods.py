@@ -140,7 +140,8 @@ def _method(method: str | Method) -> Method:
         )
     known = {_bare(own.name): own for own in METHODS}
     cls = registry.estimators.find(method)
-    found = known.get(_bare(method)) or (cls and known.get(_bare(cls.__name__)))
+    name = method if cls is None else cls.__name__
+    found = known.get(_bare(method), known.get(_bare(name)))
     if found is None:
         raise ValueError(
             f"methods: {method!r} is not known; use {_known()}, or make one of your own with "

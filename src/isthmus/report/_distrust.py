@@ -120,8 +120,7 @@ def _of_neighbours(findings: Findings) -> Iterator[str]:
 
 def _of_hidden(findings: Findings) -> Iterator[str]:
     if findings.hidden is not None and findings.hidden.is_found:
-        name = findings.label_name or "the labels"
-        yield findings.hidden.verdict.replace("the target", name)
+        yield findings.hidden_in_words
 
 
 def _of_geometry(findings: Findings) -> Iterator[str]:

@@ -116,6 +116,13 @@ class Findings:
     code: ColumnCode | None
 
     @property
+    def hidden_in_words(self) -> str:
+        """The verdict on what of the labels the map leaves out; nothing without labels."""
+        if self.hidden is None:
+            return ""
+        return self.hidden.verdict.replace("the target", self.label_name or "the labels")
+
+    @property
     def parameters(self) -> dict[str, object]:
         """Those of a map that takes the data as they came: its own rows came scaled and coded."""
         found: dict[str, object] = self.model.get_params()

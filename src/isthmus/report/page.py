@@ -114,6 +114,7 @@ def records(findings: Findings) -> Any:  # whatever JSON holds
                     for one in findings.dimension.errors
                 ],
             },
+            "hidden": None if findings.hidden is None else findings.hidden.table()[0],
             "comparison": findings.comparison.table(),
             "distortion": {
                 name: np.quantile(values, [0.05, 0.5, 0.95])
@@ -192,10 +193,10 @@ def _facts(findings: Findings) -> dict[str, str]:
         facts[what] = f"{', '.join(shares)} of the variance lies between the classes"
     if findings.units:
         facts["units"] = f"the {findings.units}"
-    loss, of_pca = (getattr(model, name, None) for name in ("validation_loss_", "pca_validation_loss_"))
+    loss = getattr(model, "validation_loss_", math.nan)
+    of_pca = getattr(model, "pca_validation_loss_", math.nan)
     # A bound on a log density has no zero to take a ratio to.
-    is_known = loss is not None and of_pca and not math.isnan(loss / of_pca)
-    if is_known and not isinstance(model, VariationalAutoencoder):
+    if of_pca > 0 and not math.isnan(loss) and not isinstance(model, VariationalAutoencoder):
         facts[f"loss / PCA's, rows that chose {model.HELD_OUT_ROWS_CHOOSE}"] = number(loss / of_pca)
     held_out = getattr(model, "held_out_", None)
     if held_out is not None:
