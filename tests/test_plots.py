@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.transforms import Affine2D
@@ -11,6 +12,7 @@ from sklearn.datasets import load_digits
 
 import isthmus
 from isthmus.plots import (
+    CLASS_COLOURS,
     class_map,
     decoded_features,
     decoded_grid,
@@ -61,6 +63,85 @@ def test_a_long_name_is_beside_the_plane(ax):
     class_map(ax, Z, np.repeat(["a", "a name that would cover all of it"], 30))
     assert ax.get_legend() is not None
     assert not ax.texts
+
+
+WITHOUT = {
+    "NaN": pd.Series(["cat", np.nan, "dog", "cat", np.nan, "dog"]),
+    "NA": pd.Series(["cat", None, "dog", "cat", None, "dog"], dtype="string"),
+    "None": ["cat", None, "dog", "cat", None, "dog"],
+    "empty": ["cat", "", "dog", "cat", " ", "dog"],
+    "integers": pd.Series([1, None, 2, 1, None, 2], dtype="Int64"),
+    "Arrow": pa.array([1, None, 2, 1, None, 2]),
+    "category of integers": pd.Series([1, None, 2, 1, None, 2], dtype=pd.CategoricalDtype([1, 2])),
+    "category": pd.Series(["cat", None, "dog", "cat", None, "dog"], dtype="category"),
+    "day": pd.to_datetime(["2020-01-01", None, "2020-01-02", "2020-01-01", None, "2020-01-02"]),
+}
+
+
+@pytest.mark.parametrize("y", WITHOUT.values(), ids=WITHOUT)
+def test_rows_without_a_label_are_grey_below_the_others(ax, y):
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    isthmus.plot(model, X, y, ax=ax)
+    *classes, grey = ax.collections
+    Z = model.transform(X)
+    for points, start in zip([*classes, grey], [0, 2, 1], strict=True):
+        np.testing.assert_allclose(points.get_offsets(), Z[[start, start + 3]])
+    assert same_color(grey.get_facecolor()[0][:3], "#cccccc")
+    assert all(grey.get_zorder() < points.get_zorder() for points in classes)
+    for points, colour in zip(classes, CLASS_COLOURS, strict=False):
+        assert same_color(points.get_facecolor()[0][:3], colour)
+
+
+@pytest.mark.parametrize("labels", [["Adelie", "Gentoo"] * 30, ["Adelie", "", "Gentoo"] * 20])
+def test_rows_without_a_label_are_called_so_beside_the_plane(ax, labels):
+    Z = np.repeat(np.random.default_rng(0).standard_normal((10, 2)), 6, axis=0)  # all in one place
+    class_map(ax, Z, labels)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["Adelie", "Gentoo", "no label"][: len(set(labels))]
+
+
+def test_on_the_plane_no_name_is_written_for_rows_without_a_label(ax):
+    Z = np.repeat(np.eye(2), 30, axis=0) + np.random.default_rng(0).normal(scale=0.1, size=(60, 2))
+    labels = np.repeat(["a", "b"], 30)
+    labels[::5] = ""
+    class_map(ax, Z, labels)
+    assert ax.get_legend() is None
+    for text in ax.texts:
+        middle = np.median(Z[labels == text.get_text()], axis=0)
+        np.testing.assert_allclose(text.get_position(), middle)
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]
+
+
+def test_means_without_a_label_are_grey_below_the_others(ax):
+    mean = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    posterior_map(ax, mean, np.ones((3, 2)), ["a", None, "b"])
+    grey = ax.collections[-1]
+    np.testing.assert_array_equal(grey.get_offsets(), mean[[1]])
+    assert same_color(grey.get_facecolor()[0][:3], "#cccccc")
+    assert grey.get_zorder() < min(ellipses.get_zorder() for ellipses in ax.collections[:-1])
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "y", [[None] * 6, [np.nan] * 6, pd.Series([pd.NA] * 6), [""] * 6, pd.array([None] * 6, "string")]
+)
+def test_where_no_row_has_a_label_all_are_grey(ax, y):
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    isthmus.plot(model, X, y, ax=ax)
+    (drawn,) = [points for points in ax.collections if len(points.get_offsets())]
+    np.testing.assert_allclose(drawn.get_offsets(), model.transform(X))
+    assert same_color(drawn.get_facecolor()[0][:3], "#cccccc")
+
+
+def test_numbers_of_a_nullable_type_are_a_scale_and_what_is_missing_is_grey(ax):
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    isthmus.plot(model, X, pd.Series([0.5, None, 2.5, 3.5, 4.5, 5.5], dtype="Float64"), ax=ax)
+    grey, points = ax.collections
+    np.testing.assert_allclose(grey.get_offsets(), model.transform(X)[[1]])
+    np.testing.assert_array_equal(points.get_array(), [0.5, 2.5, 3.5, 4.5, 5.5])
 
 
 def test_a_unit_is_as_long_across_as_up_and_every_point_is_inside(ax):
@@ -264,6 +345,19 @@ def test_one_coordinate_is_a_histogram_of_each_class(ax):
     z, edges = model.transform(DIGITS)[:, 0], np.unique(ax.patches[0].get_xy()[:, 0])
     for line, of_class in zip(heights, (LABELS >= 5, LABELS < 5), strict=True):
         assert line.max() == np.histogram(z[of_class], edges)[0].max()
+
+
+def test_values_without_a_label_have_a_line_of_their_own(ax):
+    model = isthmus.LinearAutoencoder(1).fit(DIGITS)
+    y = np.where(LABELS < 5, "low", "high").astype(object)
+    y[LABELS == 3] = None
+    isthmus.plot(model, DIGITS, y, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["high", "low", "no label"]
+    *lines, grey = ax.patches
+    assert same_color(grey.get_edgecolor(), "#cccccc")
+    assert all(grey.get_zorder() < line.get_zorder() for line in lines)
+    heights = np.histogram(model.transform(DIGITS)[LABELS == 3, 0], np.unique(grey.get_xy()[:, 0]))[0]
+    assert grey.get_xy()[:, 1].max() == heights.max()
 
 
 def test_labels_must_fit_the_rows(ax, model):

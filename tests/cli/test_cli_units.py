@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from matplotlib.colors import same_color
 
 import isthmus
 from isthmus import cli
@@ -127,6 +128,25 @@ def test_a_fit_draws_its_map(folder, ending):
     assert f"picture: map.{ending}" in found.stdout
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
     assert (folder / f"map.{ending}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("labels", [["x", "y", None], [1, 2, None], [True, False, None]])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_whose_label_is_empty_are_grey_in_the_picture(folder, monkeypatch, labels, ending):
+    rows = pd.DataFrame(np.random.default_rng(0).standard_normal((12, 3)), columns=list("abc"))
+    rows["kind"] = pd.Series(labels * 4).convert_dtypes()
+    getattr(rows, f"to_{ending}")(f"some.{ending}", index=False)
+    drawn = []
+    plot = isthmus.plot
+    monkeypatch.setattr(isthmus, "plot", lambda *given, **named: drawn.append(plot(*given, **named)))
+    found = run(f"fit some.{ending} --label kind --model linear -d 2 -o map.isthmus --picture map.png")
+    assert found.exit_code == 0, found.stderr
+    (ax,) = drawn
+    *classes, grey = ax.collections
+    assert [len(points.get_offsets()) for points in classes] == [4, 4]
+    Z = isthmus.load("map.isthmus").transform(rows[["a", "b", "c"]])
+    np.testing.assert_allclose(grey.get_offsets(), Z[2::3], atol=1e-5)
+    assert same_color(grey.get_facecolor()[0][:3], "#cccccc")
 
 
 def test_a_picture_may_not_be_written_over_the_data(folder):

@@ -15,7 +15,7 @@ import isthmus
 from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
-from isthmus.cli._io import ColumnKinds, features, labels_of, read_table, say, show
+from isthmus.cli._io import ColumnKinds, features, labels_to_draw, read_table, say, show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ of_neighbour = options.under("Of --model neighbour")
     "--picture",
     metavar="FILE",
     callback=options.output(".png", ".svg", ".pdf"),
-    help="Draw the map here too, coloured by --label.",
+    help="Draw the map here too, coloured by --label; rows whose label is empty are grey.",
 )
 @click.option("--seed", "random_state", type=int, help="Seed of everything random.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
@@ -174,7 +174,7 @@ def fit(
     rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
     estimator.set_params(**parameters)
     _check_missing(estimator, table, rows)
-    labels = labels_of(table, label) if picture and label else None
+    labels = labels_to_draw(table, label) if picture and label else None
     if scaling == "auto" and "scaling" in estimator.get_params(deep=False):
         kind, note = _automatic_scaling(estimator, rows, parameters)
         estimator.set_params(scaling=kind)

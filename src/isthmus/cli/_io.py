@@ -133,6 +133,15 @@ def labels_of(table: Table, label: str) -> np.ndarray:
     return np.asarray(column)
 
 
+def labels_to_draw(table: Table, label: str) -> np.ndarray:
+    """The column ``label`` as it is, with None where there is no value; an empty cell of text is ''."""
+    import numpy as np
+
+    (position,) = table.positions([label])
+    column = table.column(position)
+    return np.array(column.to_pylist(), dtype=object) if column.null_count else np.asarray(column)
+
+
 def say(note: str) -> None:
     """What the user should know, on stderr."""
     click.echo(f"note: {note}", err=True)

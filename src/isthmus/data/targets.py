@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from numbers import Number
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from numpy.typing import ArrayLike
 
 from isthmus.data.checks import target_array
@@ -54,6 +54,20 @@ def are_classes(y: ArrayLike) -> bool:
     if targets.dtype.kind in "iu":
         return len(np.unique(targets)) <= MOST_CLASSES
     return targets.dtype.kind != "f"
+
+
+def without_label(labels: Shaped[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Which rows have no label: None, NaN, NaT, the NA of pandas, and text without a character.
+
+    An empty cell of a column of text in a file is such a text.
+    """
+    if labels.dtype.kind in "biufcmM":
+        return np.asarray(np.isnan(labels))
+    missing = [
+        not value.strip() if isinstance(value, str | bytes) else _is_missing(value)
+        for value in labels.tolist()
+    ]
+    return np.array(missing, dtype=bool)
 
 
 def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:

@@ -18,6 +18,9 @@ CLASS_COLOURS = (
 OURS, OTHER, WARM, FAINT = "#4477aa", "#777777", "#ee6677", "#bbbbbb"
 """Colours of the map, of what it is compared with, of highlights, and of the background."""
 
+NO_LABEL = "#cccccc"
+"""Colour of rows without a label, or without a value."""
+
 
 def axes_or_new(ax: Axes | None) -> Axes:
     """The Axes, or those of a new figure."""

@@ -6,6 +6,7 @@ Each function but ``plot`` draws into the Axes that it is given, and leaves the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,8 +15,8 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_map, target_array
-from isthmus.data.targets import are_classes
-from isthmus.plots._style import CLASS_COLOURS, OURS, axes_or_new, open_frame
+from isthmus.data.targets import are_classes, without_label
+from isthmus.plots._style import CLASS_COLOURS, NO_LABEL, OURS, axes_or_new, open_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def plot(
         Rows, as ``transform`` takes them.
     y : array-like (n,), or None, default None
         Labels, or numbers for a colour scale: text, booleans and integers of at most 20 different values
-        are labels.
+        are labels. Rows without one (None, NaN, NA or empty text) are light grey, below the others.
     y_name : str, or None, default None
         What the scale is called; None takes the name of y where it has one, as a column of a data frame
         has, or "y".
@@ -85,13 +86,14 @@ def plot(
     """
     check_map(model)
     Z = np.asarray(model.transform(X))
-    labels = None if y is None else target_array(y)
+    labels = None if y is None else _labels(y)
     if labels is not None and labels.shape != (len(Z),):
         raise ValueError(
             f"expected one label for each of {len(Z)} rows, got labels of shape {labels.shape}"
         )
     ax = axes_or_new(ax)
-    in_classes = labels is not None and are_classes(labels)
+    known = np.ones(len(Z), dtype=bool) if labels is None else ~without_label(labels)
+    in_classes = labels is not None and are_classes(labels[known])
     if Z.shape[1] == 1:
         histograms(ax, Z[:, 0], labels if in_classes else None)
         ax.set_xlabel("coordinate 0")
@@ -104,10 +106,25 @@ def plot(
         class_map(ax, plane, labels)
     else:
         name = getattr(y, "name", None) if y_name is None else y_name
-        value_map(ax, plane, labels.astype(np.float64), "y" if name is None else str(name))
+        values = np.full(len(plane), np.nan)
+        values[known] = labels[known]
+        value_map(ax, plane, values, "y" if name is None else str(name))
     ax.set_xlabel("coordinate 0")
     ax.set_ylabel("coordinate 1" + (f" of {Z.shape[1]}" if Z.shape[1] > 2 else ""))
     return ax
+
+
+def _labels(y: ArrayLike) -> np.ndarray:
+    """Labels or numbers as an array; integers stay integers, and so classes, where some are missing."""
+    labels = target_array(y)
+    dtype = getattr(y, "dtype", getattr(y, "type", None))
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
+    if labels.dtype.kind != "f" or not str(dtype).lower().startswith(("int", "uint")):
+        return labels
+    known = ~np.isnan(labels)
+    of_objects = labels.astype(object)
+    of_objects[known] = labels[known].astype(np.int64)
+    return of_objects
 
 
 def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: float = 0.6) -> None:
@@ -119,13 +136,23 @@ def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: f
 
 
 def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | None = None) -> None:
-    """How many of n values lie where; of each class a line of its own, if there are labels."""
+    """How many of n values lie where; of each class a line of its own, if there are labels.
+
+    The line of the values without a label is grey, below the others.
+    """
     edges = np.histogram_bin_edges(values, bins="auto").tolist()
     if labels is None:
         ax.hist(values, bins=edges, color=OURS)
     else:
-        for label, colour, chosen in _classes(labels, len(values)):
-            ax.hist(values[chosen], bins=edges, histtype="step", color=colour, label=str(label))
+        for each in _classes(labels, len(values)):
+            ax.hist(
+                values[each.rows],
+                bins=edges,
+                histtype="step",
+                color=each.colour,
+                label=each.name,
+                zorder=each.zorder,
+            )
         ax.legend(frameon=False)
     open_frame(ax)
 
@@ -135,19 +162,32 @@ def class_map(
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
-    Beside the plane, where names are long or would cover each other. More than ten classes repeat
-    colours. Raises ValueError if Z has not two columns, or there is not one label per row.
+    Beside the plane, where names are long or would cover each other. Rows without a label (None, NaN, NA
+    or empty text) are grey, below the others, and beside the plane they are called "no label". More than
+    ten classes repeat colours. Raises ValueError if Z has not two columns, or there is not one label per
+    row.
     """
     _check_plane(Z)
     classes = list(_classes(labels, len(Z)))
-    for label, colour, chosen in classes:
-        x, y = Z[chosen].T
-        ax.scatter(x, y, s=size, color=colour, alpha=alpha, linewidths=0, rasterized=True, label=label)
-    middles = {str(label): np.median(Z[chosen], axis=0) for label, _, chosen in classes}
+    for each in classes:
+        x, y = Z[each.rows].T
+        ax.scatter(
+            x,
+            y,
+            s=size,
+            color=each.colour,
+            alpha=alpha,
+            linewidths=0,
+            rasterized=True,
+            label=each.name,
+            zorder=each.zorder,
+        )
+    named = [each for each in classes if each.has_label]
+    middles = {each.name: np.median(Z[each.rows], axis=0) for each in named}
     middle, half = _square_around(Z)
     if _have_room(middles, half):
-        for label, colour, chosen in classes:
-            _write_name(ax, Z[chosen], label, colour)
+        for each in named:
+            _write_name(ax, Z[each.rows], each)
     else:
         columns = -(-len(classes) // 20)
         ax.legend(
@@ -176,8 +216,8 @@ def posterior_map(
     """Each row as an ellipse about its mean (n, 2) that reaches one standard deviation (n, 2) each way.
 
     What ``isthmus.posterior`` gives. One colour per class, each class named at its median mean, as in
-    ``class_map``. Raises ValueError if ``mean`` has not two columns, ``std`` has another shape, or there
-    is not one label per row.
+    ``class_map``; rows without a label are grey. Raises ValueError if ``mean`` has not two columns,
+    ``std`` has another shape, or there is not one label per row.
     """
     _check_plane(mean)
     if np.shape(std) != np.shape(mean):
@@ -188,20 +228,22 @@ def posterior_map(
     from matplotlib.collections import EllipseCollection
     from matplotlib.colors import to_rgba
 
-    for label, colour, chosen in _classes(labels, len(mean)):
+    for each in _classes(labels, len(mean)):
         ellipses = EllipseCollection(
-            widths=2 * std[chosen, 0],
-            heights=2 * std[chosen, 1],
-            angles=np.zeros(np.count_nonzero(chosen)),
+            widths=2 * std[each.rows, 0],
+            heights=2 * std[each.rows, 1],
+            angles=np.zeros(np.count_nonzero(each.rows)),
             units="xy",
-            offsets=mean[chosen],
+            offsets=mean[each.rows],
             offset_transform=ax.transData,
-            facecolors=[to_rgba(colour, alpha)],
-            edgecolors=[to_rgba(colour, min(1.0, 2.5 * alpha))],
+            facecolors=[to_rgba(each.colour, alpha)],
+            edgecolors=[to_rgba(each.colour, min(1.0, 2.5 * alpha))],
             linewidths=0.6,
+            zorder=each.zorder,
         )
         ax.add_collection(ellipses)
-        _write_name(ax, mean[chosen], label, colour)
+        if each.has_label:
+            _write_name(ax, mean[each.rows], each)
     _frame(ax, *_square_around(np.concatenate([mean - std, mean + std])))
 
 
@@ -254,7 +296,7 @@ def value_map(
         raise ValueError(f"expected one value for each of {len(Z)} rows, got shape {np.shape(values)}")
     finite = np.isfinite(values)
     x, y = Z.T
-    ax.scatter(x[~finite], y[~finite], s=size, color="#cccccc", linewidths=0, rasterized=True)
+    ax.scatter(x[~finite], y[~finite], s=size, color=NO_LABEL, linewidths=0, rasterized=True)
     low, high = np.quantile(values[finite], [0.01, 0.99]) if finite.any() else (0.0, 1.0)
     if high - low <= EQUAL * max(abs(low), abs(high), 1.0):
         low, high = low - 0.1, high + 0.1
@@ -335,21 +377,42 @@ def image_grid(
     _frame(ax, across_and_up / 2, across_and_up / 2)
 
 
-def _classes(labels: ArrayLike, n: int) -> Iterator[tuple[object, str, Bool[np.ndarray, " n"]]]:
-    """Each class, its colour, and which of the n rows belong to it."""
+@dataclass(frozen=True)
+class _Class:
+    """A class in a picture, or what has no label: which of the rows, and how they are drawn."""
+
+    name: str
+    rows: Bool[np.ndarray, " n"]
+    colour: str
+    has_label: bool = True
+
+    @property
+    def zorder(self) -> float:
+        """Rows without a label are below the others."""
+        return 1.0 if self.has_label else 0.5
+
+
+def _classes(labels: ArrayLike, n: int) -> Iterator[_Class]:
+    """Each class of n rows in order, and the rows without a label at the end, if there are any."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise ValueError(f"expected one label for each of {n} rows, got labels of shape {labels.shape}")
-    for index, label in enumerate(np.unique(labels)):
-        yield label, CLASS_COLOURS[index % len(CLASS_COLOURS)], labels == label
+    missing = without_label(labels)
+    classes, which = np.unique(labels[~missing], return_inverse=True)
+    number = np.full(n, -1)
+    number[~missing] = which
+    for index, label in enumerate(classes):
+        yield _Class(str(label), number == index, CLASS_COLOURS[index % len(CLASS_COLOURS)])
+    if missing.any():
+        yield _Class("no label", missing, NO_LABEL, has_label=False)
 
 
-def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], label: object, colour: str) -> None:
+def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], of: _Class) -> None:
     """The name of a class at its median point."""
     from matplotlib.patheffects import withStroke
 
     x, y = np.median(points, axis=0)
-    text = ax.text(x, y, str(label), color=colour, fontsize=17, fontweight="bold")
+    text = ax.text(x, y, of.name, color=of.colour, fontsize=17, fontweight="bold")
     halo = [withStroke(linewidth=3.5, foreground="white")]
     text.set(ha="center", va="center", path_effects=halo)
 
