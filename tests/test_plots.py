@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from matplotlib.colors import same_color
+from matplotlib.colors import same_color, to_hex
 from matplotlib.transforms import Affine2D
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
@@ -17,6 +17,7 @@ from isthmus.plots import (
     decoded_features,
     decoded_grid,
     dimension_scales,
+    histograms,
     image_grid,
     posterior_map,
     value_map,
@@ -63,6 +64,44 @@ def test_a_long_name_is_beside_the_plane(ax):
     class_map(ax, Z, np.repeat(["a", "a name that would cover all of it"], 30))
     assert ax.get_legend() is not None
     assert not ax.texts
+
+
+def test_no_two_classes_look_alike_in_points_and_legend(ax):
+    Z = np.repeat(np.random.default_rng(0).standard_normal((3, 2)), 34, axis=0)
+    labels = [f"class {k:02}" for k in range(33)] + [""]
+    class_map(ax, Z, labels * 3)
+
+    def looks(handle):
+        shape = handle.get_paths()[0].transformed(Affine2D(handle.get_transforms()[0])).vertices
+        outline = shape / np.abs(shape).max()
+        return to_hex(handle.get_facecolor()[0]), len(outline), tuple(outline.round(6).ravel())
+
+    points = {handle.get_label(): looks(handle) for handle in ax.collections}
+    assert len(set(points.values())) == 34
+    legend = ax.get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [*labels[:-1], "no label"]
+    for name, handle in zip(names, legend.legend_handles, strict=True):
+        assert looks(handle) == points[name]
+    for k in (0, 3, 13, 23):
+        assert points[f"class {k:02}"][0] == CLASS_COLOURS[k % 10]
+    shapes = [
+        {points[f"class {k:02}"][1:] for k in range(ten, min(ten + 10, 33))} for ten in (0, 10, 20, 30)
+    ]
+    assert all(len(shape) == 1 for shape in shapes)
+
+
+def test_no_two_of_forty_classes_look_alike_in_a_histogram(ax):
+    histograms(ax, np.arange(80.0), np.arange(80) % 40)
+
+    def look(patch):  # get_linestyle is "solid" of every patch in a legend, however it is drawn
+        offset, dashes = patch._dash_pattern
+        return to_hex(patch.get_edgecolor()), offset, dashes and tuple(dashes)
+
+    drawn = [look(patch) for patch in ax.patches]
+    assert len(set(drawn)) == 40
+    assert {dashes for *_, dashes in drawn[:10]} == {None}
+    assert [look(handle) for handle in ax.get_legend().legend_handles] == drawn
 
 
 WITHOUT = {

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 WIDTH_OF_LETTER, HEIGHT_OF_NAME = 0.06, 0.1
 """Of a class in a picture, as shares of half its width, where the picture is five inches wide."""
 
+MARKERS = {"o": 1.0, "^": 2.0, "s": 2.0, "X": 2.5, "v": 2.0, "D": 1.6, "P": 2.5, "<": 2.0, "*": 3.0}
+"""What the classes are drawn as, the first ten, the second ten and so on, and how much larger by area.
+
+Small shapes look alike, so all but the disc are larger."""
+
+DASHES = "-", "--", ":", "-."
+"""Lines of the classes in a histogram, and around ellipses: the first ten, the second ten and so on."""
+
 EQUAL = 1e-4
 """Relative range of values below which they are drawn in one colour."""
 
@@ -58,6 +66,7 @@ def plot(
     y : array-like (n,), or None, default None
         Labels, or numbers for a colour scale: text, booleans and integers of at most 20 different values
         are labels. Rows without one (None, NaN, NA or empty text) are light grey, below the others.
+        Of more than ten labels the second ten have the same colours and another marker, and so on.
     y_name : str, or None, default None
         What the scale is called; None takes the name of y where it has one, as a column of a data frame
         has, or "y".
@@ -138,7 +147,8 @@ def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: f
 def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | None = None) -> None:
     """How many of n values lie where; of each class a line of its own, if there are labels.
 
-    The line of the values without a label is grey, below the others.
+    The line of the values without a label is grey, below the others. Colours repeat after ten classes,
+    with dashed lines for the second ten, dotted ones for the third, and dots and dashes for the fourth.
     """
     edges = np.histogram_bin_edges(values, bins="auto").tolist()
     if labels is None:
@@ -150,6 +160,7 @@ def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | No
                 bins=edges,
                 histtype="step",
                 color=each.colour,
+                linestyle=each.dashes,
                 label=each.name,
                 zorder=each.zorder,
             )
@@ -163,9 +174,12 @@ def class_map(
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
     Beside the plane, where names are long or would cover each other. Rows without a label (None, NaN, NA
-    or empty text) are grey, below the others, and beside the plane they are called "no label". More than
-    ten classes repeat colours. Raises ValueError if Z has not two columns, or there is not one label per
-    row.
+    or empty text) are grey, below the others, and beside the plane they are called "no label".
+
+    Colours repeat after ten classes, with another marker: in the order of their labels, the first ten
+    classes are discs, the second ten triangles, the third ten squares, then crosses and five shapes
+    more, so that 90 classes are told apart. Raises ValueError if Z has not two columns, or there is not
+    one label per row.
     """
     _check_plane(Z)
     classes = list(_classes(labels, len(Z)))
@@ -174,7 +188,8 @@ def class_map(
         ax.scatter(
             x,
             y,
-            s=size,
+            s=size * MARKERS[each.marker],
+            marker=each.marker,
             color=each.colour,
             alpha=alpha,
             linewidths=0,
@@ -216,8 +231,9 @@ def posterior_map(
     """Each row as an ellipse about its mean (n, 2) that reaches one standard deviation (n, 2) each way.
 
     What ``isthmus.posterior`` gives. One colour per class, each class named at its median mean, as in
-    ``class_map``; rows without a label are grey. Raises ValueError if ``mean`` has not two columns,
-    ``std`` has another shape, or there is not one label per row.
+    ``class_map``; rows without a label are grey. Colours repeat after ten classes, with lines as in
+    ``histograms``. Raises ValueError if ``mean`` has not two columns, ``std`` has another shape, or
+    there is not one label per row.
     """
     _check_plane(mean)
     if np.shape(std) != np.shape(mean):
@@ -239,6 +255,7 @@ def posterior_map(
             facecolors=[to_rgba(each.colour, alpha)],
             edgecolors=[to_rgba(each.colour, min(1.0, 2.5 * alpha))],
             linewidths=0.6,
+            linestyles=each.dashes,
             zorder=each.zorder,
         )
         ax.add_collection(ellipses)
@@ -383,8 +400,29 @@ class _Class:
 
     name: str
     rows: Bool[np.ndarray, " n"]
-    colour: str
-    has_label: bool = True
+    number: int | None
+    """Among the classes; None without a label."""
+
+    @property
+    def has_label(self) -> bool:
+        return self.number is not None
+
+    @property
+    def colour(self) -> str:
+        return NO_LABEL if self.number is None else CLASS_COLOURS[self.number % len(CLASS_COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        return list(MARKERS)[self._ten % len(MARKERS)]
+
+    @property
+    def dashes(self) -> str:
+        return DASHES[self._ten % len(DASHES)]
+
+    @property
+    def _ten(self) -> int:
+        """How often all colours were used before."""
+        return (self.number or 0) // len(CLASS_COLOURS)
 
     @property
     def zorder(self) -> float:
@@ -402,9 +440,9 @@ def _classes(labels: ArrayLike, n: int) -> Iterator[_Class]:
     number = np.full(n, -1)
     number[~missing] = which
     for index, label in enumerate(classes):
-        yield _Class(str(label), number == index, CLASS_COLOURS[index % len(CLASS_COLOURS)])
+        yield _Class(str(label), number == index, index)
     if missing.any():
-        yield _Class("no label", missing, NO_LABEL, has_label=False)
+        yield _Class("no label", missing, None)
 
 
 def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], of: _Class) -> None:
