@@ -183,6 +183,37 @@ def test_numbers_of_a_nullable_type_are_a_scale_and_what_is_missing_is_grey(ax):
     np.testing.assert_array_equal(points.get_array(), [0.5, 2.5, 3.5, 4.5, 5.5])
 
 
+@pytest.mark.parametrize("at", [0.0, 12.0, -12.0])
+@pytest.mark.parametrize(
+    "draw", [class_map, lambda ax, Z, y: posterior_map(ax, Z, np.full(Z.shape, 0.02), y)]
+)
+def test_no_name_hides_a_small_class(ax, draw, at):
+    rng = np.random.default_rng(0)
+    large = rng.uniform(-5, 5, (400, 2)) - [6.0, 0.0]
+    small = rng.normal([5.0, at], 0.05, (60, 2))
+    draw(ax, np.concatenate([large, small]), np.repeat(["a", "b"], [400, 60]))
+    on_it, beside = ax.texts
+    np.testing.assert_allclose(on_it.get_position(), np.median(large, axis=0))
+    ax.figure.canvas.draw()
+    low, high = ax.transData.transform(np.quantile(small, [0.05, 0.95], axis=0))
+    name = beside.get_window_extent()
+    distance = low[1] - name.y1 if at == 12.0 else name.y0 - high[1]  # below it at the top
+    assert 0 <= distance + 1e-6 < name.height / 2
+    assert name.x0 < ax.transData.transform(np.median(small, axis=0))[0] < name.x1
+    window = ax.get_window_extent()
+    assert window.y0 < name.y0 < name.y1 < window.y1
+
+
+def test_where_a_name_would_hide_another_class_all_are_beside_the_plane(ax):
+    rng = np.random.default_rng(0)
+    large = rng.uniform(-5, 5, (400, 2))
+    small = rng.normal(np.median(large, axis=0), 0.01, (60, 2)) + np.array([0.0, 0.1])
+    far = rng.normal([9.0, 0.0], 0.5, (60, 2))
+    class_map(ax, np.concatenate([large, far, small]), np.repeat(["a", "b", "c"], [400, 60, 60]))
+    assert not ax.texts
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
+
+
 def test_a_unit_is_as_long_across_as_up_and_every_point_is_inside(ax):
     Z = np.random.default_rng(0).standard_normal((60, 2)) * [10.0, 1.0] + [3.0, -2.0]
     class_map(ax, Z, np.zeros(60))

@@ -20,9 +20,13 @@ from isthmus.plots._style import CLASS_COLOURS, NO_LABEL, OURS, axes_or_new, ope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 WIDTH_OF_LETTER, HEIGHT_OF_NAME = 0.06, 0.1
 """Of a class in a picture, as shares of half its width, where the picture is five inches wide."""
+
+MOST_COVERED = 0.5
+"""Largest share of a class that a name may cover."""
 
 MARKERS = {"o": 1.0, "^": 2.0, "s": 2.0, "X": 2.5, "v": 2.0, "D": 1.6, "P": 2.5, "<": 2.0, "*": 3.0}
 """What the classes are drawn as, the first ten, the second ten and so on, and how much larger by area.
@@ -173,8 +177,10 @@ def class_map(
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
-    Beside the plane, where names are long or would cover each other. Rows without a label (None, NaN, NA
-    or empty text) are grey, below the others, and beside the plane they are called "no label".
+    Just above the class, where the name would cover more than half of it, and below where the plane ends
+    above. Beside the plane, where names are long, or would cover each other or most of another class.
+    Rows without a label (None, NaN, NA or empty text) are grey, below the others, and beside the plane
+    they are called "no label".
 
     Colours repeat after ten classes, with another marker: in the order of their labels, the first ten
     classes are discs, the second ten triangles, the third ten squares, then crosses and five shapes
@@ -197,18 +203,37 @@ def class_map(
             label=each.name,
             zorder=each.zorder,
         )
-    named = [each for each in classes if each.has_label]
-    middles = {each.name: np.median(Z[each.rows], axis=0) for each in named}
     middle, half = _square_around(Z)
-    if _have_room(middles, half):
-        for each in named:
-            _write_name(ax, Z[each.rows], each)
-    else:
+    if not _write_names(ax, Z, [each for each in classes if each.has_label], (middle, half)):
         columns = -(-len(classes) // 20)
         ax.legend(
             loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=3, ncols=columns
         )
     _frame(ax, middle, half)
+
+
+def _write_names(
+    ax: Axes,
+    Z: Float[np.ndarray, "n 2"],
+    classes: Sequence[_Class],
+    window: tuple[Float[np.ndarray, " 2"], float],
+) -> bool:
+    """Write the name of each class at it where there is room for all names; whether there was."""
+    _, half = window
+    if not _have_room({each.name: np.median(Z[each.rows], axis=0) for each in classes}, half):
+        return False
+    written = [_write_name(ax, Z[each.rows], each, window) for each in classes]
+    places = {each.name: box.mean(axis=0) for each, (_, box) in zip(classes, written, strict=True)}
+    hides_another = any(
+        other is not each and _share_inside(box, Z[other.rows]) > MOST_COVERED
+        for each, (_, box) in zip(classes, written, strict=True)
+        for other in classes
+    )
+    if hides_another or not _have_room(places, half):
+        for text, _ in written:
+            text.remove()
+        return False
+    return True
 
 
 def _have_room(middles: Mapping[str, Float[np.ndarray, " 2"]], half: float) -> bool:
@@ -244,6 +269,7 @@ def posterior_map(
     from matplotlib.collections import EllipseCollection
     from matplotlib.colors import to_rgba
 
+    window = _square_around(np.concatenate([mean - std, mean + std]))
     for each in _classes(labels, len(mean)):
         ellipses = EllipseCollection(
             widths=2 * std[each.rows, 0],
@@ -260,8 +286,8 @@ def posterior_map(
         )
         ax.add_collection(ellipses)
         if each.has_label:
-            _write_name(ax, mean[each.rows], each)
-    _frame(ax, *_square_around(np.concatenate([mean - std, mean + std])))
+            _write_name(ax, mean[each.rows], each, window, std[each.rows])
+    _frame(ax, *window)
 
 
 def decoded_grid(
@@ -445,14 +471,44 @@ def _classes(labels: ArrayLike, n: int) -> Iterator[_Class]:
         yield _Class("no label", missing, None)
 
 
-def _write_name(ax: Axes, points: Float[np.ndarray, "n 2"], of: _Class) -> None:
-    """The name of a class at its median point."""
+def _write_name(
+    ax: Axes,
+    points: Float[np.ndarray, "n 2"],
+    of: _Class,
+    window: tuple[Float[np.ndarray, " 2"], float],
+    reach: Float[np.ndarray, "n 2"] | float = 0.0,
+) -> tuple[Text, Float[np.ndarray, "2 2"]]:
+    """Write the name of a class at its median point, or just above the class if it would hide it there.
+
+    The name is below the class where the window, given by its middle and half its width, leaves no room
+    above. What is drawn of each point reaches ``reach`` from it. The second result is the lower left and
+    the upper right corner of the name.
+    """
     from matplotlib.patheffects import withStroke
 
     x, y = np.median(points, axis=0)
     text = ax.text(x, y, of.name, color=of.colour, fontsize=17, fontweight="bold")
     halo = [withStroke(linewidth=3.5, foreground="white")]
     text.set(ha="center", va="center", path_effects=halo)
+    middle, half = window
+    extent = text.get_window_extent()
+    pixels = np.array([extent.width, extent.height])
+    size = pixels * 2 * half / min(ax.bbox.width, ax.bbox.height)
+    box = np.array([x, y]) + np.outer([-0.5, 0.5], size)
+    if _share_inside(box, points) > MOST_COVERED:
+        top, bottom = (
+            np.quantile(points + reach, 0.95, axis=0)[1],
+            np.quantile(points - reach, 0.05, axis=0)[1],
+        )
+        is_above = top + size[1] < middle[1] + half
+        text.set(y=top if is_above else bottom, va="bottom" if is_above else "top")
+        box[:, 1] = (top, top + size[1]) if is_above else (bottom - size[1], bottom)
+    return text, box
+
+
+def _share_inside(box: Float[np.ndarray, "2 2"], points: Float[np.ndarray, "n 2"]) -> float:
+    """Of the points, in a box from its lower left to its upper right corner."""
+    return float(np.mean(np.all((box[0] < points) & (points < box[1]), axis=1)))
 
 
 def _draw_tiles(
