@@ -164,9 +164,9 @@ def test_the_page_says_of_training_what_is_true_of_its_map(found, written, birds
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_each_map_says_what_its_history_shows(birds, model, says):
     fitted = clone(model).set_params(scaling="standard", random_state=0).fit(birds)
-    assert says in fitted._course
+    assert says in fitted.training_in_words
     is_judged = not np.isnan(fitted.history_["validation_loss"]).all()
-    assert ("choose the epoch" in fitted._course) == is_judged
+    assert ("choose the epoch" in fitted.training_in_words) == is_judged
     if not is_judged:
         assert fitted.history_.best_epoch == fitted.history_["epoch"][-1]
 

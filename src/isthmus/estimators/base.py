@@ -45,7 +45,7 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         """Learn the map from rows (n, D)."""
 
     @property
-    def _course(self) -> str:
+    def training_in_words(self) -> str:
         """Where training began and what was kept, as sentences below ``history_``; else nothing."""
         return ""
 

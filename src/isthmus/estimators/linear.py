@@ -172,7 +172,7 @@ class LinearAutoencoder(BaseMap):
         self.verbose = verbose
 
     @property
-    def _course(self) -> str:
+    def training_in_words(self) -> str:
         return "Epoch 0 has random weights. No rows are held out, and the last epoch is kept."
 
     def fit(self, X: object, y: object = None) -> Self:

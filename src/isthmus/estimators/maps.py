@@ -114,7 +114,7 @@ class TrainedMap(MapParameters, BaseMap):
         return self
 
     @property
-    def _course(self) -> str:
+    def training_in_words(self) -> str:
         starts_at_baseline = self.skip == "pca"
         start = (
             f"epoch 0 is {self.BASELINE} itself" if starts_at_baseline else "epoch 0 has random weights"

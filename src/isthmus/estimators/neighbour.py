@@ -243,7 +243,7 @@ class NeighbourAutoencoder(BaseMap):
         return self
 
     @property
-    def _course(self) -> str:
+    def training_in_words(self) -> str:
         judges = "every tenth of the training rows chooses"
         if self.held_out_ is not None:
             judges = "held-out rows choose"

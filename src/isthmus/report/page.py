@@ -74,7 +74,7 @@ def write(
         pictures=_pictures(findings, image_shape),
         are_images=image_shape is not None,
         facts=_facts(findings),
-        course=findings.model._course,
+        course=findings.model.training_in_words,
         quality=_quality(findings),
         compared=_compared(findings),
         reasons=reasons(findings),
