@@ -84,14 +84,14 @@ class Hidden(Result):
         if not self.is_found and self.p_value < LEVEL:
             return (
                 f"It is undecided whether the map hides a part of the target: chance gives as much "
-                f"rarely (p = {self.p_value:.2g}), but {self.score} gains {self.gain:.3f}, "
-                f"{low:.3f} to {high:.3f}, which may be nothing. More than {self.n_rows} rows may tell."
+                f"rarely (p = {self.p_value:.2g}), but {self.score} changes by {self.gain:+.3f}, "
+                f"{low:+.3f} to {high:+.3f}, which may be nothing. More rows than {self.n_rows} tell."
             )
         if not self.is_found:
             return (
                 f"What the map leaves out tells nothing more of the target than the map itself, as far "
-                f"as {self.n_rows} rows show (p = {self.p_value:.2g}; {self.score} gains "
-                f"{self.gain:.3f}, {low:.3f} to {high:.3f})."
+                f"as {self.n_rows} rows show (p = {self.p_value:.2g}; {self.score} changes "
+                f"by {self.gain:+.3f}, {low:+.3f} to {high:+.3f})."
             )
         text = (
             f"The map hides a part of the target: among rows that lie side by side in it, {self.score} "
