@@ -96,7 +96,21 @@ class NeighbourAutoencoder(BaseMap):
     rounds : int, default 4
         Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours
         are kept and the steeper the map is between islands: with 0 it is as smooth as the kernel, and
-        with many a jump.
+        with many a jump. On 2 000 unseen of 10 000 images of digits: trustworthiness, share of the 15
+        nearest rows kept, error over PCA's, and the largest of 100 steps along a straight line between
+        two of them, as a share of its length,
+
+        ====== ===== ===== ===== =====
+        rounds trust kept  error step
+        ====== ===== ===== ===== =====
+        0      0.900 0.221 0.663 0.03
+        1      0.930 0.268 0.618 0.06
+        2      0.940 0.287 0.596 0.11
+        3      0.945 0.298 0.576 0.15
+        4      0.948 0.302 0.567 0.22
+        6      0.952 0.308 0.558 0.37
+        8      0.951 0.309 0.556 0.48
+        ====== ===== ===== ===== =====
     repulsion : float, default 15.0
         Weight of keeping other rows apart. The map grows with it, and is filled more evenly.
     scaling, periodic, categorical
