@@ -430,6 +430,15 @@ def test_values_without_a_label_have_a_line_of_their_own(ax):
     assert grey.get_xy()[:, 1].max() == heights.max()
 
 
+def test_many_categories_are_classes_and_as_many_integers_a_scale(ax, model):
+    y = np.arange(90) % 30
+    isthmus.plot(model, DIGITS[:90], pd.Categorical(y), ax=ax)
+    assert len(ax.collections) == 30
+    ax.clear()
+    isthmus.plot(model, DIGITS[:90], y, ax=ax)
+    assert len(ax.collections) == 1
+
+
 def test_labels_must_fit_the_rows(ax, model):
     with pytest.raises(ValueError, match="one label for each of 1797 rows"):
         isthmus.plot(model, DIGITS, LABELS[:5], ax=ax)

@@ -33,6 +33,7 @@ from isthmus.data.targets import MOST_CLASSES, are_classes, check_targets
         (pd.Series(range(30), dtype="Int64"), False),
         (pd.Series(["a", "b"], dtype="category"), True),
         (pd.Series(range(3), dtype="category"), True),
+        (pd.Series(range(30), dtype="category"), True),
     ],
 )
 def test_the_rule(y, classes):

@@ -48,7 +48,7 @@ class CheckedTargets:
 
 def are_classes(y: ArrayLike) -> bool:
     """Whether targets are classes by the rule above."""
-    if _is_category(y):
+    if is_category(y):
         return True
     targets = _plain(target_array(y))
     if targets.dtype.kind in "iu":
@@ -77,7 +77,7 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
     classes in several columns, and what is neither a number nor a class.
     """
     targets = target_array(y)
-    if _is_category(y):
+    if is_category(y):
         targets = targets.astype(object)  # of which a missing one is told from a number
     if targets.ndim not in range(1, n_dims + 1) or len(targets) != n:
         expected = f"({n},)" + f" or ({n}, K)" * (n_dims > 1)
@@ -97,10 +97,11 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
         raise ValueError(
             f"y is of type {targets.dtype}: expected numbers, or classes as integers or text"
         )
-    return _classes(targets) if _is_category(y) or are_classes(targets) else _numbers(targets)
+    return _classes(targets) if is_category(y) or are_classes(targets) else _numbers(targets)
 
 
-def _is_category(y: object) -> bool:
+def is_category(y: object) -> bool:
+    """Whether y is a column of categories of pandas."""
     return str(getattr(y, "dtype", "")) == "category"
 
 

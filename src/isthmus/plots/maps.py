@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_map, target_array
-from isthmus.data.targets import are_classes, without_label
+from isthmus.data.targets import are_classes, is_category, without_label
 from isthmus.plots._style import CLASS_COLOURS, NO_LABEL, OURS, axes_or_new, open_frame
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def plot(
     X : array-like (n, D)
         Rows, as ``transform`` takes them.
     y : array-like (n,), or None, default None
-        Labels, or numbers for a colour scale: text, booleans and integers of at most 20 different values
-        are labels. Rows without one (None, NaN, NA or empty text) are light grey, below the others.
+        Labels, or numbers for a colour scale: text, booleans, categories of pandas and integers of at
+        most 20 different values are labels. Rows without one (None, NaN, NA or empty text) are light grey, below the others.
         Of more than ten labels the second ten have the same colours and another marker, and so on.
     y_name : str, or None, default None
         What the scale is called; None takes the name of y where it has one, as a column of a data frame
@@ -106,7 +106,7 @@ def plot(
         )
     ax = axes_or_new(ax)
     known = np.ones(len(Z), dtype=bool) if labels is None else ~without_label(labels)
-    in_classes = labels is not None and are_classes(labels[known])
+    in_classes = labels is not None and (is_category(y) or are_classes(labels[known]))
     if Z.shape[1] == 1:
         histograms(ax, Z[:, 0], labels if in_classes else None)
         ax.set_xlabel("coordinate 0")
