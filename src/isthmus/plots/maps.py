@@ -69,8 +69,9 @@ def plot(
         Rows, as ``transform`` takes them.
     y : array-like (n,), or None, default None
         Labels, or numbers for a colour scale: text, booleans, categories of pandas and integers of at
-        most 20 different values are labels. Rows without one (None, NaN, NA or empty text) are light grey, below the others.
-        Of more than ten labels the second ten have the same colours and another marker, and so on.
+        most 20 different values are labels. Rows without one (None, NaN, NA or empty text) are light
+        grey, below the others. Of more than ten labels the second ten have the same colours and another
+        marker, and so on.
     y_name : str, or None, default None
         What the scale is called; None takes the name of y where it has one, as a column of a data frame
         has, or "y".
