@@ -2,7 +2,7 @@
 
 Default fits on all rows, everything compiled, against ``umap.UMAP()`` in the same process, which has
 been run once too. Memory is the most that the process has of its own during a fit, above what it had
-before. New rows are placed a thousand at a time.
+before, of the most rows. New rows are placed a thousand at a time.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ def main(quick: bool, rounds: int, mnist: Path | None, json_path: Path | None) -
         own, peer = timings.median(OURS), timings.median(UMAP)
         judged = report.judge(Aim(bound, at_least=False), own / peer)
         times.append((name, f"{own:.1f}", f"{peer:.1f}", f"{own / peer:.2f}", judged))
-        own, peer = fits.mebibytes[OURS], fits.mebibytes[UMAP]
-        judged = report.judge(Aim(1.0, at_least=False), own / peer)
-        memory.append((name, f"{own:.0f}", f"{peer:.0f}", f"{own / peer:.2f}", judged))
+        if repeats == 1:  # an earlier fit of as many rows leaves memory that another needs not ask for
+            own, peer = fits.mebibytes[OURS], fits.mebibytes[UMAP]
+            judged = report.judge(Aim(1.0, at_least=False), own / peer)
+            memory.append((name, f"{own:.0f}", f"{peer:.0f}", f"{own / peer:.2f}", judged))
         own, peer = (fits.microseconds(one, new) for one in (OURS, UMAP))
         judged = report.judge(QUICKER, peer / own)
         placing.append((name, f"{own:.1f}", f"{peer:.0f}", f"{peer / own:.0f}", judged))
