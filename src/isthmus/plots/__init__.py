@@ -1,16 +1,14 @@
 """Pictures of maps and of results: ``plot``, and what it and the results of isthmus are drawn with."""
 
 from isthmus.plots._style import CLASS_COLOURS, FAINT, OTHER, OURS, WARM, axes_or_new, figure_in_memory
+from isthmus.plots.classes import class_map, histograms, posterior_map
 from isthmus.plots.maps import (
     Map,
-    class_map,
     decoded_features,
     decoded_grid,
-    histograms,
     image_grid,
     plot,
     points,
-    posterior_map,
     value_map,
 )
 from isthmus.plots.records import (

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -56,3 +60,31 @@ def open_frame(ax: Axes) -> None:
     """Hide the frame but for the two axes with numbers."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
+
+
+def square_around(Z: Float[np.ndarray, "n 2"]) -> tuple[Float[np.ndarray, " 2"], float]:
+    """Middle and half the side of the least square around points, with a margin."""
+    low, high = Z.min(axis=0), Z.max(axis=0)
+    return (low + high) / 2, 0.52 * float(np.max(high - low)) or 1.0
+
+
+def equal_frame(
+    ax: Axes, middle: Float[np.ndarray, " 2"], half: float | Float[np.ndarray, " 2"]
+) -> None:
+    """Set a window with the same scale on both axes, without ticks."""
+    (left, low), (right, high) = middle - half, middle + half
+    ax.set_xlim(left, right)
+    ax.set_ylim(low, high)
+    ax.set_aspect("equal")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_color("#cccccc")
+
+
+def check_plane(Z: ArrayLike) -> None:
+    if np.ndim(Z) != 2 or np.shape(Z)[1] != 2:
+        raise ValueError(
+            f"expected coordinates of shape (n, 2), got {np.shape(Z)}; fit with n_components=2, or pass "
+            "two columns"
+        )
