@@ -112,6 +112,16 @@ def flat_data_allowed() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def umap_without_warnings() -> Iterator[Any]:
+    """The package ``umap``, whose maps do not warn inside ``with``."""
+    import umap
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield umap
+
+
 # Paired timing.
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gzip
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +29,7 @@ from common import (
     quick_option,
     read_mnist,
     rounds_option,
+    umap_without_warnings,
 )
 from scipy.spatial import procrustes
 from sklearn.decomposition import PCA
@@ -168,10 +168,7 @@ def map_by(make: Callable[[int], Any], rows: Rows, seed: int) -> Mapped:
 
 
 def map_by_umap(rows: Rows, seed: int) -> Mapped:
-    import umap
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with umap_without_warnings() as umap:
         start = time.perf_counter()
         model = umap.UMAP().fit(rows.train)
         seconds = time.perf_counter() - start
@@ -318,10 +315,7 @@ def apart(maps: list[np.ndarray]) -> float:
 
 
 def umap_of(rows: np.ndarray, seed: int) -> np.ndarray:
-    import umap
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with umap_without_warnings() as umap:
         return np.asarray(umap.UMAP(random_state=seed).fit_transform(rows))
 
 

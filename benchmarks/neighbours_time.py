@@ -8,7 +8,6 @@ before, of the most rows. New rows are placed a thousand at a time.
 from __future__ import annotations
 
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from common import (
     PeakMemory,
     Report,
     digits,
-    flat_data_allowed,
     generated_images,
     images,
     json_option,
@@ -29,6 +27,7 @@ from common import (
     quick_option,
     rounds_option,
     run_paired,
+    umap_without_warnings,
 )
 
 from isthmus import NeighbourAutoencoder
@@ -47,11 +46,8 @@ class Fits:
         self.mebibytes: dict[str, float] = {}
 
     def fit(self, name: str) -> None:
-        import umap
-
-        model = umap.UMAP() if name == UMAP else NeighbourAutoencoder(random_state=0)
-        with warnings.catch_warnings(), flat_data_allowed(), PeakMemory() as memory:
-            warnings.simplefilter("ignore")
+        with umap_without_warnings() as umap, PeakMemory() as memory:
+            model = umap.UMAP() if name == UMAP else NeighbourAutoencoder(random_state=0)
             self.models[name] = model.fit(self.rows)
         self.mebibytes[name] = memory.extra
 

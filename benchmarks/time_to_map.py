@@ -8,7 +8,6 @@ beside them the error after four times the updates in a network of twice the wid
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from common import (
     quick_option,
     rounds_option,
     run_paired,
+    umap_without_warnings,
 )
 from first_hour import turning_objects
 from quality import curved, pca_error, split
@@ -55,10 +55,7 @@ def fit(rows: np.ndarray, **parameters: object) -> Autoencoder:
 
 
 def fit_umap(rows: np.ndarray) -> None:
-    import umap
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with umap_without_warnings() as umap:
         umap.UMAP().fit(rows)
 
 
