@@ -99,6 +99,13 @@ def test_known_columns_of_other_names_are_refused():
         isthmus.quality(new, NEW[:, :2], known=(known[list("dcba")], KNOWN[:, :2]))
 
 
+def test_texts_in_any_container_are_of_one_kind():
+    known, new = (np.where(rows[:, 0] > 0, "above", "below") for rows in (KNOWN, NEW))
+    plain = measured((KNOWN, KNOWN[:, :2], known), y=new).known_score
+    for of in (lambda one: one.astype(object), pd.Series, pd.Categorical):
+        assert measured((KNOWN, KNOWN[:, :2], known), y=of(new)).known_score == plain
+
+
 def test_many_categories_are_predicted_as_classes():
     labels = [np.digitize(rows[:, 0], np.linspace(-2, 2, 24)) for rows in (KNOWN, NEW)]
     categories, texts = (
@@ -106,6 +113,11 @@ def test_many_categories_are_predicted_as_classes():
         for of in (pd.Categorical, lambda one: one.astype(str))
     )
     assert categories == texts
+    halves = [pd.Categorical(one / 2) for one in labels]
+    assert measured((KNOWN, KNOWN[:, :2], halves[0]), y=halves[1]).known_score == texts
+    halves[0][3] = np.nan
+    with pytest.raises(ValueError, match="y has no value in row 3"):
+        measured((KNOWN, KNOWN[:, :2], halves[0]), y=halves[1])
 
 
 def test_a_model_says_how_it_places_new_rows():

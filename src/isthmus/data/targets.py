@@ -70,14 +70,17 @@ def without_label(labels: Shaped[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     return np.array(missing, dtype=bool)
 
 
-def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
+def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1, of_category: bool = False) -> CheckedTargets:
     """Targets (n,) of n rows, or (n, K) where ``n_dims`` is 2: classes or numbers by the rule above.
+
+    ``of_category``: y is an array of what was a category of pandas.
 
     Raises ValueError for another shape, entries that are missing or not finite, fewer than two classes,
     classes in several columns, and what is neither a number nor a class.
     """
     targets = target_array(y)
-    if is_category(y):
+    of_category = of_category or is_category(y)
+    if of_category:
         targets = targets.astype(object)  # of which a missing one is told from a number
     if targets.ndim not in range(1, n_dims + 1) or len(targets) != n:
         expected = f"({n},)" + f" or ({n}, K)" * (n_dims > 1)
@@ -97,7 +100,7 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1) -> CheckedTargets:
         raise ValueError(
             f"y is of type {targets.dtype}: expected numbers, or classes as integers or text"
         )
-    return _classes(targets) if is_category(y) or are_classes(targets) else _numbers(targets)
+    return _classes(targets) if of_category or are_classes(targets) else _numbers(targets)
 
 
 def is_category(y: object) -> bool:

@@ -17,7 +17,7 @@ from isthmus.data.coding import CodedRows
 from isthmus.data.frames import column_labels
 from isthmus.data.neighbours import nearest, share_in_common
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense
-from isthmus.data.targets import are_classes, check_targets
+from isthmus.data.targets import check_targets, is_category
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Target:
         return "accuracy" if self.n_classes else "R²"
 
     @classmethod
-    def of(cls, y: ArrayLike, n: int) -> Self:
-        """Checked targets of n rows. Raises ValueError as ``check_targets`` does."""
-        checked = check_targets(y, n)
+    def of(cls, y: ArrayLike, n: int, *, of_category: bool = False) -> Self:
+        """Checked targets of n rows, as of ``check_targets``, which raises ValueError."""
+        checked = check_targets(y, n, of_category=of_category)
         return cls(checked.values, checked.n_classes)
 
     def take(self, rows: Int[np.ndarray, " m"]) -> Self:
@@ -58,9 +58,8 @@ def neighbour_score(
 
     Without ``Z_test`` each row of ``Z`` is predicted from the others.
     """
-    predicted, wanted = _predicted(Z, target, k, Z_test), (truth or target).values
-    score = accuracy_score if target.n_classes else r2_score
-    return float(score(wanted, predicted))
+    wanted = (truth or target).values
+    return _score_and_error(wanted, _predicted(Z, target, k, Z_test), target.n_classes)[0]
 
 
 def _predicted(
@@ -176,11 +175,10 @@ def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> t
             raise ValueError(
                 f"{name} has shape {np.shape(labels)}: expected a label for each of {count} rows"
             )
-    are_texts = [np.asarray(labels).dtype.kind in "US" for labels in (y_known, y)]
+    each = [np.asarray(labels) for labels in (y_known, y)]
+    are_texts = [all(isinstance(label, str | bytes) for label in one.tolist()) for one in each]
     if are_texts[0] != are_texts[1]:
         raise ValueError("known's y and y are texts and numbers: expected labels of one kind")
-    labels = np.concatenate([np.asarray(y_known), np.asarray(y)])
-    if are_classes(y_known) and labels.dtype.kind in "iu":
-        labels = labels.astype(str)  # classes, however many
-    both = Target.of(labels, n_known + n)
+    of_category = is_category(y_known) or is_category(y)
+    both = Target.of(np.concatenate(each), n_known + n, of_category=of_category)
     return both.first(n_known), both.take(np.arange(n_known, n_known + n))
