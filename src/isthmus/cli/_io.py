@@ -121,16 +121,14 @@ def labelled_rows(
 
 def labels_of(table: Table, label: str) -> np.ndarray:
     """The column ``label`` as it is. Raises ValueError if it has empty cells."""
-    import numpy as np
-
     (position,) = table.positions([label])
-    column = table.column(position)
-    if column.null_count:
+    n_empty = table.column(position).null_count
+    if n_empty:
         raise ValueError(
-            f"{table.path}: --label {label} has {column.null_count} empty cells; leave these rows out, "
-            "because there is nothing to predict in them"
+            f"{table.path}: --label {label} has {n_empty} empty cells; leave these rows out, because "
+            "there is nothing to predict in them"
         )
-    return np.asarray(column)
+    return labels_to_draw(table, label)
 
 
 def labels_to_draw(table: Table, label: str) -> np.ndarray:

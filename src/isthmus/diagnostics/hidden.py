@@ -188,7 +188,12 @@ def hidden(
     """
     check_map(model)
     rows = check_rows(model, X, reset=False)
-    targets = _scaled(check_targets(y, rows.shape[0]))
+    targets = check_targets(y, rows.shape[0])
+    if targets.n_classes > rows.shape[0] // 2:
+        raise ValueError(
+            f"y has {targets.n_classes} classes of {rows.shape[0]} rows, too few of each to predict "
+            "one: expected classes that several rows share, or numbers"
+        )
     rng = generator(random_state)
     n_neighbors = check_integer("n_neighbors", n_neighbors, SHARE_LIKE)
     n_permutations = check_integer("n_permutations", n_permutations, 20)
@@ -207,6 +212,8 @@ def hidden(
     k = n_neighbors // SHARE_LIKE
     predicted = _Prediction(targets, near[:, :k], _most_like(rest, near, k))
     values = targets.values[chosen]
+    if not targets.n_classes:
+        values = values / (np.abs(values).max() or 1.0)  # so that squares are numbers, too
     without, with_rest = predicted.successes(values)
     cells = _cells(z, np.arange(n))
     by_chance = []
@@ -232,20 +239,6 @@ def hidden(
     if found.is_found and targets.n_classes:
         return replace(found, pair=predicted.hidden_pair(values))
     return found
-
-
-def _scaled(targets: CheckedTargets) -> CheckedTargets:
-    """Numbers up to one, so that their squares are numbers, too; classes that several rows share."""
-    n = len(targets.values)
-    if targets.n_classes > n // 2:
-        raise ValueError(
-            f"y has {targets.n_classes} classes of {n} rows, too few of each to predict one: expected "
-            "classes that several rows share, or numbers"
-        )
-    largest = np.abs(targets.values).max()
-    if targets.n_classes or largest == 0:
-        return targets
-    return replace(targets, values=targets.values / largest)
 
 
 @dataclass(frozen=True)

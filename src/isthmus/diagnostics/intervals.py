@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import nearest
@@ -116,12 +116,11 @@ def decoded_interval(
     order = generator(random_state).permutation(m)
     first, second = order[: m // 2], order[m // 2 :]
 
-    def scale(at: Float[np.ndarray, "b d"]) -> Float[np.ndarray, "b D"]:
-        return _means_nearby(at, placed[first], gaps[first], n_neighbors)
-
+    distances, scale = _nearby(placed[second], placed[first], gaps[first], n_neighbors)
+    distances_of_z, scale_of_z = _nearby(z, placed[first], gaps[first], n_neighbors)
     # Where all known rows nearby are met exactly, a new one may still be off by what is usual elsewhere.
     least = 1e-3 * _means_known(gaps[first], 0) + 1e-300
-    ratios = np.sort(gaps[second] / np.maximum(scale(placed[second]), least), axis=0)  # NaN at the end
+    ratios = np.sort(gaps[second] / np.maximum(scale, least), axis=0)  # NaN at the end
     counts = np.sum(~np.isnan(ratios), axis=0)
     ranks = np.ceil((counts + 1) * level).astype(int) - 1
     if np.any(ranks >= counts):
@@ -130,37 +129,26 @@ def decoded_interval(
             f"column {column} has {counts[column]} known entries in half of the known rows: too few for "
             f"an interval at level={level:g}. Pass more rows, or a lower level"
         )
-    half_width = ratios[ranks, np.arange(len(ranks))] * np.maximum(scale(z), least)
-    half_width[_is_beyond(z, placed[first], placed[second], n_neighbors)] = np.inf
+    half_width = ratios[ranks, np.arange(len(ranks))] * np.maximum(scale_of_z, least)
+    half_width[distances_of_z > BEYOND * distances.max()] = np.inf
     return DecodedInterval(as_given(model, decoded_rows(model, z)), as_given(model, half_width))
 
 
-def _is_beyond(
-    z: Float[np.ndarray, "n d"],
-    first: Float[np.ndarray, "m d"],
-    second: Float[np.ndarray, "m2 d"],
-    k: int,
-) -> Bool[np.ndarray, " n"]:
-    """Whether points are farther from k rows of the first half than rows of the second ever are."""
-    farthest = nearest(first, k, second)[0][:, -1].max()
-    return np.asarray(nearest(first, k, z)[0][:, -1] > BEYOND * farthest)
-
-
-def _means_nearby(
+def _nearby(
     at: Float[np.ndarray, "b d"],
     placed: Float[np.ndarray, "m d"],
     gaps: Float[np.ndarray, "m D"],
     k: int,
-) -> Float[np.ndarray, "b D"]:
-    """The mean of the gaps of the k rows nearest to each place."""
-    _, near = nearest(placed, k, at)
+) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, "b D"]]:
+    """How far the k rows nearest to each place are at most, and the mean of their gaps."""
+    distances, near = nearest(placed, k, at)
     means = np.empty((len(at), gaps.shape[1]))
     size = max(1, READ_ELEMENTS // (k * gaps.shape[1]))
     for start in range(0, len(at), size):
         part = slice(start, start + size)
         means[part] = _means_known(gaps[near[part]], 1)
     # A column of which nothing is known nearby has its mean over all places.
-    return np.where(np.isnan(means), _means_known(gaps, 0), means)
+    return distances[:, -1], np.where(np.isnan(means), _means_known(gaps, 0), means)
 
 
 def _means_known(values: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:

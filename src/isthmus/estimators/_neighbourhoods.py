@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, Self
 
 import jax
@@ -132,7 +133,7 @@ class Neighbourhoods:
         k = min(int(model.n_neighbors), m - 1)
         return cls(rows, train_rows, axes, d, y, landmarks, nearest_among(y, train_rows, k))
 
-    @property
+    @cached_property
     def judging(self) -> Int[np.ndarray, " h"]:
         """Held-out rows that choose the decoder; without any every tenth of the rows."""
         held_out = np.setdiff1d(np.arange(self.rows.shape[0]), self.train_rows)
@@ -219,7 +220,8 @@ class Neighbourhoods:
         own, of_means = kept(z[judging]), kept(z[truly].mean(axis=1, dtype=np.float64))
         left_out = self.rows[judging] - self.axes.mean
         scores = left_out @ self.axes.components[: self.n_components].T
-        of_pca = 0.5 * (np.sum(np.square(left_out), axis=1) - np.sum(np.square(scores), axis=1))
+        squares = np.sum(np.square(left_out), axis=1)
+        of_pca = 0.5 * (squares - np.sum(np.square(scores), axis=1))
         return HeldOutNeighbours(
             n_rows=len(judging),
             kept=float(own.mean()),
@@ -227,7 +229,7 @@ class Neighbourhoods:
             loss=float(losses.mean()),
             pca_loss=float(of_pca.mean()),
             loses_neighbours=_is_less(own, of_means),
-            loses_to_pca=decodes_worse(losses, of_pca, float(np.mean(np.sum(np.square(left_out), 1)))),
+            loses_to_pca=decodes_worse(losses, of_pca, variance=float(squares.mean())),
         )
 
 

@@ -87,9 +87,9 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
         Row-wise: each row's coordinates depend on that row alone. A row that is far from all that the
         map was fitted to has coordinates, too, and nothing in them tells: ``isthmus.reliability`` flags
-        such rows. Images are rows, as in ``fit``. Reads
-        the rows in blocks, so the extra memory does not grow with n. Raises NotFittedError before
-        ``fit``, and ValueError for NaN, infinity, text, or another number of features than ``fit`` saw.
+        such rows. Images are rows, as in ``fit``. Reads the rows in blocks, so the extra memory does not
+        grow with n. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or
+        another number of features than ``fit`` saw.
         """
         check_is_fitted(self)
         return apply(
