@@ -63,12 +63,21 @@ def map_by_peer(python: Path, name: str, rows: Rows, seed: int) -> Mapped:
     required=True,
     help="The Python of an environment with peers-requirements.txt; also read from $PEERS.",
 )
+@click.option("--data", "chosen", multiple=True, help="Only data sets whose names start so.")
 @json_option
-def main(quick: bool, rounds: int, mnist: Path | None, peers: Path, json_path: Path | None) -> None:
+def main(
+    quick: bool,
+    rounds: int,
+    mnist: Path | None,
+    peers: Path,
+    chosen: tuple[str, ...],
+    json_path: Path | None,
+) -> None:
     report = Report("Neighbours of unseen rows, against networks", quick)
     rounds, most = (1, 400) if quick else (rounds, None)
     methods = {OURS: METHODS[OURS]} | {name: partial(map_by_peer, peers, name) for name in PEERS}
-    sets, kept_most = data_sets(mnist), []
+    sets = {name: draw for name, draw in data_sets(mnist).items() if name.startswith(chosen or "")}
+    kept_most = []
     for name, draw in sets.items():
         means = means_of(of_splits(draw, rounds, most, methods))
         report.table(f"{name} training rows, splits: {rounds}", COLUMNS, lines_of(means))

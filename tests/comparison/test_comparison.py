@@ -391,8 +391,8 @@ def test_neighbours_kept_are_those_that_quality_finds():
     record = isthmus.compare(X, Y, "pca", k=7).records[0]
     train, test = train_test_split(X, test_size=0.25, random_state=0)
     model = PCA(2, random_state=0).fit(train)
-    known = (train, model.transform(train))
-    found = isthmus.quality(test, model.transform(test), known=known, k=7, scaling=None)
+    training = (train, model.transform(train))
+    found = isthmus.quality(test, model.transform(test), training=training, k=7, scaling=None)
     assert record.neighbours_kept == pytest.approx(found.neighbours_kept)
 
 

@@ -241,7 +241,7 @@ def gather(
             rows[test],
             Z[test],
             k=ks,
-            known=(rows[train], Z[train]),
+            training=(rows[train], Z[train]),
             scaling=None,
             random_state=random_state,
         ),

@@ -97,10 +97,10 @@ class Quality(Result):
     units: str = ""
     """How columns were scaled, and why; empty if they were taken as they are."""
     neighbours_kept: Number | None = None
-    """Share of the k nearest known rows of a new row that are its nearest in the map, if there are known
-    rows. [1; k/n]"""
-    known_score: float | None = None
-    """Accuracy, or R², of predicting y of new rows from their k nearest known rows in the map; for
+    """Share of the k nearest training rows of a new row that are its nearest in the map, if these came.
+    [1; k/n]"""
+    neighbour_score: float | None = None
+    """Accuracy, or R², of predicting y of new rows from their k nearest training rows in the map; for
     several k, of the largest. [1]"""
 
     @property
@@ -179,7 +179,7 @@ def quality(
     sigmas: Sequence[float] = (0.01, 0.1, 1.0),
     X_hat: object = None,
     model: BaseMap | None = None,
-    known: Sequence[Any] | None = None,  # rows, coordinates, and perhaps labels, of any library
+    training: Sequence[Any] | None = None,  # rows, coordinates, and perhaps labels, of any library
     y: ArrayLike | None = None,
     scaling: str | None = "auto",
     periodic: Mapping[Hashable, float] | None = None,
@@ -208,11 +208,11 @@ def quality(
     model : fitted map, optional
         Or the map that gives one, as ``isthmus.reconstruction_error`` does. Angles, categories and the
         scaling are those of the map.
-    known : (X, Z) or (X, Z, y), optional
+    training : (X, Z) or (X, Z, y), optional
         Other rows, such as those of the fit, their coordinates in the same map, and labels. Then the
         rows X are new ones, and ``neighbours_kept`` says whether they lie among their nearest others.
     y : array-like (n,), optional
-        Labels of the rows X: ``known_score`` is of predicting them from the labels of known rows.
+        Labels of the rows X: ``neighbour_score`` is of predicting them from the labels of training rows.
         Texts, booleans and few integers are classes, other numbers are predicted by their mean.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, because distances are what is kept or lost. "auto": with ``model``, as the map
@@ -281,7 +281,7 @@ def quality(
     queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
     pairs = draw_pairs(queries, n, rng)
     scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
-    of_known = of_new_rows(X, scaled, coordinates, known, y, ks, queries)
+    of_training = of_new_rows(X, scaled, coordinates, training, y, ks, queries)
     data, plane = distances_between(scaled), distances_between(coordinates)
     sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
     found: dict[str, tuple[Sums, Sums]] = {
@@ -292,7 +292,7 @@ def quality(
         "density_kl": _of_densities(sums, n),
         **({} if error is None else {"reconstruction_error": (error, 0.0)}),
     }
-    for name, both in of_known.items():
+    for name, both in of_training.items():
         found[name] = _shaped(both, k if name == "neighbours_kept" else max(ks))
     return Quality(
         n_rows=n,

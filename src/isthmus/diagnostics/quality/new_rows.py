@@ -1,4 +1,4 @@
-"""Where a map puts new rows: whether they lie among their nearest known rows, and what these predict."""
+"""Where a map puts new rows: whether among their nearest training rows, and what these predict."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ def _score_and_error(
 
 
 def neighbours_kept(
-    known: tuple[Float[np.ndarray, "n D"], Float[np.ndarray, "n d"]],
+    training: tuple[Float[np.ndarray, "n D"], Float[np.ndarray, "n d"]],
     new: tuple[Float[np.ndarray, "m D"], Float[np.ndarray, "m d"]],
     ks: Sequence[int],
 ) -> Float[np.ndarray, "m ks"]:
-    """Share of the k nearest known rows of each new row that are its nearest in the map, for each k.
+    """Share of the k nearest training rows of each new row that are its nearest in the map, for each k.
 
-    ``known`` and ``new`` are rows and their coordinates.
+    ``training`` and ``new`` are rows and their coordinates.
     """
     most = max(ks)
     (_, in_data), (_, in_map) = (
-        nearest(of_known, most, of_new) for of_known, of_new in zip(known, new, strict=True)
+        nearest(of_training, most, of_new) for of_training, of_new in zip(training, new, strict=True)
     )
     return np.stack([share_in_common(in_data[:, :k], in_map[:, :k]) for k in ks], axis=1)
 
@@ -109,76 +109,78 @@ def of_new_rows(
     X: object,
     rows: Rows,
     Z: Num[np.ndarray, "n d"],
-    known: Sequence[Any] | None,  # rows, coordinates, labels, of any library
+    training: Sequence[Any] | None,  # rows, coordinates, labels, of any library
     y: ArrayLike | None,
     ks: Sequence[int],
     queries: Int[np.ndarray, " q"],
 ) -> dict[str, Float[np.ndarray, "2 n_values"]]:
-    """Value and standard error of ``neighbours_kept`` for each k, and of ``known_score``.
+    """Value and standard error of ``neighbours_kept`` for each k, and of ``neighbour_score``.
 
-    ``rows`` are those of X, perhaps scaled; known ones are scaled in the same way. Without known rows
-    there are no measures. The rows ``queries`` are measured. Raises ValueError for parts of ``known``
+    ``rows`` are those of X, perhaps scaled; training rows are scaled in the same way. Without these
+    there are no measures. The rows ``queries`` are measured. Raises ValueError for parts of ``training``
     that do not fit one another or X.
     """
-    if known is None:
+    if training is None:
         if y is not None:
-            raise ValueError("y came without known rows: pass known=(X_fit, Z_fit, y_fit)")
+            raise ValueError("y came without training rows: pass training=(X_fit, Z_fit, y_fit)")
         return {}
-    if len(known) not in (2, 3) or (len(known) == 3) != (y is not None):
+    if len(training) not in (2, 3) or (len(training) == 3) != (y is not None):
         raise ValueError(
-            f"known has {len(known)} parts{'' if y is None else ', and y came'}: expected "
-            "known=(X_fit, Z_fit), or known=(X_fit, Z_fit, y_fit) and y"
+            f"training has {len(training)} parts{'' if y is None else ', and y came'}: expected "
+            "training=(X_fit, Z_fit), or training=(X_fit, Z_fit, y_fit) and y"
         )
     if not isinstance(X, CodedRows):
-        _check_names(column_labels(X), column_labels(known[0]))
-    others = check_table(X.code(known[0]) if isinstance(X, CodedRows) else known[0])
+        _check_names(column_labels(X), column_labels(training[0]))
+    others = check_table(X.code(training[0]) if isinstance(X, CodedRows) else training[0])
     Z = np.asarray(Z, np.float64)
-    placed = np.asarray(check_coordinates(known[1], Z.shape[1]), np.float64)
+    placed = np.asarray(check_coordinates(training[1], Z.shape[1]), np.float64)
     n, m = others.shape[0], len(Z)
     if others.shape[1] != rows.shape[1] or len(placed) != n or n < max(ks):
         raise ValueError(
-            f"known rows have shape {others.shape} and their coordinates {placed.shape}: expected at "
+            f"training rows have shape {others.shape} and their coordinates {placed.shape}: expected at "
             f"least {max(ks)} rows of {rows.shape[1]} columns, and as many coordinates"
         )
     if isinstance(rows, ScaledRows):
         others = ScaledRows(others, rows.scaling, FLOAT64)
-    of_known, of_new = (
+    of_training, of_new = (
         np.asarray(dense(part), np.float64) for part in (others[slice(None)], rows[queries])
     )
-    kept = neighbours_kept((of_known, placed), (of_new, Z[queries]), ks)
+    kept = neighbours_kept((of_training, placed), (of_new, Z[queries]), ks)
     error = kept.std(axis=0) / np.sqrt(max(1, len(queries) - 1))
     found = {"neighbours_kept": np.stack([kept.mean(axis=0), error])}
     if y is not None:
-        labels, wanted = _labels_of_both(known[2], y, n, m)
+        labels, wanted = _labels_of_both(training[2], y, n, m)
         predicted = _predicted(placed, labels, max(ks), Z[queries])
         score, error = _score_and_error(wanted.take(queries).values, predicted, labels.n_classes)
-        found["known_score"] = np.array([[score], [error]])
+        found["neighbour_score"] = np.array([[score], [error]])
     return found
 
 
-def _check_names(of_new: list[object] | None, of_known: list[object] | None) -> None:
+def _check_names(of_new: list[object] | None, of_training: list[object] | None) -> None:
     """Raise ValueError for columns that have other names, where both have names."""
-    if of_new is None or of_known is None or len(of_new) != len(of_known):
+    if of_new is None or of_training is None or len(of_new) != len(of_training):
         return
-    for place, (one, other) in enumerate(zip(of_new, of_known, strict=True)):
+    for place, (one, other) in enumerate(zip(of_new, of_training, strict=True)):
         if one != other:
             raise ValueError(
-                f"column {place} is {one!r} in X and {other!r} in known: expected the same columns in "
-                "the same order"
+                f"column {place} is {one!r} in X and {other!r} in training: expected the same columns "
+                "in the same order"
             )
 
 
-def _labels_of_both(y_known: ArrayLike, y: ArrayLike, n_known: int, n: int) -> tuple[Target, Target]:
-    """Checked labels of known and of new rows, whose classes have the same numbers."""
-    for name, labels, count in (("known's y", y_known, n_known), ("y", y, n)):
+def _labels_of_both(
+    y_training: ArrayLike, y: ArrayLike, n_training: int, n: int
+) -> tuple[Target, Target]:
+    """Checked labels of training and of new rows, whose classes have the same numbers."""
+    for name, labels, count in (("the training rows' y", y_training, n_training), ("y", y, n)):
         if np.shape(labels) != (count,):
             raise ValueError(
                 f"{name} has shape {np.shape(labels)}: expected a label for each of {count} rows"
             )
-    each = [np.asarray(labels) for labels in (y_known, y)]
+    each = [np.asarray(labels) for labels in (y_training, y)]
     are_texts = [all(isinstance(label, str | bytes) for label in one.tolist()) for one in each]
     if are_texts[0] != are_texts[1]:
-        raise ValueError("known's y and y are texts and numbers: expected labels of one kind")
-    of_category = is_category(y_known) or is_category(y)
-    both = Target.of(np.concatenate(each), n_known + n, of_category=of_category)
-    return both.first(n_known), both.take(np.arange(n_known, n_known + n))
+        raise ValueError("the training rows' y and y are texts and numbers: expected labels of one kind")
+    of_category = is_category(y_training) or is_category(y)
+    both = Target.of(np.concatenate(each), n_training + n, of_category=of_category)
+    return both.first(n_training), both.take(np.arange(n_training, n_training + n))
