@@ -282,6 +282,10 @@ def test_without_faiss_the_search_is_exact_and_fit_says_how_long_it_takes(monkey
     exact = isthmus.NeighbourAutoencoder(**options).fit(rows)
     monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
     monkeypatch.setattr(neighbour_search, "find_spec", lambda name: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of so few the search takes no time
+        assert isthmus.NeighbourAutoencoder(**options).fit(rows).neighbour_recall_ == 1.0
+    monkeypatch.setattr(neighbour_search, "PATIENCE", 1e-6)
     with pytest.warns(UserWarning, match=r"200 rows .* min of one core.* 'isthmus\[neighbours\]'"):
         model = isthmus.NeighbourAutoencoder(**options).fit(rows)
     assert model.neighbour_recall_ == 1.0

@@ -18,12 +18,15 @@ from jaxtyping import Float, Int
 
 from isthmus.data.neighbours import nearest
 
-MOST_EXACT = 100_000
-"""Rows up to which the search is exact. With 50 columns these take less than a minute of one core; the
-time grows with the square, to more than an hour for a million."""
+MOST_EXACT = 30_000
+"""Rows up to which the search is exact. With 50 columns these take about five seconds of one core, and
+an index two; the time grows with the square, to more than an hour for a million."""
 
 SECONDS_OF_PAIR = 5e-9
-"""On one core, with 50 columns."""
+"""Of the exact search, on one core, with 50 columns."""
+
+PATIENCE = 60.0
+"""Seconds from which an exact search of many rows is warned of."""
 
 TREE_COLUMNS = 3
 """Columns up to which a tree finds nearest rows exactly in seconds, however many rows there are."""
@@ -59,13 +62,13 @@ def nearest_among(
 ) -> NearestRows:
     """The nearest rows of each row, among some of them; none is its own neighbour.
 
-    Warns if the search is going to be long, for lack of faiss.
+    Warns if the search is going to take more than a minute, for lack of faiss.
     """
     reference = rows[among]
     index, recall = None, 1.0
     if len(reference) > MOST_EXACT and rows.shape[1] > TREE_COLUMNS:
         if find_spec("faiss") is None:
-            _warn_of_time(len(rows), len(reference))
+            _warn_if_slow(len(rows), len(reference))
         else:
             index = CellIndex.of(reference, count)
             recall = index.recall
@@ -80,10 +83,13 @@ def nearest_among(
     return NearestRows(distances, numbers, recall)
 
 
-def _warn_of_time(n: int, m: int) -> None:
+def _warn_if_slow(n: int, m: int) -> None:
+    seconds = SECONDS_OF_PAIR * n * m
+    if seconds < PATIENCE:
+        return
     warnings.warn(
         f"The nearest rows of {n} rows are searched for exactly, which takes about "
-        f"{SECONDS_OF_PAIR * n * m / 60:.0f} min of one core, and four times as long for twice as "
+        f"{seconds / 60:.0f} min of one core, and four times as long for twice as "
         "many. faiss finds nearly all of them in a small part of this time: "
         "pip install 'isthmus[neighbours]'",
         stacklevel=7,  # whoever called fit

@@ -82,7 +82,7 @@ class KernelRidge:
         u: Float[np.ndarray, "k D"],
     ) -> list[Float[np.ndarray, " k"]]:
         """½‖u − û‖² of rows u with coordinates z, with each of the penalties."""
-        values, vectors = scipy.linalg.eigh(self.gram)
+        values, vectors = scipy.linalg.eigh(self.gram, driver="evd")  # twice as fast as the default
         features = _features(z, self.positions, self.width) @ vectors
         features, targets = features.astype(np.float32), (vectors.T @ self.targets).astype(np.float32)
         found = []
@@ -110,9 +110,16 @@ def _features(
 ) -> Float[np.ndarray, "b p"]:
     """Bumps, coordinates and a one."""
     # In double precision, because columns of bumps are nearly dependent.
-    squares = sum(np.square(z[:, a, None] - v) for a, v in enumerate(positions))
-    plane = np.column_stack([z, np.ones(len(z))]) * FREE
-    return np.concatenate([1.0 / (1.0 + squares / width), plane], axis=1, dtype=np.float64)
+    z, v = z.astype(np.float64), positions.astype(np.float64)
+    count, ones = v.shape[1], np.ones((len(z), 1))
+    features = np.empty((len(z), count + z.shape[1] + 1))
+    # 1 + ‖z − v‖²/w as one product: of arrays of this size every pass over memory counts.
+    of_rows = np.hstack([z, ones, 1.0 + np.sum(z**2, axis=1, keepdims=True) / width])
+    of_bumps = np.vstack([-2.0 * v / width, np.sum(v**2, axis=0) / width, np.ones(count)])
+    bumps = np.matmul(of_rows, of_bumps, out=features[:, :count])
+    np.reciprocal(bumps, out=bumps)
+    features[:, count:] = FREE * np.hstack([z, ones])
+    return features
 
 
 def fit_decoder(

@@ -157,12 +157,12 @@ class NeighbourAutoencoder(BaseMap):
         If the map decodes worse than PCA, or if held-out rows would keep more neighbours at the mean
         of their neighbours' positions.
     UserWarning
-        If more than 100 000 rows are searched without faiss, which takes long, or if the search found
-        less than nine tenths of the neighbours.
+        If the search takes more than a minute for lack of faiss, which is so from about 110 000 rows
+        on, or if it found less than nine tenths of the neighbours.
 
     Notes
     -----
-    Neighbours are sought in the 50 leading principal coordinates: of up to 100 000 rows exactly, in a
+    Neighbours are sought in the 50 leading principal coordinates: of up to 30 000 rows exactly, in a
     time that grows as n², and of more with faiss (``pip install 'isthmus[neighbours]'``), as thoroughly
     as it takes to find 95 % of them, but no longer than a quarter of the exact search;
     ``neighbour_recall_`` says what share it found. Without faiss the search is exact. What it finds does
