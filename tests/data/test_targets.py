@@ -64,6 +64,8 @@ def test_columns_of_numbers_stay_columns():
         ([1.0, 2.0, 3.0], 2, r"y has shape \(3,\) for 1 rows: expected .* \(1,\) or \(1, K\)$"),
         (5.0, 1, r"y has shape \(\)"),
         (["a", None], 1, "y has no value in row 1, and in 1 rows in all"),
+        # As pictures leave such rows grey, nobody is to score them as a class of their own.
+        (["a", "", "b", " "], 1, "y has no value in row 1, and in 2 rows in all"),
         (
             np.array([1, pd.NA, pd.NA], object),
             1,

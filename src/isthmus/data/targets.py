@@ -88,9 +88,10 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1, of_category: bool = 
             f"y has shape {targets.shape} for {n} rows: expected one target for each row of X, "
             f"{expected}"
         )
-    if targets.dtype.kind == "O":
-        missing = [row for row, value in enumerate(targets.tolist()) if _is_missing(value)]
-        if missing:
+    if targets.dtype.kind in "OUS":
+        is_missing = without_label(targets.ravel()).reshape(len(targets), -1)
+        missing = np.flatnonzero(is_missing.any(axis=1))
+        if len(missing):
             raise ValueError(
                 f"y has no value in row {missing[0]}, and in {len(missing)} rows in all: leave these "
                 "rows out"

@@ -134,19 +134,18 @@ def fit_decoder(
     The losses are those of a decoder that learnt from the ``learning`` rows alone.
     """
 
-    def regression(chosen: Int[np.ndarray, " m"], width: float) -> KernelRidge:
-        return KernelRidge.of(z, rows, chosen, positions, width)
-
     judged = z[judging], rows[judging]
     some = learning[:: 1 + len(learning) // MOST_TO_CHOOSE_BY]
     tried = []
     for width in WIDTHS:
-        ridge = regression(some, width)
+        ridge = KernelRidge.of(z, rows, some, positions, width)
         losses = ridge.losses(PENALTIES, *judged)
         tried += [(ridge, penalty, each) for penalty, each in zip(PENALTIES, losses, strict=True)]
     learnt, penalty, least = min(tried, key=lambda one: float(one[2].mean()))
     if len(some) < len(learning):
-        learnt = regression(learning, learnt.width)
-        (least,) = learnt.losses([penalty], *judged)
+        learnt = KernelRidge.of(z, rows, learning, positions, learnt.width)
+        gap = np.asarray(learnt.decoder(penalty)(single(judged[0]))) - judged[1]
+        least = 0.5 * np.einsum("ij,ij->i", gap, gap)
     others = np.setdiff1d(np.arange(rows.shape[0]), learning)
-    return learnt.joined_by(regression(others, learnt.width)).decoder(penalty), least
+    of_others = KernelRidge.of(z, rows, others, positions, learnt.width)
+    return learnt.joined_by(of_others).decoder(penalty), least
