@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.hidden import Hidden as Hidden
     from isthmus.diagnostics.hidden import hidden as hidden
     from isthmus.diagnostics.intervals import decoded_interval as decoded_interval
-    from isthmus.diagnostics.quality.measures import Quality as Quality
     from isthmus.diagnostics.quality.measures import quality as quality
+    from isthmus.diagnostics.quality.result import Quality as Quality
     from isthmus.diagnostics.reliability import reliability as reliability
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.base import reconstruction_error as reconstruction_error
@@ -78,7 +78,8 @@ _NAMES = {
     "diagnostics.hidden": ("Hidden", "hidden"),
     "diagnostics.intervals": ("decoded_interval",),
     "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
-    "diagnostics.quality.measures": ("Quality", "quality"),
+    "diagnostics.quality.measures": ("quality",),
+    "diagnostics.quality.result": ("Quality",),
     "diagnostics.reliability": ("reliability",),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),

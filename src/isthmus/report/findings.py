@@ -26,7 +26,8 @@ from isthmus.data.units import MOST_COLUMNS, chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
 from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
 from isthmus.diagnostics.hidden import Hidden, hidden
-from isthmus.diagnostics.quality.measures import Quality, quality
+from isthmus.diagnostics.quality.measures import quality
+from isthmus.diagnostics.quality.result import Quality
 from isthmus.diagnostics.reliability import Reliability, reliability
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap, squared_gaps
