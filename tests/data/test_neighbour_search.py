@@ -15,6 +15,7 @@ NOISE = RNG.standard_normal((3000, 20)).astype(np.float32)
 @pytest.fixture
 def few_are_exact(monkeypatch):
     monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
+    monkeypatch.setattr(neighbour_search, "PATIENCE", 0.0)
 
 
 def true_distances(rows, among, count):
@@ -98,3 +99,11 @@ def test_the_number_of_threads_changes_nothing(few_are_exact):
         faiss.omp_set_num_threads(before)
     np.testing.assert_array_equal(found[0].numbers, found[1].numbers)
     np.testing.assert_array_equal(found[0].distances, found[1].distances)
+
+
+def test_where_the_index_finds_too_few_and_rows_are_not_many_the_search_is_exact(monkeypatch):
+    monkeypatch.setattr(neighbour_search, "MOST_EXACT", 100)
+    among = np.arange(3000)
+    found = nearest_among(NOISE, among, 15)
+    assert found.recall == 1.0
+    np.testing.assert_allclose(found.distances, true_distances(NOISE, among, 15), rtol=1e-4)

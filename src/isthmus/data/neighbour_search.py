@@ -26,7 +26,7 @@ SECONDS_OF_PAIR = 5e-9
 """Of the exact search, on one core, with 50 columns."""
 
 PATIENCE = 60.0
-"""Seconds from which an exact search of many rows is warned of."""
+"""Seconds up to which an exact search of many rows is done without a word."""
 
 TREE_COLUMNS = 3
 """Columns up to which a tree finds nearest rows exactly in seconds, however many rows there are."""
@@ -62,16 +62,18 @@ def nearest_among(
 ) -> NearestRows:
     """The nearest rows of each row, among some of them; none is its own neighbour.
 
-    Warns if the search is going to take more than a minute, for lack of faiss.
+    An index that finds too few of them is for rows alone whose exact search would take more than a
+    minute. Warns if it is going to take so long for lack of faiss.
     """
     reference = rows[among]
-    index, recall = None, 1.0
+    index, seconds = None, SECONDS_OF_PAIR * len(rows) * len(reference)
     if len(reference) > MOST_EXACT and rows.shape[1] > TREE_COLUMNS:
-        if find_spec("faiss") is None:
-            _warn_if_slow(len(rows), len(reference))
-        else:
+        if find_spec("faiss") is not None:
             index = CellIndex.of(reference, count)
-            recall = index.recall
+            if index.recall < WANTED_RECALL and seconds <= PATIENCE:
+                index = None
+        elif seconds > PATIENCE:
+            _warn_of_time(len(rows), seconds)
     distances, numbers = np.empty((len(rows), count)), np.empty((len(rows), count), np.int32)
     others = np.setdiff1d(np.arange(len(rows)), among)
     for part, queries in ((among, None), (others, rows[others])):
@@ -80,18 +82,14 @@ def nearest_among(
                 nearest(reference, count, queries) if index is None else index.nearest(count, queries)
             )
             distances[part], numbers[part] = found[0], among[found[1]]
-    return NearestRows(distances, numbers, recall)
+    return NearestRows(distances, numbers, 1.0 if index is None else index.recall)
 
 
-def _warn_if_slow(n: int, m: int) -> None:
-    seconds = SECONDS_OF_PAIR * n * m
-    if seconds < PATIENCE:
-        return
+def _warn_of_time(n: int, seconds: float) -> None:
     warnings.warn(
         f"The nearest rows of {n} rows are searched for exactly, which takes about "
-        f"{seconds / 60:.0f} min of one core, and four times as long for twice as "
-        "many. faiss finds nearly all of them in a small part of this time: "
-        "pip install 'isthmus[neighbours]'",
+        f"{seconds / 60:.0f} min of one core, and four times as long for twice as many. faiss finds "
+        "nearly all of them in a small part of this time: pip install 'isthmus[neighbours]'",
         stacklevel=7,  # whoever called fit
     )
 
