@@ -172,6 +172,16 @@ def test_width_and_penalty_may_be_chosen_with_fewer_rows_than_the_decoder_learns
     assert fit_decoder(*given)[1].mean() == pytest.approx(with_all, rel=1.0, abs=1e-6)
 
 
+def test_copies_of_few_rows_are_decoded_exactly_and_without_a_word_of_linear_algebra():
+    rng = np.random.default_rng(0)
+    which = rng.integers(20, size=8000)
+    places, rows = 300 * rng.standard_normal((20, 2)), rng.standard_normal((20, 3)).astype(np.float32)
+    landmarks = places[rng.integers(20, size=300)].T
+    given = places[which], rows[which], np.arange(7900), np.arange(7900, 8000), landmarks
+    _, losses = fit_decoder(*given)
+    assert losses.mean() < 1e-9
+
+
 def test_coordinates_are_turned_to_agree_with_those_of_pca(digits):
     Z = digits.transform(TRAIN)
     scores = isthmus.LinearAutoencoder(2).fit_transform(TRAIN)
