@@ -129,3 +129,10 @@ def test_widths_of_layers_are_one_cell(tmp_path):
     (record,) = csv.DictReader((tmp_path / "found.csv").read_text().splitlines())
     assert record["widths"] == "8-7"
     assert float(record["test_error"]) == 0.25
+
+
+def test_a_label_that_is_an_empty_text_is_an_empty_cell(folder):
+    (folder / "named.csv").write_text("height,width,kind\n1,2,tall\n2,1,\n3,5,small\n")
+    result = lab("double-descent", "named.csv", "--label", "kind")
+    assert result.exit_code == 1
+    assert "--label kind has 1 empty cells; leave these rows out" in result.stderr

@@ -121,14 +121,16 @@ def labelled_rows(
 
 def labels_of(table: Table, label: str) -> np.ndarray:
     """The column ``label`` as it is. Raises ValueError if it has empty cells."""
-    (position,) = table.positions([label])
-    n_empty = table.column(position).null_count
+    from isthmus.data.targets import without_label
+
+    labels = labels_to_draw(table, label)
+    n_empty = int(without_label(labels).sum())
     if n_empty:
         raise ValueError(
             f"{table.path}: --label {label} has {n_empty} empty cells; leave these rows out, because "
             "there is nothing to predict in them"
         )
-    return labels_to_draw(table, label)
+    return labels
 
 
 def labels_to_draw(table: Table, label: str) -> np.ndarray:
