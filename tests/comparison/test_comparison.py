@@ -136,10 +136,10 @@ def test_a_map_that_loses_nothing():
 
 @pytest.mark.skipif(own_mib() is None, reason="memory is measured on Linux alone")
 def test_memory_of_the_fit():
-    mib = 200
+    mib = 500
     (record,) = isthmus.compare(X, None, picked(on_fit=lambda: np.ones(mib * 2**17))).records
-    # The rest of the process moves by a few MiB.
-    assert mib - 5 <= record.peak_mib <= mib + 50
+    # What the rest of the process takes and returns meanwhile, ten MiB or so, depends on earlier tests.
+    assert record.peak_mib == pytest.approx(mib, rel=0.1)
 
 
 # The methods of others.
