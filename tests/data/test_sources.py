@@ -4,19 +4,23 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from isthmus.data.rows import row_blocks, take_rows
-from isthmus.data.sources import ArraySource, batch_orders, in_common_size, size_in_common
+from isthmus.data.rows import AllBut, row_blocks, take_rows
+from isthmus.data.sources import ArraySource, batch_orders, blocks_ahead, in_common_size, size_in_common
 
 ROWS = np.arange(46, dtype=np.float32).reshape(23, 2)
 
 
 @pytest.mark.parametrize("n_blocks", [1, 2, 3, 5])
-@pytest.mark.parametrize("indices", [np.arange(23), np.array([20, 3, 7, 11, 2]), np.arange(4, 17)])
+@pytest.mark.parametrize(
+    "indices",
+    [np.arange(23), np.array([2, 3, 7, 11, 20]), np.array([0, 0, 5, 5, 5, 22]), np.arange(4, 17)],
+)
 def test_a_round_yields_every_row_once(n_blocks, indices):
     block_bytes = -(-len(indices) * 8 // n_blocks)
     source = ArraySource(ROWS, indices, block_bytes)
     seen = []
-    for block, n_valid in source.blocks(np.random.default_rng(0)):
+    for number in range(source.n_blocks, 2 * source.n_blocks):
+        block, n_valid = source.block(number, 0)
         assert block.shape == (source.block_rows, 2)
         # Padding repeats rows of the block itself.
         assert {tuple(row) for row in block} == {tuple(row) for row in block[:n_valid]}
@@ -25,19 +29,50 @@ def test_a_round_yields_every_row_once(n_blocks, indices):
     assert source.n_rows == len(indices)
 
 
-def test_blocks_come_in_an_order_that_their_generator_gives():
+def test_a_block_is_that_of_its_number_and_the_seed_alone():
     source = ArraySource(ROWS, np.arange(23), block_bytes=16)
 
-    def firsts(seed):
-        return [block[0, 0] for block, _ in source.blocks(np.random.default_rng(seed))]
+    def rows(numbers, seed):
+        return [source.block(number, seed)[0][:, 0].tolist() for number in numbers]
 
-    assert firsts(0) == firsts(0)
-    assert firsts(0) != firsts(1)
+    n_blocks = source.n_blocks
+    assert rows(range(n_blocks), 0) == rows(range(n_blocks)[::-1], 0)[::-1]
+    assert rows(range(n_blocks), 0) != rows(range(n_blocks), 1)
+    assert rows(range(n_blocks), 0) != rows(range(n_blocks, 2 * n_blocks), 0)
+
+
+def test_reading_ahead_begins_at_any_block():
+    source = ArraySource(ROWS, np.arange(23), block_bytes=16)
+    ahead = blocks_ahead(source, 3, first=5)
+    for number, (block, _) in zip(range(5, 40), ahead, strict=False):
+        np.testing.assert_array_equal(block, source.block(number, 3)[0])
 
 
 def test_blocks_are_bounded():
     source = ArraySource(ROWS, np.arange(23), block_bytes=40)
-    assert all(block.nbytes <= 40 for block, _ in source.blocks(np.random.default_rng(0)))
+    assert all(source.block(number, 0)[0].nbytes <= 40 for number in range(source.n_blocks))
+
+
+def test_a_block_of_sorted_rows_holds_rows_from_everywhere():
+    source = ArraySource(np.arange(10_000, dtype=np.float32)[:, None], np.arange(10_000), 4_000)
+    for number in range(source.n_blocks):
+        block, n_valid = source.block(number, 0)
+        # Sixteen runs of 62 rows: their mean's standard error is 10⁴/√12/√16.
+        assert abs(block[:n_valid].mean() - 5_000) < 4.5 * 10_000 / np.sqrt(12 * 16)
+        # The deciles, ten numbers, are not all in one half.
+        assert block.min() < 3_000
+        assert block.max() > 7_000
+
+
+@pytest.mark.parametrize("left_out", [[], [0], [22], [0, 1, 2, 22], [5, 7, 8, 20], list(range(23))])
+def test_all_but_a_few_numbers_are_an_array_of_the_others(left_out):
+    numbers = AllBut(23, np.array(left_out, int))
+    whole = np.setdiff1d(np.arange(23), left_out)
+    assert len(numbers) == len(whole)
+    np.testing.assert_array_equal(numbers, whole)
+    for part in (slice(None), slice(3, 9), slice(2, None, 4), slice(30, 40)):
+        np.testing.assert_array_equal(numbers[part], whole[part])
+    np.testing.assert_array_equal(numbers.searchsorted(np.arange(24)), whole.searchsorted(np.arange(24)))
 
 
 def test_a_source_that_fails_to_read_says_so():
@@ -48,7 +83,7 @@ def test_a_source_that_fails_to_read_says_so():
             raise OSError("the disk went away")
 
     with pytest.raises(OSError, match="went away"):
-        list(ArraySource(Broken(), np.arange(4)).blocks(np.random.default_rng(0)))
+        next(blocks_ahead(ArraySource(Broken(), np.arange(4)), 0))
 
 
 def test_contiguous_rows_are_not_copied():

@@ -377,7 +377,7 @@ def test_ctrl_c_gives_the_best_so_far(interrupt_in_call):
 
 def test_ctrl_c_before_anything_is_known_is_let_through():
     class Interrupted(ArraySource):
-        def blocks(self, rng):
+        def block(self, number, seed):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

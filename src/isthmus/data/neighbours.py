@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from isthmus.data.rows import View
+from isthmus.data.rows import RowNumbers, View
 
 COPY = 1e-4
 """Largest distance of rounded copies, in units of that to the next other row.
@@ -138,7 +138,7 @@ def share_in_common(
     return np.asarray(same.any(axis=2).mean(axis=1))
 
 
-def typical_gap(rows: View, chosen: Int[np.ndarray, " m"]) -> float:
+def typical_gap(rows: View, chosen: RowNumbers) -> float:
     """The median distance from a chosen row to the nearest other one; copies of it do not count.
 
     Of up to 1 000 rows, evenly spaced. They are looked up among up to 10 000 of those chosen. If there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -49,6 +49,37 @@ class View(Protocol):
 
     def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]: ...
 
+
+@dataclass(frozen=True)
+class AllBut:
+    """The numbers of all of n rows but a few, ascending, as an array has them; only the few are kept."""
+
+    n_rows: int
+    left_out: Int[np.ndarray, " k"]
+    """In ascending order."""
+
+    def __len__(self) -> int:
+        return self.n_rows - len(self.left_out)
+
+    def __getitem__(self, index: Index) -> Int[np.ndarray, " m"]:
+        places = np.arange(*index.indices(len(self))) if isinstance(index, slice) else index
+        # Before the j-th that is left out there are its number less j others.
+        gaps = self.left_out - np.arange(len(self.left_out))
+        return places + np.searchsorted(gaps, places, side="right")
+
+    def searchsorted(self, numbers: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
+        """How many of these numbers are less than each of the given."""
+        return np.asarray(numbers - np.searchsorted(self.left_out, numbers))
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+RowNumbers: TypeAlias = Int[np.ndarray, " m"] | AllBut
+"""Numbers of rows: an array of them, or all but a few."""
+
+NONE: Int[np.ndarray, " 0"] = np.arange(0)
+"""The numbers of no rows."""
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -95,7 +126,7 @@ class ChosenRows:
     """Some of the rows, by their numbers."""
 
     rows: Rows
-    chosen: Int[np.ndarray, " m"]
+    chosen: RowNumbers
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -112,6 +143,22 @@ class ChosenRows:
 
     def __getitem__(self, index: Index, /) -> Block:
         return take_rows(self.rows, self.chosen[index])
+
+
+def run_starts(rows: Rows | View, run_bytes: int) -> Int[np.ndarray, " runs_and_one"]:
+    """Where each run of rows begins that is best read as a whole, and where the last one ends.
+
+    Rows that are kept elsewhere have runs of their own; an array is cut at even steps, of so many bytes
+    in float32.
+    """
+    inner = rows
+    while hasattr(inner, "rows"):  # a view of all of its rows
+        inner = inner.rows
+    own: np.ndarray | None = getattr(inner, "run_starts", None)
+    if own is not None:
+        return own
+    n, D = rows.shape
+    return np.append(np.arange(0, n, max(1, run_bytes // (4 * D))), n)
 
 
 def take_rows(rows: Rows, part: Int[np.ndarray, " n"]) -> Block:

@@ -1,8 +1,9 @@
-"""Sources: what the training loop reads, from arrays in memory or on disk.
+"""Sources: what the training loop reads, from arrays in memory or from rows kept elsewhere.
 
 A source yields *blocks*: float32 arrays (rows, D) small enough for the device. An array that fits is
-one block; a larger one, or a memory map, is cut into blocks of equal size that are read one ahead of
-their use, and never copied whole.
+one block. Larger ones, and rows on disk, are many: a block takes runs of neighbouring rows from random
+places until it is full, and the loop shuffles within it, so that rows that lie sorted come mixed. Blocks
+are read one ahead of their use, and rows are never copied whole.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from isthmus.data.rows import View, dense, take_rows
+from isthmus.data.rows import RowNumbers, View, dense, run_starts, take_rows
 
 BLOCK_BYTES = 2**30
 """Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
 
+RUN_BYTES, LEAST_RUNS = 2**20, 16
+"""Largest run of neighbouring rows of an array in a block that is one of several, and fewest in it."""
 
 MOST_COPIED_BYTES = 2**26
 """Largest block that is copied to fill it up."""
@@ -40,16 +44,20 @@ class Source(Protocol):
     def block_rows(self) -> int:
         """Rows of every block, padding included."""
 
-    def blocks(self, rng: np.random.Generator) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
-        """Each block once, in random order, with its number of valid rows (the rest is padding)."""
+    def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
+        """The block of this number, from 0 on round after round, and its number of valid rows.
+
+        The rest is padding. Each row comes once in a round. A block depends on its number and the seed
+        alone, so that a training can go on from any of them.
+        """
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Rows ``indices`` of a view of rows."""
+    """Rows ``indices`` of a view of rows; in ascending order where there are several blocks."""
 
     rows: View
-    indices: Int[np.ndarray, " n"]
+    indices: RowNumbers
     block_bytes: int = BLOCK_BYTES
 
     @property
@@ -59,29 +67,53 @@ class ArraySource:
     @property
     def n_blocks(self) -> int:
         bytes_in_all = self.n_rows * int(self.rows.shape[1]) * 4
-        return max(1, -(-bytes_in_all // self.block_bytes))
+        return max(1, min(self.n_rows, -(-bytes_in_all // self.block_bytes)))
 
     @property
     def block_rows(self) -> int:
         return -(-self.n_rows // self.n_blocks)
 
-    def blocks(self, rng: np.random.Generator) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
-        parts = np.array_split(self.indices, self.n_blocks)
-        order = rng.permutation(len(parts)) if len(parts) > 1 else np.arange(1)
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            upcoming = reader.submit(self._read, parts[order[0]])
-            for following in [*order[1:], None]:
-                block = upcoming.result()
-                if following is not None:
-                    upcoming = reader.submit(self._read, parts[following])
-                yield block
+    def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
+        turn, place = divmod(number, self.n_blocks)
+        start, stop = (self.n_rows * at // self.n_blocks for at in (place, place + 1))
+        runs = self._runs(turn, seed, start, stop)
+        parts = [dense(take_rows(self.rows, self.indices[run])) for run in runs]
+        n_valid = sum(map(len, parts))
+        if n_valid < self.block_rows:
+            filling = np.concatenate(parts)
+            parts.append(np.resize(filling, (self.block_rows - n_valid, filling.shape[1])))
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)), n_valid
 
-    def _read(self, part: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n D"], int]:
-        block = dense(take_rows(self.rows, part))
-        missing = self.block_rows - len(part)
-        if missing:
-            block = np.concatenate([block, block[:missing]])
-        return block, len(part)
+    def _runs(self, turn: int, seed: int, start: int, stop: int) -> Iterator[slice]:
+        """What stands from ``start`` to ``stop`` where the runs of rows are in this turn's order."""
+        if self.n_blocks == 1:
+            yield slice(start, stop)
+            return
+        run_bytes = min(RUN_BYTES, self.block_bytes // LEAST_RUNS)
+        bounds = self.indices.searchsorted(run_starts(self.rows, run_bytes))
+        firsts, sizes = bounds[:-1], np.diff(bounds)
+        order = np.random.default_rng((seed, turn)).permutation(len(sizes))
+        ends = np.cumsum(sizes[order])
+        for place in range(int(np.searchsorted(ends, start, side="right")), len(order)):
+            run = order[place]
+            before = int(ends[place] - sizes[run])
+            if before >= stop:
+                return
+            low, high = max(start, before) - before, min(stop, int(ends[place])) - before
+            if low < high:
+                yield slice(int(firsts[run]) + low, int(firsts[run]) + high)
+
+
+def blocks_ahead(
+    source: Source, seed: int, first: int = 0
+) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
+    """Blocks of a source from number ``first`` on, without end, each read while the last is in use."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(source.block, first, seed)
+        for number in count(first + 1):
+            block = upcoming.result()
+            upcoming = reader.submit(source.block, number, seed)
+            yield block
 
 
 def batch_orders(

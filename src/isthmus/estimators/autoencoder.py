@@ -102,8 +102,8 @@ class Autoencoder(TrainedMap):
         Share of the rows held out. Where that is fewer than 50 rows, and training begins at PCA, each
         of five folds is held out from a map of its own, and the model is fitted to all rows; where it
         does not, and with more than 4 million weights, 20 rows at least are held out, but a third of all
-        at most. 0 holds out none: then
-        nothing is chosen, and the last epoch is the result.
+        at most. Never more than 20 000, which tell epochs apart as well as more would. 0 holds out none:
+        then nothing is chosen, and the last epoch is the result.
     patience : int or None, default None
         Epochs without a better one after which training ends; ``None`` is a fifth of ``max_epochs``, and
         10 at least.

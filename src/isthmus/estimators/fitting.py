@@ -27,7 +27,7 @@ from sklearn.utils import check_random_state
 
 from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.neighbours import typical_gap
-from isthmus.data.rows import Rows, View
+from isthmus.data.rows import NONE, AllBut, RowNumbers, Rows, View
 from isthmus.data.sources import ArraySource
 from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
@@ -65,7 +65,7 @@ class Given:
     """
 
     rows: Rows
-    train_rows: Int[np.ndarray, " m"]
+    train_rows: RowNumbers
     rng: np.random.Generator
     continues: bool = False
     one_pass: bool = False
@@ -78,7 +78,7 @@ class Given:
 
     def with_all_rows(self, rng: np.random.Generator) -> Given:
         """The same without held-out rows."""
-        return replace(self, train_rows=np.arange(self.rows.shape[0]), rng=rng)
+        return replace(self, train_rows=AllBut(self.rows.shape[0], NONE), rng=rng)
 
 
 @dataclass(frozen=True)
@@ -229,9 +229,9 @@ def prepare(
                 return prepared
         task = model._task(given, schedule)
         features = _features(model)
-    drawn = train_rows
+    drawn: RowNumbers = train_rows
     if bootstrap:
-        drawn = np.sort(draws_rng.choice(train_rows, len(train_rows)))
+        drawn = train_rows[np.sort(draws_rng.integers(len(train_rows), size=len(train_rows)))]
     training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
     return Prepared(training, task, features)
 
@@ -251,10 +251,10 @@ def prepare_one_pass(
         schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
         targets = model._targets(y, rows, continues=continues, **known)
         rng = generator(model.random_state)
-        every, none = np.arange(rows.shape[0]), np.arange(0)
+        every = AllBut(rows.shape[0], NONE)
         task = model._task(Given(rows, every, rng, continues, one_pass=True, targets=targets), schedule)
         features = _features(model)
-    training = _training(model, schedule, task, every, none, rng)
+    training = _training(model, schedule, task, every, NONE, rng)
     optimiser = getattr(model, "_optimiser", None)
     return Prepared(replace(training, optimiser=optimiser), task, features)
 
@@ -315,7 +315,7 @@ def _cross_validated(
     weights_rng, batches_rng = rng.spawn(2)
     every = given.with_all_rows(weights_rng)
     task = model._task(every, schedule)
-    training = _training(model, schedule, task, every.train_rows, np.arange(0), batches_rng)
+    training = _training(model, schedule, task, every.train_rows, NONE, batches_rng)
     if not all(are_of_one_shape(training, fold) for fold in folds):
         return None
     return Prepared(training, task, _features(model), tuple(folds))
@@ -325,7 +325,7 @@ def _training(
     model: Trainable,
     schedule: Schedule,
     task: Task,
-    train_rows: Int[np.ndarray, " m"],
+    train_rows: RowNumbers,
     held_out_rows: Int[np.ndarray, " k"],
     rng: np.random.Generator,
 ) -> Training:
@@ -368,7 +368,7 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
     return np.random.default_rng(check_random_state(random_state).randint(2**31))
 
 
-def input_noise_for(rows: View, train_rows: Int[np.ndarray, " m"], spread: float) -> float:
+def input_noise_for(rows: View, train_rows: RowNumbers, spread: float) -> float:
     """1.25 × the typical distance to the nearest other row, per feature, in units of ``spread``.
 
     Rows that lie closer than the data do are not told apart: a map that follows them would be learning

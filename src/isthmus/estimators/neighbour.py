@@ -119,7 +119,7 @@ class NeighbourAutoencoder(BaseMap):
         Passes over the rows. ``None`` is 250, but 2 500 updates of 512 rows at least and 10 000 at
         most.
     validation_fraction : float, default 0.05
-        Share of the rows held out, 20 rows at least but a third at most. They choose the decoder's
+        Share of the rows held out, 20 rows at least but a third, and 20 000, at most. They choose the decoder's
         smoothness, and say how new rows are placed (``held_out_``); no epoch is chosen, so few will do.
         With 0 every tenth of the training rows chooses the decoder.
     random_state : int, RandomState or None, default None
@@ -297,7 +297,7 @@ class NeighbourAutoencoder(BaseMap):
     def _task(self, given: Given, schedule: Schedule) -> Task:
         scaling = Scaling.fit(self.scaling, ChosenRows(given.rows, given.train_rows))
         rows = ScaledRows(given.rows, scaling)
-        known = Neighbourhoods.of(self, rows, given.train_rows, given.rng)
+        known = Neighbourhoods.of(self, rows, np.asarray(given.train_rows), given.rng)
         numbers = np.arange(rows.shape[0], dtype=np.float32)[:, None]
         loss = NeighbourLoss(float(self.repulsion))
 

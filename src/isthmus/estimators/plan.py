@@ -14,7 +14,7 @@ from jaxtyping import Int, PyTree
 
 from isthmus.data.checks import check_choice, check_integer
 from isthmus.data.moments import column_statistics
-from isthmus.data.rows import Rows
+from isthmus.data.rows import AllBut, Rows
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.parameters import MapParameters, TrainingParameters
 from isthmus.networks.layers import ACTIVATIONS, Activation
@@ -37,6 +37,9 @@ MOST_STEPS = 500
 LEAST_HELD_OUT = 20
 """Fewer held-out rows than this cannot tell an epoch from another; a third of the rows at most."""
 
+MOST_HELD_OUT = 20_000
+"""More held-out rows than this would tell epochs apart no better: their mean loss is known to a per
+cent. They are kept in memory, so their number must not grow with the rows."""
 
 FEWEST_HELD_OUT = 50
 """With fewer held-out rows than this, maps that must beat PCA are cross-validated instead: a model with
@@ -344,20 +347,24 @@ def split_rows(
     fraction: float,
     rng: np.random.Generator,
     strata: Int[np.ndarray, " n"] | None = None,
-) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " k"]]:
+) -> tuple[AllBut, Int[np.ndarray, " k"]]:
     """Numbers of the training rows and of the held-out rows, each in ascending order.
 
     Strata are held out in proportion, but the first row of each is for training.
     """
     if fraction == 0:
-        return np.arange(n_rows), np.arange(0)
+        return AllBut(n_rows, np.arange(0)), np.arange(0)
     wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
-    n_held_out = max(1, min(wanted, n_rows // 3))
-    order = rng.permutation(n_rows)
-    held_out = order[:n_held_out]
+    n_held_out = max(1, min(wanted, n_rows // 3, MOST_HELD_OUT))
     if strata is not None:
+        order = rng.permutation(n_rows)
         held_out = _evenly(order[np.argsort(strata[order], kind="stable")], strata, n_held_out, rng)
-    return np.setdiff1d(np.arange(n_rows), held_out), np.sort(held_out)
+    elif n_held_out < MOST_HELD_OUT:
+        held_out = rng.permutation(n_rows)[:n_held_out]
+    else:
+        held_out = rng.choice(n_rows, n_held_out, replace=False, shuffle=False)
+    held_out = np.sort(held_out)
+    return AllBut(n_rows, held_out), held_out
 
 
 def folds_of(

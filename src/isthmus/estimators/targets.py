@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from isthmus.data.checks import check_target_numbers, target_array
-from isthmus.data.rows import Rows
+from isthmus.data.rows import RowNumbers, Rows
 from isthmus.data.scaling import Scaling
 
 
@@ -40,7 +40,7 @@ class Targets(Protocol):
     def strata(self) -> Int[np.ndarray, " n"]:
         """Numbers of groups of rows that are held out in proportion."""
 
-    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+    def columns(self, train_rows: RowNumbers) -> TargetColumns:
         """The columns of all rows, with what is fitted to the training rows alone."""
 
 
@@ -56,7 +56,7 @@ class Labels:
     def strata(self) -> Int[np.ndarray, " n"]:
         return self.number
 
-    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+    def columns(self, train_rows: RowNumbers) -> TargetColumns:
         K = len(self.classes)
         aside = [self.number] if self.weight is None else [self.number, self.weight]
         weight = None if self.weight is None else self.weight[train_rows]
@@ -81,7 +81,7 @@ class Numbers:
     def strata(self) -> Int[np.ndarray, " n"]:
         return np.zeros(len(self.numbers), int)
 
-    def columns(self, train_rows: Int[np.ndarray, " m"]) -> TargetColumns:
+    def columns(self, train_rows: RowNumbers) -> TargetColumns:
         scaling = self.scaling
         if scaling is None:
             scaling = Scaling.fit("standard", self.numbers[train_rows])

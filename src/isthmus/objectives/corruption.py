@@ -16,10 +16,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from isthmus.data.moments import ColumnStatistics, column_statistics
-from isthmus.data.rows import ChosenRows, ScaledRows
+from isthmus.data.rows import ChosenRows, RowNumbers, ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single
 
@@ -33,7 +33,7 @@ class TrainingRows:
     """
 
     rows: ScaledRows
-    train_rows: Int[np.ndarray, " m"]
+    train_rows: RowNumbers
     errors: Float[np.ndarray, "n D"] | None = None
     fitted_columns: ColumnStatistics | None = None
 

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from isthmus.data.sources import ArraySource, batch_orders, in_common_size
+from isthmus.data.sources import ArraySource, batch_orders, blocks_ahead, in_common_size
 from isthmus.training._compiled import Call, State, start_state, train_on_block
 from isthmus.training.problem import HeldOut, Training
 
@@ -68,14 +68,13 @@ class SingleNetwork:
     def blocks(self) -> Iterator[tuple[Array, int, bool]]:
         """A single block stays on the device."""
         training = self.trainings[0]
-        source, rng = training.source, training.rng
+        source, seed = training.source, int(self.seed)
         if source.n_blocks == 1:
-            ((block, n_valid),) = source.blocks(rng)
+            block, n_valid = source.block(0, seed)
             resident = jax.device_put(in_common_size(block))
             yield from repeat((resident, n_valid, True))
-        while True:
-            for index, (block, n_valid) in enumerate(source.blocks(rng)):
-                yield jax.device_put(block), n_valid, (index + 1) % training.blocks_per_epoch == 0
+        for number, (block, n_valid) in enumerate(blocks_ahead(source, seed), start=1):
+            yield jax.device_put(block), n_valid, number % training.blocks_per_epoch == 0
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         n_steps = self.trainings[0].steps_per_pass
@@ -158,7 +157,7 @@ class StackedNetworks:
         orders = np.empty((len(self.trainings), *shape), np.int32)
         n_steps = self.trainings[0].steps_per_pass
         for training, seed, of_member in zip(self.trainings, self.seed, orders, strict=True):
-            own = array_source(training).indices
+            own = np.asarray(array_source(training).indices)
             of_member[:] = own[batch_orders(int(seed), passes, len(own), shape, n_steps)]
         return orders
 
