@@ -87,8 +87,8 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         passes, but 10 000 updates at most, and an epoch of no more than 500; with a number given an
         epoch is a pass over all rows.
     validation_fraction : float, default 0.1
-        Share of the rows held out; at least 20 rows, but a third of all, and 20 000, at most. 0 holds out none: then
-        nothing is chosen, and the last epoch is the result.
+        Share of the rows held out; at least 20 rows, but a third of all, and 20 000, at most. 0 holds
+        out none: then nothing is chosen, and the last epoch is the result.
     patience : int or None, default None
         Epochs without a better one after which training ends; ``None`` is a fifth of ``max_epochs``, and
         10 at least.

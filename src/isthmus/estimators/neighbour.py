@@ -119,9 +119,9 @@ class NeighbourAutoencoder(BaseMap):
         Passes over the rows. ``None`` is 250, but 2 500 updates of 512 rows at least and 10 000 at
         most.
     validation_fraction : float, default 0.05
-        Share of the rows held out, 20 rows at least but a third, and 20 000, at most. They choose the decoder's
-        smoothness, and say how new rows are placed (``held_out_``); no epoch is chosen, so few will do.
-        With 0 every tenth of the training rows chooses the decoder.
+        Share of the rows held out, 20 rows at least but a third, and 20 000, at most. They choose the
+        decoder's smoothness, and say how new rows are placed (``held_out_``); no epoch is chosen, so few
+        will do. With 0 every tenth of the training rows chooses the decoder.
     random_state : int, RandomState or None, default None
         Of the held-out rows, the clusters and the batches. With another seed islands are in much the
         same places, and rows within them lie otherwise: of maps of 10 000 images of digits a tenth of
