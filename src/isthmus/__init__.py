@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
     from isthmus.compression.distill import distill as distill
     from isthmus.compression.prune import prune as prune
+    from isthmus.data.stored.rows import StoredRows as StoredRows
+    from isthmus.data.stored.rows import StoreError as StoreError
+    from isthmus.data.stored.scanning import scan as scan
     from isthmus.data.units import UnequalScalesWarning as UnequalScalesWarning
     from isthmus.diagnostics.dimension.choice import choose_dimension as choose_dimension
     from isthmus.diagnostics.dimension.intrinsic import intrinsic_dimension as intrinsic_dimension
@@ -71,6 +74,8 @@ _NAMES = {
     "anndata": ("embed",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
+    "data.stored.rows": ("StoreError", "StoredRows"),
+    "data.stored.scanning": ("scan",),
     "data.units": ("UnequalScalesWarning",),
     "diagnostics.geodesics": ("geodesic",),
     "diagnostics.dimension.intrinsic": ("intrinsic_dimension",),
@@ -124,6 +129,8 @@ __all__ = [
     "NoImprovementWarning",
     "Quality",
     "Squared",
+    "StoreError",
+    "StoredRows",
     "UnequalScalesWarning",
     "VariationalAutoencoder",
     "choose_dimension",
@@ -154,6 +161,7 @@ __all__ = [
     "sample_posterior",
     "sample_prior",
     "save",
+    "scan",
     "score_function",
 ]
 

@@ -160,3 +160,18 @@ def test_rows_are_filled_up_with_copies():
     np.testing.assert_array_equal(filled[:, 50:], rows[:, :14])
     whole = np.zeros((64, 2))
     np.testing.assert_array_equal(in_common_size(whole), whole)
+
+
+def test_of_a_block_larger_than_a_pass_some_rows_are_drawn_from_all_of_it():
+    source = ArraySource(np.arange(10_000, dtype=np.float32)[:, None], np.arange(10_000), 8_000, 500)
+    assert (source.n_blocks, source.block_rows) == (5, 500)
+    seen = np.concatenate([source.block(number, 0)[0][:, 0] for number in range(5)])
+    # None comes twice in a round, and over many rounds each is as likely as any.
+    assert len(np.unique(seen)) == len(seen) == 2_500
+    counts = np.bincount(
+        np.concatenate([source.block(number, 1)[0][:, 0] for number in range(200)]).astype(int),
+        minlength=10_000,
+    )
+    # 40 rounds that take a row with probability 1/4: 10 ± 2.7; the largest of 10⁴ within 5.5 sigma.
+    assert np.abs(counts - 10).max() < 15
+    assert abs(np.std(counts) / np.sqrt(40 * 0.25 * 0.75) - 1) < 0.05

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from jaxtyping import Float, Num, Shaped
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
@@ -17,15 +16,17 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from isthmus.data.coding import CodedRows, ColumnCode
 from isthmus.data.conversion import (
     IMAGE_DIMENSIONS,
-    LARGEST,
     NUMERIC,
     as_rows,
     column_names,
     explained,
     with_reason,
 )
+from isthmus.data.finite import LARGEST, check_finite
 from isthmus.data.frames import column_labels, refuse_masked, to_values
 from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.data.stored.rows import StoredRows
+from isthmus.data.stored.scanning import as_stored
 
 
 def check_fitted(model: object) -> None:
@@ -55,6 +56,8 @@ def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) 
     ``row_shape_`` if the rows are images. Angles and categories come in their code (n, D'), which is
     ``code_``.
     """
+    stored = as_stored(X)
+    X = X if stored is None else stored
     code = _code_for(estimator, X) if reset else getattr(estimator, "code_", None)
     if code is not None:
         return _check_coded(estimator, X, code, reset=reset, min_rows=min_rows)
@@ -65,11 +68,19 @@ def check_rows(estimator: object, X: object, *, reset: bool, min_rows: int = 1) 
         # Names and width first: rows of other columns are not to be blamed for the numbers in them.
         _check_features(estimator, X, rows, reset=False)
     allow_nan = get_tags(estimator).input_tags.allow_nan
-    check_finite(rows, column_names(X, rows.shape[1]), allow_nan=allow_nan)
+    if isinstance(rows, StoredRows):
+        rows = rows.allowing_nan(allow_nan)
+    else:
+        check_finite(rows, entry_of(column_names(X, rows.shape[1])), allow_nan=allow_nan)
     if reset:
         _check_features(estimator, X, rows, reset=True)
         _remember(estimator, row_shape_=shape, code_=None)
     return rows
+
+
+def entry_of(names: Sequence[str]) -> Callable[[int, int], str]:
+    """Says where an entry of an array is: "column 'a' in row 3"."""
+    return lambda row, column: f"{names[column]} in row {row}"
 
 
 def _remember(estimator: object, **found: object) -> None:
@@ -86,6 +97,11 @@ def _code_for(estimator: object, X: object) -> ColumnCode | None:
         return X.code
     own = getattr(estimator, "estimator", estimator)
     periodic, categorical = getattr(own, "periodic", None), getattr(own, "categorical", None)
+    if (periodic or categorical) and isinstance(X, StoredRows):
+        raise ValueError(
+            "periodic and categorical columns are not taken from rows that are kept elsewhere: keep "
+            "cosine and sine of each angle there, and a column of zeros and ones for each category"
+        )
     return ColumnCode.of(X, periodic, categorical) if periodic or categorical else None
 
 
@@ -95,7 +111,7 @@ def _check_coded(
     """The code of rows with angles and categories, checked."""
     allow_nan = get_tags(estimator).input_tags.allow_nan
     if isinstance(X, CodedRows):
-        check_finite(np.asarray(X), code.names, allow_nan=allow_nan)
+        check_finite(np.asarray(X), entry_of(code.names), allow_nan=allow_nan)
         if reset:
             _remember(estimator, n_features_in_=len(code.labels), row_shape_=None, code_=code)
         return X
@@ -107,7 +123,7 @@ def _check_coded(
         raise ValueError(
             f"X has {len(numbers)} sample(s), and a minimum of {min_rows} is required. Pass more rows"
         )
-    check_finite(numbers, column_names(X, numbers.shape[1]), allow_nan=allow_nan)
+    check_finite(numbers, entry_of(column_names(X, numbers.shape[1])), allow_nan=allow_nan)
     if reset:
         _check_features(estimator, X, raw, reset=True)
         _remember(estimator, row_shape_=None, code_=code)
@@ -116,6 +132,8 @@ def _check_coded(
 
 def _shape_of_images(X: object) -> tuple[int, ...] | None:
     """(height, width), or with channels (height, width, c), of rows that are images; None for others."""
+    if isinstance(X, StoredRows):
+        return X.store.row_shape
     shape = tuple(np.shape(X)) if isinstance(X, np.ndarray | list | tuple) else ()
     return shape[1:] if len(shape) in IMAGE_DIMENSIONS else None
 
@@ -131,7 +149,9 @@ def _check_images(estimator: object, shape: tuple[int, ...] | None) -> None:
 
 def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
     """Names and number of the columns, as scikit-learn sets and checks them."""
-    named = X if column_labels(X) is not None else rows
+    named: object = X if column_labels(X) is not None else rows
+    if isinstance(rows, StoredRows):
+        named = rows.without_rows()
     with_reason(
         X,
         "X",
@@ -205,47 +225,9 @@ def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
             f"Z has {coordinates.shape[1]} columns, but the model has {n_components} coordinates; "
             "pass what transform returns, shape (n, d)"
         )
-    check_finite(coordinates, [f"coordinate {k}" for k in range(n_components)], what="Z")
+    named = entry_of([f"coordinate {k}" for k in range(n_components)])
+    check_finite(coordinates, named, what="Z")
     return np.asarray(coordinates)
-
-
-def check_finite(
-    rows: np.ndarray | scipy.sparse.csr_array,
-    names: list[str],
-    what: str = "X",
-    *,
-    allow_nan: bool = False,
-) -> None:
-    """Raise a ValueError that says where NaN, infinity or a number beyond ``LARGEST`` stands, if any."""
-    values = rows if isinstance(rows, np.ndarray) else rows.data
-    if not np.issubdtype(values.dtype, np.floating) or _all_in_range(values):
-        return
-    fault = "infinity" if allow_nan else "NaN or infinity"
-    for where, block in row_blocks(rows):
-        block = block.astype(np.float64)
-        bad = ~(np.abs(block) <= LARGEST)
-        if allow_nan:
-            bad &= ~np.isnan(block)
-        if not bad.any():
-            continue
-        row, column = map(int, np.argwhere(bad)[0])
-        value, place = block[row, column], f"{names[column]} in row {where.start + row} is the first"
-        if np.isfinite(value):
-            raise ValueError(
-                f"{what} contains {value:g}, beyond ±{LARGEST:g}, where single precision ends: {place}. "
-                "Divide the data by a constant, or drop the row if the number is an error"
-            )
-        kind = "NaN" if np.isnan(value) else "infinity (inf)"
-        raise ValueError(
-            f"{what} contains {kind}: {place}; {int(bad.any(axis=1).sum())} rows of the first "
-            f"{where.stop} hold {fault}. Drop these rows, or fill them, for example with "
-            "sklearn.impute.SimpleImputer"
-            + (
-                "; VariationalAutoencoder takes NaN as missing entries, and isthmus.impute fills them"
-                if np.isnan(value)
-                else ""
-            )
-        )
 
 
 def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
@@ -304,14 +286,3 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     options = list(choices)
     if not any(value is option or value == option for option in options):
         raise ValueError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, options))}")
-
-
-def _all_in_range(values: np.ndarray) -> bool:
-    array = np.asarray(values)
-    flat = array.ravel(order="K") if array.flags.forc else array
-    # Blocks that fit the cache, so that the second look at a number costs nothing.
-    for block in np.array_split(flat, max(1, array.size // 2**18)):
-        # NaN spreads to the minimum, and compares as false.
-        if block.size and not (float(block.min()) >= -LARGEST and float(block.max()) <= LARGEST):
-            return False
-    return True

@@ -13,16 +13,14 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array
 
+from isthmus.data.finite import LARGEST
 from isthmus.data.frames import column_labels, to_values
+from isthmus.data.stored.scanning import as_stored
 
 NUMERIC = [
     np.float64, np.float32, np.float16, np.bool_,
     np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
 ]  # fmt: skip
-
-
-LARGEST = 1e37
-"""Largest size of a number in the data: networks compute in single precision, up to 3.4e38."""
 
 IMAGE_DIMENSIONS = (3, 4)
 """Of arrays whose rows are images, without and with channels."""
@@ -48,8 +46,17 @@ def as_rows(
 
     Whatever a user calls a table goes through here: arrays, data frames of any library, Arrow tables,
     sparse matrices, lists; and images (n, height, width), with channels (n, height, width, c), each of
-    which is a row. Values may be NaN or infinite; ``check_rows`` looks at these.
+    which is a row. Values may be NaN or infinite; ``check_rows`` looks at these. Rows that are kept
+    elsewhere, and paths of files of them, come as ``StoredRows``.
     """
+    stored = as_stored(X)
+    if stored is not None:
+        if len(stored) < min_rows:
+            raise ValueError(
+                f"{what} has {len(stored)} sample(s), and a minimum of {min_rows} is required. Pass "
+                "more rows"
+            )
+        return stored
     return explained(
         X,
         what,

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 import scipy.sparse
 
+from isthmus.data.stored.rows import StoredRows
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -34,6 +36,8 @@ def column_labels(X: Any) -> list[object] | None:  # of any library
     if isinstance(X, np.ndarray):
         code: Any = getattr(X, "code", None)  # of rows with angles or categories
         return None if code is None else list(code.names)
+    if isinstance(X, StoredRows):
+        return None if X.names is None else list(X.names)
     if is_pandas(X):
         return list(X.columns)
     if _is_arrow_like(X):

@@ -15,7 +15,7 @@ import scipy.sparse.linalg
 from jaxtyping import Float, Shaped
 
 from isthmus import registry
-from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.data.rows import Rows, View, dense, row_blocks
 
 MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
@@ -47,6 +47,12 @@ class Moments:
             n,
             self.mean + gap * (other.n_rows / n),
             self.scatter + other.scatter + np.outer(gap, gap) * (self.n_rows * other.n_rows / n),
+        )
+
+    def scaled(self, center: Float[np.ndarray, " D"], scale: Float[np.ndarray, " D"]) -> Moments:
+        """The moments of (x − center)/scale."""
+        return Moments(
+            self.n_rows, (self.mean - center) / scale, self.scatter / scale[:, None] / scale[None, :]
         )
 
     @property
@@ -107,9 +113,68 @@ class ColumnStatistics:
             np.maximum(self.high, other.high),
         )
 
+    def scaled(
+        self, center: Float[np.ndarray, " D"], scale: Float[np.ndarray, " D"]
+    ) -> ColumnStatistics:
+        """The statistics of (x − center)/scale, for scales above 0."""
+        has_values = self.n_rows > 0
+        return ColumnStatistics(
+            self.n_rows,
+            np.where(has_values, (self.mean - center) / scale, 0.0),
+            self.variance / np.square(scale),
+            (self.low - center) / scale,
+            (self.high - center) / scale,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of the columns of rows, and their moments, None where these were not asked for.
+
+    Entries that are NaN have no moments.
+    """
+
+    columns: ColumnStatistics
+    moments: Moments | None
+
+    @classmethod
+    def of(cls, block: Shaped[np.ndarray, "n D"], with_moments: bool) -> Summary:
+        found = Moments.of(block) if with_moments else None
+        if found is None or np.isnan(found.mean).any():
+            return cls(ColumnStatistics.of(block), None)
+        n = len(block)
+        columns = ColumnStatistics(
+            np.full(block.shape[1], float(n)),
+            found.mean,
+            np.diag(found.scatter) / max(1, n - 1),
+            block.min(axis=0).astype(np.float64),
+            block.max(axis=0).astype(np.float64),
+        )
+        return cls(columns, found)
+
+    def merge(self, other: Summary) -> Summary:
+        both = self.moments is not None and other.moments is not None
+        moments = self.moments.merge(other.moments) if both else None  # type: ignore[union-attr,arg-type]
+        return Summary(self.columns.merge(other.columns), moments)
+
+    def scaled(self, center: Float[np.ndarray, " D"], scale: Float[np.ndarray, " D"]) -> Summary:
+        """The summary of (x − center)/scale."""
+        moments = None if self.moments is None else self.moments.scaled(center, scale)
+        return Summary(self.columns.scaled(center, scale), moments)
+
+
+def summary_of(rows: Rows | View) -> Summary | None:
+    """What is known of rows from a pass over them that need not be made again; None of an array."""
+    summarise = getattr(rows, "summary", None)
+    summary: Summary | None = None if summarise is None else summarise()
+    return summary
+
 
 def column_statistics(rows: Rows) -> ColumnStatistics:
     """Statistics of each column of an array, memory map or sparse matrix, in one pass by blocks."""
+    known = summary_of(rows)
+    if known is not None:
+        return known.columns
     return reduce(ColumnStatistics.merge, map(ColumnStatistics.of, _blocks(rows)))
 
 
@@ -150,6 +215,9 @@ class PrincipalAxes:
 
 def moments(rows: Rows) -> Moments:
     """Moments of the rows of an array, memory map or sparse matrix, block by block."""
+    known = summary_of(rows)
+    if known is not None and known.moments is not None:
+        return known.moments
     return reduce(Moments.merge, map(Moments.of, _blocks(rows)))
 
 

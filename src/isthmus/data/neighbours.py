@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from isthmus.data.rows import RowNumbers, View
+from isthmus.data.rows import RowNumbers, View, dense, evenly_spaced
 
 COPY = 1e-4
 """Largest distance of rounded copies, in units of that to the next other row.
@@ -146,7 +146,7 @@ def typical_gap(rows: View, chosen: RowNumbers) -> float:
     of rows, which is measured on a quarter of those looked at.
     """
     most = min(MOST_REFERENCES, max(2, REFERENCE_ELEMENTS // rows.shape[1]))
-    reference = rows[chosen[:: -(-len(chosen) // most)]]
+    reference = dense(evenly_spaced(rows, most, chosen))
     reference = reference[_exactly_distinct(reference)[0]]
     if len(reference) < 2:
         return 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 if TYPE_CHECKING:
     import scipy.sparse
 
+    from isthmus.data.moments import Summary
     from isthmus.data.scaling import Scaling
 
     Block = np.ndarray | scipy.sparse.csr_array
@@ -100,6 +101,11 @@ class ScaledRows:
     def __getitem__(self, index: Index, /) -> Float[np.ndarray, "n D"]:
         return self.scaling(dense(self.rows[index]), self.dtype.type)
 
+    def summary(self, left_out: Int[np.ndarray, " k"] | None = None) -> Summary | None:
+        """What is known of the rows from a pass that need not be made again, in scaled units."""
+        known = _known(self.rows, left_out)
+        return known and known.scaled(self.scaling.center, self.scaling.scale)
+
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
@@ -144,6 +150,19 @@ class ChosenRows:
     def __getitem__(self, index: Index, /) -> Block:
         return take_rows(self.rows, self.chosen[index])
 
+    def summary(self) -> Summary | None:
+        """What is known of the rows from a pass that need not be made again."""
+        return _known(self.rows, self.chosen.left_out) if isinstance(self.chosen, AllBut) else None
+
+
+def _known(rows: Rows, left_out: Int[np.ndarray, " k"] | None) -> Summary | None:
+    """A summary of rows that can give one, without those that are left out."""
+    summarise = getattr(rows, "summary", None)
+    if summarise is None:
+        return None
+    known: Summary | None = summarise() if left_out is None else summarise(left_out)
+    return known
+
 
 def run_starts(rows: Rows | View, run_bytes: int) -> Int[np.ndarray, " runs_and_one"]:
     """Where each run of rows begins that is best read as a whole, and where the last one ends.
@@ -151,14 +170,43 @@ def run_starts(rows: Rows | View, run_bytes: int) -> Int[np.ndarray, " runs_and_
     Rows that are kept elsewhere have runs of their own; an array is cut at even steps, of so many bytes
     in float32.
     """
-    inner = rows
-    while hasattr(inner, "rows"):  # a view of all of its rows
-        inner = inner.rows
-    own: np.ndarray | None = getattr(inner, "run_starts", None)
+    own: np.ndarray | None = getattr(_stored(rows), "run_starts", None)
     if own is not None:
         return own
     n, D = rows.shape
     return np.append(np.arange(0, n, max(1, run_bytes // (4 * D))), n)
+
+
+def evenly_spaced(rows: Rows | View, most: int, chosen: RowNumbers | None = None) -> Block:
+    """At most so many of the rows, or of those chosen, evenly spaced over them.
+
+    Of rows that are kept elsewhere it takes some that are in memory, so that nothing is read.
+    """
+    if isinstance(rows, ChosenRows) and chosen is None:
+        return evenly_spaced(rows.rows, most, rows.chosen)
+    stored = _stored(rows)
+    if hasattr(stored, "some_numbers"):
+        numbers = stored.some_numbers()
+        if chosen is not None:
+            places = np.minimum(chosen.searchsorted(numbers), len(chosen) - 1)
+            numbers = numbers[chosen[places] == numbers]
+    elif chosen is None:
+        return rows[:: -(-rows.shape[0] // most)]
+    else:
+        numbers = chosen
+    return rows[numbers[:: -(-len(numbers) // most)]]
+
+
+def _stored(rows: Rows | View) -> Any:  # an array, or rows that are kept elsewhere
+    """What a view of all of its rows looks at, in the end."""
+    while hasattr(rows, "rows") and not isinstance(rows, ChosenRows):
+        rows = rows.rows
+    return rows
+
+
+def block_bytes_of(rows: Rows | View, otherwise: int) -> int:
+    """How many bytes of rows that are kept elsewhere may be in a block of them."""
+    return int(getattr(_stored(rows), "block_bytes", otherwise))
 
 
 def take_rows(rows: Rows, part: Int[np.ndarray, " n"]) -> Block:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from isthmus import registry
 from isthmus.data.moments import ColumnStatistics, column_statistics
-from isthmus.data.rows import Rows, dense
+from isthmus.data.rows import Rows, dense, evenly_spaced
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 """A column whose range is at most this share of its size is constant, and the rest is rounding error."""
@@ -118,7 +118,7 @@ def _middle_and_spread(
     A column that has one value in most rows, so that its quartiles are equal, keeps its standard
     deviation. Missing entries are left out.
     """
-    some = dense(rows[:: -(-rows.shape[0] // MOST_ROWS_FOR_QUARTILES)]).astype(np.float64)
+    some = dense(evenly_spaced(rows, MOST_ROWS_FOR_QUARTILES)).astype(np.float64)
     known = np.where(columns.n_rows > 0, some, 0.0)
     low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0)
     spread = (high - low) / QUARTILES_OF_GAUSSIAN

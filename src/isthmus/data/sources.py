@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from isthmus.data.rows import RowNumbers, View, dense, run_starts, take_rows
+from isthmus.data.rows import Index, RowNumbers, View, dense, run_starts, take_rows
 
 BLOCK_BYTES = 2**30
 """Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
@@ -47,18 +47,24 @@ class Source(Protocol):
     def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
         """The block of this number, from 0 on round after round, and its number of valid rows.
 
-        The rest is padding. Each row comes once in a round. A block depends on its number and the seed
-        alone, so that a training can go on from any of them.
+        The rest is padding. Each row comes once in a round, or where a block is a draw of its rows, at
+        most once. A block depends on its number and the seed alone, so that a training can go on from
+        any of them.
         """
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Rows ``indices`` of a view of rows; in ascending order where there are several blocks."""
+    """Rows ``indices`` of a view of rows; in ascending order where there are several blocks.
+
+    ``most_taken`` is how many rows a pass over a block takes at most: of larger blocks that are one of
+    several, so many are drawn, from as many places, and no others are kept.
+    """
 
     rows: View
     indices: RowNumbers
     block_bytes: int = BLOCK_BYTES
+    most_taken: int | None = None
 
     @property
     def n_rows(self) -> int:
@@ -71,13 +77,17 @@ class ArraySource:
 
     @property
     def block_rows(self) -> int:
-        return -(-self.n_rows // self.n_blocks)
+        rows = -(-self.n_rows // self.n_blocks)
+        return rows if self.most_taken is None or self.n_blocks == 1 else min(rows, self.most_taken)
 
     def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
         turn, place = divmod(number, self.n_blocks)
         start, stop = (self.n_rows * at // self.n_blocks for at in (place, place + 1))
-        runs = self._runs(turn, seed, start, stop)
-        parts = [dense(take_rows(self.rows, self.indices[run])) for run in runs]
+        runs = list(self._runs(turn, seed, start, stop))
+        taken: Sequence[Index] = runs
+        if stop - start > self.block_rows:
+            taken = _drawn(runs, self.block_rows, np.random.default_rng((seed, number, 1)))
+        parts = [dense(take_rows(self.rows, self.indices[places])) for places in taken]
         n_valid = sum(map(len, parts))
         if n_valid < self.block_rows:
             filling = np.concatenate(parts)
@@ -102,6 +112,15 @@ class ArraySource:
             low, high = max(start, before) - before, min(stop, int(ends[place])) - before
             if low < high:
                 yield slice(int(firsts[run]) + low, int(firsts[run]) + high)
+
+
+def _drawn(runs: Sequence[slice], count: int, rng: np.random.Generator) -> list[Int[np.ndarray, " m"]]:
+    """So many of the places in the runs, in ascending order within each."""
+    places = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+    lengths = [run.stop - run.start for run in runs]
+    chosen = np.sort(rng.choice(len(places), count, replace=False, shuffle=False))
+    bounds = np.searchsorted(chosen, np.cumsum(lengths)[:-1])
+    return [part for part in np.split(places[chosen], bounds) if len(part)]
 
 
 def blocks_ahead(

@@ -21,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_rows, unchanged_on_error
-from isthmus.data.rows import Rows, dense
+from isthmus.data.rows import Rows, dense, evenly_spaced
 from isthmus.data.scaling import Scaling
+from isthmus.data.stored.rows import StoredRows
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
 from isthmus.estimators.notebook import some_of
@@ -155,7 +156,9 @@ class Ensemble(BaseMap):
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
             members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
             fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
-            members, diverged = fit_all(members, rows, y, self.bootstrap)
+            # The names are the ensemble's: its members see numbers.
+            unnamed = rows.without_names() if isinstance(rows, StoredRows) else rows
+            members, diverged = fit_all(members, unnamed, y, self.bootstrap)
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
@@ -251,7 +254,7 @@ class Ensemble(BaseMap):
         for member in members:
             member.__dict__.pop("_some_rows", None)
         if _is_map(self):
-            some = rows[:: -(-rows.shape[0] // ALIGNING_ROWS)]
+            some = evenly_spaced(rows, ALIGNING_ROWS)
             self.alignment_ = align(_coordinates(members, some), _filled(dense(some)))
         elif _classifies(self):
             self.classes_ = members[0].classes_

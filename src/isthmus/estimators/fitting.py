@@ -27,8 +27,8 @@ from sklearn.utils import check_random_state
 
 from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.neighbours import typical_gap
-from isthmus.data.rows import NONE, AllBut, RowNumbers, Rows, View
-from isthmus.data.sources import ArraySource
+from isthmus.data.rows import NONE, AllBut, RowNumbers, Rows, View, block_bytes_of
+from isthmus.data.sources import BLOCK_BYTES, ArraySource
 from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
 from isthmus.estimators.plan import Schedule, folds_of, split_rows
@@ -220,7 +220,7 @@ def prepare(
         split_rng, weights_rng, batches_rng, draws_rng = generator(model.random_state).spawn(4)
         strata = None if targets is None else targets.strata
         train_rows, held_out_rows = split_rows(
-            rows.shape[0], schedule.validation_fraction, split_rng, strata
+            rows.shape[0], schedule.validation_fraction, split_rng, strata, rows.shape[1]
         )
         given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
         if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
@@ -329,7 +329,13 @@ def _training(
     held_out_rows: Int[np.ndarray, " k"],
     rng: np.random.Generator,
 ) -> Training:
-    source = ArraySource(task.rows, train_rows)
+    steps = schedule.steps_per_epoch
+    source = ArraySource(
+        task.rows,
+        train_rows,
+        block_bytes_of(task.rows, BLOCK_BYTES),
+        most_taken=None if steps is None else steps * schedule.batch_size,
+    )
     if schedule.solver.needs_all_rows and source.n_blocks > 1:
         raise ValueError(
             f"solver={model.solver!r} takes all rows in each step, and these do not fit one block of "

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus import plots
 from isthmus.data.coding import code_of, in_code
-from isthmus.data.rows import Rows, dense
+from isthmus.data.rows import Rows, dense, evenly_spaced
 from isthmus.results import as_html_text
 
 MOST_ROWS = 1000
@@ -34,7 +34,7 @@ class SomeRows(NamedTuple):
 def some_of(rows: Rows) -> SomeRows:
     """At most ``MOST_ROWS`` rows, at even steps, as a copy."""
     n = rows.shape[0]
-    some: np.ndarray = in_code(np.array(dense(rows[:: -(-n // MOST_ROWS)])), code_of(rows))
+    some: np.ndarray = in_code(np.array(dense(evenly_spaced(rows, MOST_ROWS))), code_of(rows))
     return SomeRows(some, n)
 
 

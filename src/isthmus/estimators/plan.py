@@ -41,6 +41,10 @@ MOST_HELD_OUT = 20_000
 """More held-out rows than this would tell epochs apart no better: their mean loss is known to a per
 cent. They are kept in memory, so their number must not grow with the rows."""
 
+MOST_HELD_OUT_BYTES = 2**28
+FEWEST_OF_WIDE = 1_000
+"""Of wide rows fewer are held out, so that they take no more memory than this, but so many at least."""
+
 FEWEST_HELD_OUT = 50
 """With fewer held-out rows than this, maps that must beat PCA are cross-validated instead: a model with
 half of PCA's error would often fail the test."""
@@ -347,19 +351,21 @@ def split_rows(
     fraction: float,
     rng: np.random.Generator,
     strata: Int[np.ndarray, " n"] | None = None,
+    n_features: int = 1,
 ) -> tuple[AllBut, Int[np.ndarray, " k"]]:
     """Numbers of the training rows and of the held-out rows, each in ascending order.
 
     Strata are held out in proportion, but the first row of each is for training.
     """
+    most = min(MOST_HELD_OUT, max(FEWEST_OF_WIDE, MOST_HELD_OUT_BYTES // (4 * n_features)))
     if fraction == 0:
         return AllBut(n_rows, np.arange(0)), np.arange(0)
     wanted = max(int(np.ceil(fraction * n_rows)), LEAST_HELD_OUT)
-    n_held_out = max(1, min(wanted, n_rows // 3, MOST_HELD_OUT))
+    n_held_out = max(1, min(wanted, n_rows // 3, most))
     if strata is not None:
         order = rng.permutation(n_rows)
         held_out = _evenly(order[np.argsort(strata[order], kind="stable")], strata, n_held_out, rng)
-    elif n_held_out < MOST_HELD_OUT:
+    elif n_held_out < most:
         held_out = rng.permutation(n_rows)[:n_held_out]
     else:
         held_out = rng.choice(n_rows, n_held_out, replace=False, shuffle=False)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus import registry
-from isthmus.data.rows import View
+from isthmus.data.rows import View, evenly_spaced
 from isthmus.data.sources import in_common_size, size_in_common
 from isthmus.networks.layers import single
 from isthmus.networks.pairs import PCAPath
@@ -69,7 +69,7 @@ class FrameAverages:
     def of(cls, pair: Pair, rows: View) -> FrameAverages:
         """Averages over scaled rows, of which up to 1 000, evenly spaced, are taken."""
         n = rows.shape[0]
-        some = np.asarray(rows[slice(None, None, -(-n // FRAME_ROWS))])
+        some = np.asarray(evenly_spaced(rows, FRAME_ROWS))
         shares = np.where(np.arange(size_in_common(len(some))) < len(some), 1 / len(some), 0.0)
         averages = _averages(pair, single(in_common_size(some)), single(shares))
         return cls(n, *(np.asarray(part, np.float64) for part in averages))

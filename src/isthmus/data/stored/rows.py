@@ -1,0 +1,319 @@
+"""Rows that are kept elsewhere, as the protocol of rows: read in parts, checked as they are read.
+
+A *store* knows where its rows are and reads one part of them. ``StoredRows`` keeps the last few parts,
+reads the next one ahead where rows are read in order, and looks through all of them once for what a fit
+wants to know beforehand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse
+from jaxtyping import Int
+
+from isthmus.data.finite import check_finite
+from isthmus.data.moments import MAX_FULL, Summary
+from isthmus.data.rows import NONE, READ_ELEMENTS, Index, dense
+
+if TYPE_CHECKING:
+    from isthmus.data.rows import Block
+
+BLOCK_BYTES = 2**28
+"""Rows of a training block, in float32: three such blocks are in memory at a time, one of them read
+ahead of its use."""
+
+PART_BYTES = 2**26
+"""Rows that a store reads at a time, where it may choose."""
+
+PARTS_KEPT = 3
+"""Parts that stay in memory: neighbouring ones, of which rows are taken in turn, and one read ahead."""
+
+SAMPLE_BYTES = 2**26
+LEAST_SAMPLE, MOST_SAMPLE = 2_000, 100_000
+"""Rows that are kept in memory as a sample of all, for what needs some of them."""
+
+
+class StoreError(ValueError):
+    """Stored rows are not what they should be; the text names the file and the place in it."""
+
+
+class Store(Protocol):
+    """Where rows are kept."""
+
+    @property
+    def n_columns(self) -> int: ...
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the columns, if they have names."""
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """(height, width), or with channels (height, width, c), of rows that are images."""
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
+        """Where each part begins, and where the last one ends."""
+
+    @property
+    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        """Where each run of rows begins that is best read as a whole, and where the last one ends."""
+
+    def read(self, part: int) -> Block:
+        """The rows of a part, an array or sparse. Raises OSError or StoreError."""
+
+    def place(self, row: int) -> str:
+        """Where a row is kept, in words: "row 17 of row group 3 of big/0.parquet"."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Some rows in memory, by their numbers, ascending."""
+
+    numbers: Int[np.ndarray, " m"]
+    rows: Block
+
+    def at(self, numbers: Int[np.ndarray, " k"]) -> Block | None:
+        """These rows, or None where one of them is not kept."""
+        if not len(self.numbers):
+            return None
+        places = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
+        return self.rows[places] if np.array_equal(self.numbers[places], numbers) else None
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What one pass over all rows found: a summary of those not left out, and some of the rows."""
+
+    left_out: Int[np.ndarray, " k"]
+    summary: Summary
+    sample: Int[np.ndarray, " m"]
+    kept: _Kept
+
+
+class StoredRows:
+    """Rows (n, D) of a store: what ``isthmus.scan`` returns, and every ``fit`` and ``transform`` takes.
+
+    ``rows[a:b]`` and ``rows[numbers]`` are arrays, and read what they need. NaN (unless
+    ``allow_nan``), infinities and numbers beyond single precision raise a ValueError that names the
+    place when they are read. ``block_bytes`` bounds the rows in memory that are trained on at a time.
+    """
+
+    def __init__(self, store: Store, block_bytes: int = BLOCK_BYTES, *, allow_nan: bool = False) -> None:
+        self.store = store
+        self.names = store.names
+        self.block_bytes = block_bytes
+        self.allow_nan = allow_nan
+        self._checked = np.zeros(len(store.part_starts) - 1, bool)
+        self._parts: OrderedDict[int, Future[Block]] = OrderedDict()
+        self._last_part = -2
+        self._reader: ThreadPoolExecutor | None = None
+        self._lock = threading.RLock()
+        self._survey: _Survey | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (self.store, self.block_bytes, self.allow_nan)
+
+    def __repr__(self) -> str:
+        n, D = self.shape
+        return f"<StoredRows: {n:,} rows × {D:,} columns, {self.dtype}, from {self.store.place(0)} on>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return int(self.store.part_starts[-1]), self.store.n_columns
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.store.dtype
+
+    @property
+    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        return self.store.run_starts
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def without_rows(self) -> pa.Table | np.ndarray:
+        """A table of the same columns with no rows, which stands for them where names are compared."""
+        if self.names is None:
+            return np.empty((0, self.shape[1]), self.dtype)
+        return pa.table({name: pa.array([], pa.float64()) for name in self.names})
+
+    def without_names(self) -> StoredRows:
+        """The same rows, in which columns have no names; it shares what is in memory."""
+        unnamed = object.__new__(StoredRows)
+        vars(unnamed).update(vars(self), names=None)
+        return unnamed
+
+    def allowing_nan(self, allow_nan: bool) -> StoredRows:
+        """The same rows, in which NaN is allowed or not."""
+        if allow_nan == self.allow_nan:
+            return self
+        return StoredRows(self.store, self.block_bytes, allow_nan=allow_nan)
+
+    def __getitem__(self, index: Index, /) -> Block:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self.shape[0])
+            if step == 1:
+                return self._between(start, max(start, stop))
+            index = np.arange(start, stop, step)
+        return self._at(np.asarray(index))
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        n, D = self.shape
+        n_bytes = n * D * self.dtype.itemsize
+        if n_bytes > self.block_bytes:
+            raise StoreError(
+                f"all {n:,} rows are needed in memory at once, and they take {n_bytes / 2**30:.1f} GiB: "
+                "pass some of them, such as rows[::100]"
+            )
+        return np.asarray(dense(self[:]), dtype)
+
+    def _between(self, start: int, stop: int) -> Block:
+        starts = self.store.part_starts
+        first = int(np.searchsorted(starts, start, side="right")) - 1
+        pieces: list[Block] = []
+        for part in range(max(0, min(first, len(starts) - 2)), len(starts) - 1):
+            begin = int(starts[part])
+            if begin >= stop and pieces:
+                break
+            pieces.append(self._part(part)[max(0, start - begin) : max(0, stop - begin)])
+        return _joined(pieces)
+
+    def _at(self, numbers: Int[np.ndarray, " k"]) -> Block:
+        found = None if self._survey is None else self._survey.kept.at(numbers)
+        if found is not None:
+            return found
+        order = np.argsort(numbers, kind="stable")
+        ascending, starts = numbers[order], self.store.part_starts
+        if len(numbers) and not (ascending[0] >= 0 and ascending[-1] < starts[-1]):
+            raise IndexError(f"rows are numbered from 0 to {starts[-1] - 1}")
+        bounds = np.searchsorted(ascending, starts)
+        pieces = [
+            self._part(part)[ascending[bounds[part] : bounds[part + 1]] - starts[part]]
+            for part in range(len(starts) - 1)
+            if bounds[part] < bounds[part + 1]
+        ]
+        joined = _joined(pieces) if pieces else self._between(0, 0)
+        return joined[np.argsort(order, kind="stable")]
+
+    def _part(self, part: int) -> Block:
+        """A part of the rows, and where parts are read in order, the next one ahead."""
+        with self._lock:
+            self._reader = self._reader or ThreadPoolExecutor(1, thread_name_prefix="isthmus-rows")
+            wanted = [part, part + 1] if part == self._last_part + 1 else [part]
+            for number in wanted:
+                if number not in self._parts and number < len(self._checked):
+                    self._parts[number] = self._reader.submit(self._read, number)
+            self._last_part = part
+            self._parts.move_to_end(part)
+            while len(self._parts) > PARTS_KEPT:
+                self._parts.popitem(last=False)
+            reading = self._parts[part]
+        try:
+            return reading.result()
+        except BaseException:
+            with self._lock:
+                self._parts.pop(part, None)
+            raise
+
+    def _read(self, part: int) -> Block:
+        start, stop = map(int, self.store.part_starts[part : part + 2])
+        rows = self.store.read(part)
+        if rows.shape != (stop - start, self.shape[1]):
+            raise StoreError(
+                f"{self.store.place(start)}: {stop - start} rows × {self.shape[1]} columns were there "
+                f"when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. Open "
+                "them again, and do not write to them meanwhile"
+            )
+        if not self._checked[part]:
+            named = self.names
+
+            def place(row: int, column: int) -> str:
+                name = f"column {column if named is None else repr(named[column])}"
+                return f"{name} in {self.store.place(start + row)}"
+
+            check_finite(rows, place, allow_nan=self.allow_nan)
+            self._checked[part] = True
+        return rows
+
+    # What a fit wants to know beforehand.
+
+    def summary(self, left_out: Int[np.ndarray, " k"] = NONE) -> Summary:
+        """Statistics of all rows but those left out (their numbers, ascending), from one pass.
+
+        The pass keeps the rows that are left out, and a sample of all.
+        """
+        survey = self._survey
+        if survey is not None and not len(left_out) and len(survey.left_out):
+            others = dense(self._at(survey.left_out))
+            return survey.summary.merge(Summary.of(others, survey.summary.moments is not None))
+        if survey is None or not np.array_equal(survey.left_out, left_out):
+            survey = self._survey = self._surveyed(np.asarray(left_out))
+        return survey.summary
+
+    def some_numbers(self) -> Int[np.ndarray, " m"]:
+        """Numbers of rows in memory, ascending: one at a random place in each of equal steps."""
+        if self._survey is None:
+            self.summary()
+        assert self._survey is not None
+        return self._survey.sample
+
+    def _surveyed(self, left_out: Int[np.ndarray, " k"]) -> _Survey:
+        n, D = self.shape
+        size = int(np.clip(SAMPLE_BYTES // (D * self.dtype.itemsize), LEAST_SAMPLE, MOST_SAMPLE))
+        edges = np.linspace(0, n, min(n, size) + 1)
+        shift = np.random.default_rng(0).random(len(edges) - 1)
+        sample = np.minimum((edges[:-1] + shift * np.diff(edges)).astype(np.int64), n - 1)
+        wanted = np.union1d(sample, left_out)
+        summary: Summary | None = None
+        kept: list[Block] = []
+        with_moments = D <= MAX_FULL
+        for where, block in self._blocks():
+            low, high = np.searchsorted(wanted, [where.start, where.stop])
+            kept.append(block[wanted[low:high] - where.start])
+            low, high = np.searchsorted(left_out, [where.start, where.stop])
+            values = dense(block)
+            if low < high:
+                values = np.delete(values, left_out[low:high] - where.start, axis=0)
+            if len(values):
+                found = Summary.of(values, with_moments)
+                summary = found if summary is None else summary.merge(found)
+        if summary is None:
+            raise StoreError("no rows are left, of which to take the mean")
+        return _Survey(left_out, summary, sample, _Kept(wanted, _joined(kept)))
+
+    def _blocks(self) -> Iterator[tuple[slice, Block]]:
+        """Consecutive blocks, each within a part, so that none is put together of two."""
+        most = max(1, READ_ELEMENTS // self.shape[1])
+        starts = self.store.part_starts
+        for part in range(len(starts) - 1):
+            rows, begin = self._part(part), int(starts[part])
+            for start in range(0, rows.shape[0], most):
+                stop = min(start + most, rows.shape[0])
+                yield slice(begin + start, begin + stop), rows[start:stop]
+
+
+def _again(store: Store, block_bytes: int, allow_nan: bool) -> StoredRows:
+    return StoredRows(store, block_bytes, allow_nan=allow_nan)
+
+
+def _joined(pieces: list[Block]) -> Block:
+    if len(pieces) == 1:
+        return pieces[0]
+    arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
+    if len(arrays) == len(pieces):
+        return np.concatenate(arrays)
+    sparse: Any = pieces  # the stubs of SciPy know no array among them
+    return scipy.sparse.csr_array(scipy.sparse.vstack(sparse))

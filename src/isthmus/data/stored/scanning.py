@@ -1,0 +1,324 @@
+"""What a user hands in as rows that are kept elsewhere → stored rows."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.data.frames import to_values
+from isthmus.data.stored.arrays import ArrayStore, ComputedStore, kept_in_a_file
+from isthmus.data.stored.rows import BLOCK_BYTES, Store, StoredRows, StoreError
+
+if TYPE_CHECKING:
+    from isthmus.data.rows import Block
+
+LIBRARIES = ("zarr", "h5py", "dask", "dask_expr", "pyarrow")
+"""Packages whose objects may be rows that are kept elsewhere."""
+
+PARQUET = (".parquet", ".pq")
+
+
+def scan(
+    source: object,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    block_bytes: int = BLOCK_BYTES,
+) -> StoredRows:
+    """Rows (n, D) that are kept elsewhere, to be read in parts: for data larger than memory.
+
+    Every ``fit``, ``partial_fit``, ``transform``, ``score`` and diagnostic takes what this returns in
+    the place of an array, and the source itself too. Nothing is read before it is needed.
+
+    Parameters
+    ----------
+    source : path, paths, or an object that holds rows
+        A Parquet file, a folder of them, a pattern (``"big/*.parquet"``) or a list of these; on a disk,
+        or in the cloud by a URL (``"s3://bucket/big/"``), as fsspec reads it. A Zarr array or its
+        folder, an HDF5 dataset or a file with one, a file ``.npy``; an
+        array or a data frame of Dask, which is computed block by block where Dask computes; an
+        ``AnnData`` that is backed by a file; a dataset of Arrow. Or blocks (rows, D): any iterable
+        of arrays or tables, or a function that returns one; these are written once to a temporary
+        file, because rows are needed in random order.
+    columns : list of str or None, default None
+        The features, by name, in this order; no others are read. None takes all but those of ``drop``
+        and the index of a data frame. A column of Parquet may hold vectors of one length.
+    drop : list of str, default ()
+        Columns that are no features.
+    block_bytes : int, default 256 MiB
+        Rows in a block of training, in float32. Three blocks are in memory at a time. Rows are shuffled
+        within a block, and a block takes row groups, or pieces of an array, from random places: the
+        smaller these are, the better are rows mixed that lie sorted in their file.
+
+    Returns
+    -------
+    StoredRows
+        With ``shape``, ``dtype`` and ``names``; ``rows[a:b]`` and ``rows[numbers]`` are arrays. Integers
+        of Parquet become float64, those of at most 16 bits float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        No file is there, or none matches.
+    StoreError (a ValueError)
+        What is not rows of numbers; files whose columns differ; a file that is damaged. NaN, infinities
+        and what cannot be read deep in a file raise where they are read, and the text names the
+        file, the row group, the row and the column.
+
+    Examples
+    --------
+    >>> import isthmus, numpy, pyarrow, pyarrow.parquet, tempfile
+    >>> X = numpy.random.default_rng(0).standard_normal((300, 4))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = pyarrow.table({name: X[:, j] for j, name in enumerate("abcd")})
+    >>> pyarrow.parquet.write_table(table, f"{folder.name}/0.parquet", row_group_size=100)
+    >>> rows = isthmus.scan(f"{folder.name}/*.parquet", drop=["d"])
+    >>> rows.shape, rows.names
+    ((300, 3), ('a', 'b', 'c'))
+    >>> model = isthmus.LinearAutoencoder(2).fit(rows)
+    >>> model.transform(rows).shape
+    (300, 2)
+    """
+    if isinstance(columns, str) or isinstance(drop, str):
+        raise TypeError("columns and drop are lists of names, such as drop=['label']")
+    if isinstance(source, StoredRows):
+        store = source.store
+    elif isinstance(source, str | os.PathLike):
+        store = _of_path(os.fspath(source), columns, drop)
+    elif _is_paths(source):
+        store = _of_parquet([os.fspath(path) for path in source], columns, drop)  # type: ignore[attr-defined]
+    else:
+        store = _of_object(source, columns, drop)
+    if store.names is None and (columns is not None or drop):
+        raise StoreError("columns= and drop= choose columns by name, and these have none")
+    return StoredRows(store, block_bytes)
+
+
+def as_stored(X: object) -> StoredRows | None:
+    """Rows that are kept elsewhere, of what is a source of them by itself; None of anything else."""
+    if isinstance(X, StoredRows):
+        return X
+    if isinstance(X, str | os.PathLike) or _holds_rows(X):
+        return scan(X)
+    return None
+
+
+def _holds_rows(X: Any) -> bool:  # of any library
+    kind = type(X)
+    library = kind.__module__.partition(".")[0]
+    if kind.__name__ == "AnnData":
+        return bool(getattr(X, "isbacked", False))
+    if library not in LIBRARIES:
+        return False
+    if library == "pyarrow":
+        return kind.__name__ in ("FileSystemDataset", "ParquetFile", "ParquetDataset")
+    return hasattr(X, "shape") or hasattr(X, "npartitions")
+
+
+def _is_paths(source: object) -> bool:
+    return (
+        isinstance(source, list | tuple)
+        and len(source) > 0
+        and all(isinstance(path, str | os.PathLike) for path in source)
+    )
+
+
+def _of_path(path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
+    name = path.rstrip("/").lower()
+    if "://" not in path:
+        if name.endswith(".npy"):
+            return ArrayStore(np.load(_there(path), mmap_mode="r"), path)
+        if name.endswith((".h5", ".hdf5")):
+            return _of_hdf5(_there(path))
+        if name.endswith(".zarr"):
+            return _of_zarr(_there(path))
+        if name.endswith(".h5ad"):
+            return _of_object(_library("anndata").read_h5ad(_there(path), backed="r"), columns, drop)
+        if name.endswith((".csv", ".tsv", ".gz", ".feather", ".arrow", ".npz")):
+            raise TypeError(
+                f"{path} cannot be read in parts at random places, as Parquet can: read a file first "
+                "that fits into memory, for example with pandas.read_csv, and write others as Parquet"
+            )
+    return _of_parquet([path], columns, drop)
+
+
+def _there(path: str) -> str:
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file {path}")
+    return path
+
+
+def _of_parquet(paths: Sequence[str], columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
+    from isthmus.data.stored.parquet import open_parquet
+
+    if any("://" in path for path in paths):
+        filesystem, found = _in_the_cloud(paths)
+    else:
+        import pyarrow.fs
+
+        filesystem, found = pyarrow.fs.LocalFileSystem(), [p for path in paths for p in _local(path)]
+    return open_parquet(filesystem, found, columns, drop)
+
+
+def _local(path: str) -> list[str]:
+    """The Parquet files of a folder or a pattern, or the one file; sorted by name."""
+    if os.path.isdir(path):
+        inside = sorted(str(file) for file in Path(path).rglob("*") if file.suffix in PARQUET)
+        found = [file for file in inside if not _is_hidden(os.path.relpath(file, path))]
+        if not found:
+            raise FileNotFoundError(f"the folder {path} has no Parquet files (.parquet or .pq)")
+        return found
+    if os.path.exists(path):
+        return [path]
+    found = sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise FileNotFoundError(f"there is no file {path}, and none that matches it as a pattern")
+    return [file for one in found for file in (_local(one) if os.path.isdir(one) else [one])]
+
+
+def _is_hidden(path: str) -> bool:
+    """Whether it is a file, or in a folder, that writers keep notes or unfinished files in."""
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def _in_the_cloud(urls: Sequence[str]) -> tuple[Any, list[str]]:
+    """A filesystem of Arrow, and the paths in it, of URLs that share one."""
+    import pyarrow.fs
+
+    fsspec = _library("fsspec", "cloud")
+    filesystem, _ = fsspec.core.url_to_fs(urls[0])
+    found: list[str] = []
+    for url in urls:
+        _, path = fsspec.core.url_to_fs(url)
+        if filesystem.isdir(path):
+            inside = sorted(filesystem.find(path))
+            found += [
+                file
+                for file in inside
+                if file.endswith(PARQUET) and not _is_hidden(file[len(path) :].strip("/"))
+            ]
+        else:
+            found += sorted(filesystem.glob(path)) if glob.has_magic(path) else [path]
+    if not found:
+        raise FileNotFoundError(f"there are no Parquet files at {urls[0]}")
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)), found
+
+
+def _of_object(
+    source: Any, columns: Sequence[str] | None, drop: Sequence[str]
+) -> Store:  # of any library
+    kind = type(source)
+    library = kind.__module__.partition(".")[0]
+    if kind.__name__ == "AnnData":
+        return _of_backed(source)
+    if library == "pyarrow" and hasattr(source, "files"):
+        return _of_parquet(list(source.files), columns, drop)
+    if library == "zarr":
+        return ArrayStore(source, f"the Zarr array {source.path or source.store}", source.chunks[0])
+    if library == "h5py":
+        chunk_rows = source.chunks[0] if source.chunks else 1
+        return ArrayStore(source, f"{source.name} of {source.file.filename}", chunk_rows)
+    if library in ("dask", "dask_expr"):
+        return _of_dask(source, columns, drop)
+    if isinstance(source, np.ndarray):
+        return ArrayStore(source, "the array")
+    blocks = source() if callable(source) else source
+    if not isinstance(blocks, Iterable):
+        raise TypeError(
+            f"isthmus.scan: {kind.__name__} is neither a path nor an array that is kept elsewhere, nor "
+            "blocks of rows"
+        )
+    return kept_in_a_file(blocks, _block)
+
+
+def _block(block: object, what: str) -> np.ndarray:
+    """A block of rows as numbers."""
+    from isthmus.data.conversion import as_rows
+
+    rows = as_rows(block, what)
+    return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+
+
+def _of_zarr(path: str) -> Store:
+    return _of_object(_library("zarr").open_array(path, mode="r"), None, ())
+
+
+def _of_hdf5(path: str) -> Store:
+    h5py = _library("h5py", "hdf5")
+    file = h5py.File(path, "r")
+    found: list[str] = []
+    file.visititems(
+        lambda name, item: (
+            found.append(name) if isinstance(item, h5py.Dataset) and item.ndim > 1 else None
+        )
+    )
+    if len(found) != 1:
+        shown = ", ".join(found[:10]) or "none"
+        raise StoreError(
+            f"{path} has {len(found)} datasets of rows ({shown}): pass one of them, "
+            f"isthmus.scan(h5py.File({path!r})[name])"
+        )
+    return _of_object(file[found[0]], None, ())
+
+
+def _of_backed(adata: Any) -> Store:  # AnnData
+    if not adata.isbacked:
+        raise TypeError("the AnnData is in memory: pass adata.X, or isthmus.embed(adata, model)")
+    names = list(adata.var_names)
+    return ArrayStore(adata.X, f"X of {adata.filename}", names=names)
+
+
+def _of_dask(source: Any, columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
+    if hasattr(source, "npartitions") and hasattr(source, "columns"):
+        names = [str(name) for name in source.columns]
+        unknown = [name for name in [*(columns or ()), *drop] if name not in names]
+        if unknown:
+            raise StoreError(f"the Dask data frame has no column {', '.join(map(repr, unknown))}")
+        chosen = [name for name in (columns or names) if name not in drop]
+        frame = source[chosen]
+        sizes = frame.map_partitions(len).compute()
+        dtype = to_values(frame._meta_nonempty, "X").dtype
+        floating = np.result_type(np.float32, dtype) if dtype.kind in "biuf" else dtype
+        if floating.kind not in "f":
+            raise StoreError(
+                f"the Dask data frame has columns that hold no numbers ({dict(frame.dtypes)}): leave "
+                "them out with drop="
+            )
+        compute = partial(_partition, frame, floating)
+        return ComputedStore(compute, sizes, len(chosen), floating, "the Dask data frame", chosen)
+    if source.ndim != 2:
+        source = source.reshape(source.shape[0], -1)
+    if any(np.isnan(size) for size in source.chunks[0]):
+        source = source.compute_chunk_sizes()
+    source = source.rechunk({1: -1})
+    compute = partial(_chunk, source)
+    return ComputedStore(compute, source.chunks[0], source.shape[1], source.dtype, "the Dask array")
+
+
+def _partition(frame: Any, dtype: np.dtype, part: int) -> Block:
+    return np.asarray(to_values(frame.partitions[part].compute(), "X"), dtype)
+
+
+def _chunk(array: Any, part: int) -> Block:
+    return np.asarray(array.blocks[part].compute())
+
+
+def _library(name: str, extra: str | None = None) -> Any:  # a module without types
+    """An optional library, or an error that says how to install it."""
+    from importlib import import_module
+
+    try:
+        module = import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is needed to read these rows: pip install 'isthmus[{extra or name}]'"
+        ) from error
+    if name == "fsspec":
+        import_module("fsspec.core")
+    return module
