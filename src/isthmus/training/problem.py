@@ -131,7 +131,10 @@ class Training:
 
     @property
     def blocks_per_epoch(self) -> int:
-        return 1 if self.steps_per_epoch else self.source.n_blocks
+        """Blocks between two evaluations: as many as make up the steps of an epoch."""
+        if self.steps_per_epoch is None:
+            return self.source.n_blocks
+        return min(self.source.n_blocks, max(1, round(self.steps_per_epoch / self.steps_per_pass)))
 
     def call(self, seed: np.ndarray) -> Call:
         """The numbers of the first compiled call, which makes two passes."""
