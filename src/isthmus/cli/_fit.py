@@ -230,7 +230,7 @@ def _draw(
     picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None, label: str | None
 ) -> None:
     """The map of the rows, in a file that is complete or not there."""
-    from isthmus.files.atomic import replacing
+    from isthmus.data.atomic import replacing
     from isthmus.plots import figure_in_memory
 
     figure = figure_in_memory(7, 7)
