@@ -212,6 +212,18 @@ def test_many_blocks_reach_the_minimum_that_one_reaches():
         assert result.history["epoch"].tolist() == list(range(151))
 
 
+@pytest.mark.parametrize("n_blocks", [1, 4])
+@pytest.mark.parametrize("steps_per_epoch", [None, 2])
+def test_how_long_calls_run_changes_no_bit(n_blocks, steps_per_epoch, monkeypatch):
+    rows = ArraySource(ROWS, np.arange(N), block_bytes=-(-N // n_blocks) * D * 4)
+    found = []
+    for seconds in (0.0, 1e9):
+        monkeypatch.setattr(loop, "SECONDS_PER_CALL", seconds)
+        options = {"batch_size": 3, "max_epochs": 9, "steps_per_epoch": steps_per_epoch}
+        found.append(fit(noisy, rows, **options).network.weight)
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("n_blocks", [1, 4, 10])
 def test_epochs_of_some_steps_are_no_more_than_asked_for_whatever_the_blocks(n_blocks):
     rows = ArraySource(ROWS, np.arange(N), block_bytes=-(-N // n_blocks) * D * 4)

@@ -76,7 +76,7 @@ def train(
                 reasons = _reasons_to_stop(group.state, call, first.max_epochs)
                 if all(reasons):
                     break
-                if first.blocks_per_epoch == 1:
+                if first.source.n_blocks == 1:
                     n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
         except KeyboardInterrupt:
             if not recorder.epochs:
