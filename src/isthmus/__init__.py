@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from isthmus.objectives.losses import Huber as Huber
     from isthmus.objectives.losses import Squared as Squared
     from isthmus.plots import plot as plot
+    from isthmus.training.checkpoints import Checkpoint as Checkpoint
     from isthmus.training.problem import DivergenceError as DivergenceError
     from isthmus.variational.estimator import CollapseWarning as CollapseWarning
     from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
@@ -103,6 +104,7 @@ _NAMES = {
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "plots": ("plot",),
     "files.models": ("ModelFileError", "load", "save"),
+    "training.checkpoints": ("Checkpoint",),
     "training.problem": ("DivergenceError",),
 }
 _PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "plots", "priors", "registry")
@@ -113,6 +115,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 __all__ = [
     "Absolute",
     "Autoencoder",
+    "Checkpoint",
     "CollapseWarning",
     "ComparisonReport",
     "CrossEntropy",

@@ -99,6 +99,12 @@ of_neighbour = options.under("Of --model neighbour")
 @of_training("--validation-fraction", type=float, help="Share of the rows held out to choose the epoch.")
 @of_training("--patience", type=int, help="Epochs without a better one before training ends.")
 @of_training(
+    "--checkpoint",
+    metavar="FOLDER",
+    help="Keep the training in this folder, once a minute. The same command goes on from there when it "
+    "was killed, and ends with the same map.",
+)
+@of_training(
     "--input-noise",
     type=float,
     help="Noise that the encoder sees in training, in units of a feature's spread; 0 for none. Not of "
@@ -150,6 +156,7 @@ def fit(
     scaling: str | None,
     picture: Path | None,
     quiet: bool,
+    checkpoint: str | None,
     **settings: object,
 ) -> None:
     """Learn a map from the rows of DATA and save it.
@@ -160,6 +167,7 @@ def fit(
     \b
       isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
       isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
+      isthmus fit images.npy --checkpoint training -o images.isthmus
       isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
       isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
@@ -170,6 +178,7 @@ def fit(
         given["scaling"] = "none" if scaling is None else scaling
     kinds = ColumnKinds(periodic, categorical)
     estimator = _estimator(model, given | kinds.given)
+    kept = {} if checkpoint is None else _checkpoint(model, checkpoint)
     table = read_table(data, header)
     rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
     estimator.set_params(**parameters)
@@ -182,7 +191,7 @@ def fit(
             say(f"the {note}; --scaling none takes them as they are")
     estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
     started = time.perf_counter()
-    estimator.fit(rows)
+    estimator.fit(rows, **kept)
     seconds = time.perf_counter() - started
     isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
@@ -224,6 +233,18 @@ def _with_model(word: str) -> str:
         elif not argument.startswith("--model="):
             kept.append(argument)
     return shlex.join(["isthmus", *kept, "--model", word])
+
+
+def _checkpoint(cls: type[BaseMap], folder: str) -> dict[str, str]:
+    """What ``fit`` takes beside the rows, or an error where a map is not trained."""
+    import inspect
+
+    if "checkpoint" not in inspect.signature(cls.fit).parameters:
+        raise click.UsageError(
+            f"--model {registry.estimators.word(cls)} does not take --checkpoint: it has no training "
+            "that could go on"
+        )
+    return {"checkpoint": folder}
 
 
 def _draw(

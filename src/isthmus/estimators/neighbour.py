@@ -37,6 +37,7 @@ from isthmus.estimators.parameters import (
 from isthmus.estimators.plan import Schedule, check_n_components
 from isthmus.networks.fitted import DataMap
 from isthmus.objectives.neighbours import NeighbourLoss
+from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
 from isthmus.training.solvers import Solver, up_and_down
 
@@ -246,10 +247,14 @@ class NeighbourAutoencoder(BaseMap):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: object, y: object = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored."""
-        prepared = prepare(self, X)
-        (result,) = train([prepared.training])
+    def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
+        """Learn the map from rows (n, D); ``y`` is ignored.
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        """
+        prepared = prepare(self, X, checkpoint=checkpoint)
+        (result,) = train([prepared.training], checkpoints=prepared.checkpoints)
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

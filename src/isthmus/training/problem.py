@@ -136,6 +136,11 @@ class Training:
             return self.source.n_blocks
         return min(self.source.n_blocks, max(1, round(self.steps_per_epoch / self.steps_per_pass)))
 
+    @property
+    def most_waited(self) -> int:
+        """Epochs without a better one after which training ends."""
+        return self.max_epochs if self.patience is None else self.patience
+
     def call(self, seed: np.ndarray) -> Call:
         """The numbers of the first compiled call, which makes two passes."""
         steps_per_epoch = self.steps_per_pass * self.blocks_per_epoch
@@ -147,7 +152,7 @@ class Training:
             steps_per_epoch=np.float32(steps_per_epoch),
             n_steps=np.float32(self.max_epochs * steps_per_epoch),
             peak=np.float32(self.learning_rate),
-            patience=np.int32(self.max_epochs if self.patience is None else self.patience),
+            patience=np.int32(self.most_waited),
             seed=seed,
         )
 
