@@ -233,7 +233,8 @@ class FitCheckpoints:
         if differ:
             raise ValueError(
                 f"checkpoint={str(self.folder)!r} holds the checkpoints of another fit: "
-                f"{'; '.join(differ)}. Give this fit another folder, or delete those checkpoints to start anew"
+                f"{'; '.join(differ)}. Give this fit another folder, or delete those checkpoints to "
+                "start anew"
             )
 
 
