@@ -33,4 +33,5 @@ def until_complete(run, monkeypatch, where="replace"):
                 results = run()
             except Killed:
                 deaths += 1
+                assert deaths < 100
     return results, deaths

@@ -32,7 +32,10 @@ CASES = {
     "any optimiser": (isthmus.Autoencoder(2, solver=NOISY_ADAM, **SMALL), ()),
     "denoising": (isthmus.DenoisingAutoencoder(2, noise=isthmus.noise.Gaussian(0.1), **SMALL), ()),
     "variational": (isthmus.VariationalAutoencoder(2, **SMALL), (None, ERRORS)),
-    "neighbour": (isthmus.NeighbourAutoencoder(2, max_epochs=3, random_state=0), ()),
+    "neighbour": (
+        isthmus.NeighbourAutoencoder(2, landmarks=20, rounds=1, max_epochs=3, random_state=0),
+        (),
+    ),
     "classifier": (isthmus.FeedForwardClassifier(**SMALL), (LABELS,)),
     "regressor": (isthmus.FeedForwardRegressor(solver="lbfgs", **SMALL), (NUMBERS,)),
     "ensemble": (isthmus.Ensemble(MEMBER, 3, bootstrap=True, random_state=0), ()),

@@ -158,7 +158,7 @@ np.save(sys.argv[1], model.fit(rows, **kept).transform(rows))
     np.testing.assert_array_equal(np.load(found), np.load(expected))
 
 
-def test_ctrl_c_is_kept_and_the_next_start_goes_on(tmp_path, interrupt_in_call, short_calls):
+def test_ctrl_c_is_kept_and_the_next_start_goes_on(tmp_path, short_calls):
     expected = train([training()])
     with pytest.MonkeyPatch.context() as patch:
         calls = itertools.count(1)
@@ -192,6 +192,8 @@ def test_ctrl_c_before_a_call_is_recorded_is_as_if_before_the_call(tmp_path, mon
         (result,) = fit(tmp_path)
     assert len(result.history["epoch"]) == 4
     assert result.best_epoch == 3
+    (as_long,) = train([training(max_epochs=3)])
+    np.testing.assert_array_equal(result.network.weight, as_long.network.weight)
     assert_same_bits(fit(tmp_path), expected)
 
 
