@@ -169,3 +169,28 @@ def test_a_fit_reads_no_more_at_a_time_than_a_part_and_a_block(folder, monkeypat
 def test_angles_in_files_are_refused(folder):
     with pytest.raises(ValueError, match="periodic and categorical columns are not taken from rows"):
         isthmus.Autoencoder(2, periodic={"a": 360}).fit(folder)
+
+
+def test_a_fit_of_files_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(folder, tmp_path):
+    rows = isthmus.scan(folder, block_bytes=N * D * 4 // 6)
+    estimator = isthmus.Autoencoder(2, widths=(16,), max_epochs=12, batch_size=32, random_state=0)
+    whole = clone(estimator).fit(rows).transform(FRAME)
+    checkpoint = isthmus.Checkpoint(tmp_path / "run", seconds=0)
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 40:
+            raise OSError("the node went away")
+        return take(*arguments)
+
+    take = type(rows.store).read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(rows.store), "read", interrupted)
+        with pytest.raises(OSError, match="the node went away"):
+            clone(estimator).fit(isthmus.scan(rows), checkpoint=checkpoint)
+    assert list((tmp_path / "run").iterdir())
+    again = clone(estimator).fit(rows, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again.transform(FRAME), whole)
+    with pytest.raises(ValueError, match="X"):
+        clone(estimator).fit(FRAME.iloc[:600], checkpoint=checkpoint)

@@ -12,13 +12,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 from sklearn.base import BaseEstimator
 
 from isthmus.data.rows import Rows, dense
+from isthmus.data.stored.rows import StoredRows
 
 SEEN_BYTES = 2**20
 """Of the rows that are hashed: enough that every row of small data is."""
+
+PARTS_SEEN = 16
+"""Of rows that are kept elsewhere: parts that are read to know them again."""
 
 MOST_NESTED = 12
 """How deep a parameter is looked into: functions may hold themselves."""
@@ -40,14 +44,15 @@ def identity_of(
     """Class, parameters and data of a fit, and if it ``continues`` the network that it goes on from.
 
     Rows, targets and errors are known by shape, type, and by mean and SHA-256 of evenly spaced rows, up
-    to a mebibyte each. Parameters are known by what they hold, functions also by what they
-    close over. A ``random_state`` is known by its integer, and otherwise by its type.
+    to a mebibyte each; rows that are kept elsewhere by those of ``PARTS_SEEN`` places. Parameters are
+    known by what they hold, functions also by what they close over. A ``random_state`` is known by its
+    integer, and otherwise by its type.
     """
     parameters = model.get_params(deep=True)
     return {
         "estimator": type(model).__name__,
         **{name: in_words(value) for name, value in parameters.items() if name not in WITHOUT_EFFECT},
-        "X": _of_rows(rows.shape, rows.dtype, lambda some: dense(rows[some])),
+        "X": _of_rows(rows.shape, rows.dtype, lambda some: dense(rows[some]), _looked_at(rows)),
         **_of_array("y", y),
         **_of_array("x_error", errors),
         **({"warm start": f"from weights {_digest_of(model.network_)}"} if continues else {}),
@@ -102,11 +107,27 @@ def _of_array(name: str, values: object) -> dict[str, str]:
     return {name: _of_rows(array.shape, array.dtype, lambda some: array[some])}
 
 
-def _of_rows(shape: tuple[int, ...], dtype: np.dtype, take: Callable[[np.ndarray], np.ndarray]) -> str:
+def _looked_at(rows: Rows) -> Int[np.ndarray, " m"] | None:
+    """Of rows kept elsewhere the first ones of some parts, and the last; None: evenly spaced ones."""
+    if not isinstance(rows, StoredRows):
+        return None
+    starts = rows.store.part_starts
+    of_parts = starts[np.linspace(0, len(starts) - 2, PARTS_SEEN).astype(int)]
+    return np.unique(np.append(of_parts, len(rows) - 1))
+
+
+def _of_rows(
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    take: Callable[[np.ndarray], np.ndarray],
+    places: Int[np.ndarray, " m"] | None = None,
+) -> str:
     """Shape, type, and mean and hash of evenly spaced rows, the first and the last among them."""
     row_bytes = max(1, dtype.itemsize * int(np.prod(shape[1:])))
     n_seen = int(np.clip(SEEN_BYTES // row_bytes, 2, shape[0]))
-    seen = take(np.linspace(0, shape[0] - 1, n_seen).astype(int))
+    if places is None:
+        places = np.linspace(0, shape[0] - 1, n_seen).astype(int)
+    n_seen, seen = len(places), take(places)
     mean = f", mean {np.mean(seen, dtype=np.float64):.6g}" if seen.dtype.kind in "biuf" else ""
     of_some = "" if n_seen == shape[0] else f" of {n_seen} rows"
     return f"{shape} of {dtype}{mean}, SHA-256 {_digest_of(seen)}{of_some}"
