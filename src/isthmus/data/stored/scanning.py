@@ -52,9 +52,10 @@ def scan(
     drop : list of str, default ()
         Columns that are no features.
     block_bytes : int or None, default None
-        Rows in a block of training, in float32; None is 256 MiB, and that of rows scanned before. Three blocks are in memory at a time. Rows are shuffled
-        within a block, and a block takes row groups, or pieces of an array, from random places: the
-        smaller these are, the better are rows mixed that lie sorted in their file.
+        Rows in a block of training, in float32; None is 256 MiB, or that of rows scanned before. Three
+        blocks are in memory at a time. Rows are shuffled within a block, and a block takes row groups,
+        or pieces of an array, from random places: the smaller these are, the better are rows mixed that
+        lie sorted in their file.
 
     Returns
     -------
