@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
+    from isthmus.estimators.neighbour import SampleWarning as SampleWarning
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
@@ -92,7 +93,7 @@ _NAMES = {
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
     "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
     "estimators.linear": ("LinearAutoencoder",),
-    "estimators.neighbour": ("NeighbourAutoencoder",),
+    "estimators.neighbour": ("NeighbourAutoencoder", "SampleWarning"),
     "estimators.fitting": ("NoImprovementWarning",),
     "variational.estimator": ("CollapseWarning", "VariationalAutoencoder"),
     "compression.prune": ("prune",),
@@ -131,6 +132,7 @@ __all__ = [
     "NeighbourAutoencoder",
     "NoImprovementWarning",
     "Quality",
+    "SampleWarning",
     "Squared",
     "StoreError",
     "StoredRows",

@@ -194,3 +194,15 @@ def test_a_fit_of_files_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(
     np.testing.assert_array_equal(again.transform(FRAME), whole)
     with pytest.raises(ValueError, match="X"):
         clone(estimator).fit(FRAME.iloc[:600], checkpoint=checkpoint)
+
+
+def test_neighbours_are_sought_among_some_of_very_many_rows(folder, monkeypatch):
+    monkeypatch.setattr("isthmus.estimators.neighbour.MOST_STORED_ROWS", 400)
+    estimator = isthmus.NeighbourAutoencoder(2, max_epochs=20, random_state=0)
+    with pytest.warns(isthmus.SampleWarning, match="400 of 1,200 rows, evenly spaced"):
+        ours = clone(estimator).fit(folder)
+    some = np.linspace(0, N - 1, 400).astype(int)
+    theirs = clone(estimator).fit(FRAME.iloc[some])
+    assert ours.feature_names_in_.tolist() == NAMES
+    known = theirs.transform(FRAME)
+    np.testing.assert_allclose(ours.transform(folder), known, atol=2e-2 * known.std())
