@@ -21,10 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_rows, unchanged_on_error
-from isthmus.data.rows import Rows, dense, evenly_spaced
+from isthmus.data.rows import FLOAT32, FLOAT64, Rows, dense, evenly_spaced
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.rows import StoredRows
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.blocks import Form, by_blocks
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
 from isthmus.estimators.identity import identity_of
 from isthmus.estimators.notebook import some_of
@@ -205,6 +206,7 @@ class Ensemble(BaseMap):
         scaling: Scaling = self.members_[0].scaling_
         return scaling
 
+    @by_blocks(lambda model, _: model._prediction_form)
     def predict(self, X: object) -> np.ndarray:
         """What the mean of the members says of each row: (n, D) → (n,) or (n, k).
 
@@ -217,6 +219,7 @@ class Ensemble(BaseMap):
         targets = self._mean_prediction(X, self.members_[0].target_scaling_.center)
         return np.asarray(targets.reshape(len(targets), *self.members_[0].target_shape_))
 
+    @by_blocks(lambda model, _: ((len(model.classes_),), FLOAT32))
     def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
         check_is_fitted(self)
@@ -252,6 +255,12 @@ class Ensemble(BaseMap):
     @property
     def _widest(self) -> int:
         return widest_layer(self.members_[0].network_)
+
+    @property
+    def _prediction_form(self) -> Form:
+        if _classifies(self):
+            return (), self.classes_.dtype
+        return self.members_[0].target_shape_, FLOAT64
 
     def _check_estimator(self) -> None:
         known = isinstance(self.estimator, BaseMap | FeedForwardPredictor)
@@ -333,6 +342,7 @@ for _condition, _names in AVAILABLE.items():
         setattr(Ensemble, _name, available_if(_condition)(getattr(Ensemble, _name)))
 
 
+@by_blocks(lambda model, _: ((model.n_components_,), FLOAT32))
 def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]:
     """How far the members of an ensemble of maps disagree on rows: (n, D) → (n, d), float32.
 
