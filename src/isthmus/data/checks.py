@@ -26,7 +26,7 @@ from isthmus.data.conversion import (
 from isthmus.data.finite import LARGEST, check_finite
 from isthmus.data.frames import column_labels, refuse_masked, to_values
 from isthmus.data.rows import Rows, dense, row_blocks
-from isthmus.data.stored.dask import is_frame
+from isthmus.data.stored.dask import check_dimensions, is_frame
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.scanning import as_stored
 
@@ -170,6 +170,7 @@ def check_columns(estimator: BaseEstimator, X: Any) -> None:  # a collection of 
     if is_frame(X):
         _check_features(estimator, X._meta, X._meta, reset=False)
         return
+    check_dimensions(X)
     images = tuple(map(int, X.shape[1:])) if X.ndim in IMAGE_DIMENSIONS else None
     _check_images(estimator, images)
     flat = np.empty((0, prod(map(int, X.shape[1:]))))

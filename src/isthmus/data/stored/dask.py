@@ -150,7 +150,7 @@ def _floating(frame: Collection) -> np.dtype:
 
 def flat_rows(array: Collection) -> Collection:
     """An array (n, D), or of images, as blocks that hold whole rows; nothing is computed."""
-    _check_dimensions(array)
+    check_dimensions(array)
     whole = _whole_rows(array)
     if whole.ndim == 2:
         return whole
@@ -171,7 +171,8 @@ def _whole_rows(array: Collection) -> Collection:
     return array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
 
 
-def _check_dimensions(array: Collection) -> None:
+def check_dimensions(array: Collection) -> None:
+    """Raise ValueError for what is neither flat rows nor images."""
     if array.ndim not in DIMENSIONS:
         raise ValueError(
             f"the Dask array has shape {array.shape}, and rows × columns are expected, or images "
@@ -232,7 +233,7 @@ def over_blocks(
     if is_frame(X):
         of_block = BlockFunction(function, shape, dtype, "the Dask data frame", named)
         return X.map_partitions(_of_partition, of_block, fitted, meta=meta, token=token)
-    _check_dimensions(X)
+    check_dimensions(X)
     X = _whole_rows(X)
     n_in, n_out = X.ndim, 1 + len(shape)
     return X.map_blocks(
