@@ -8,7 +8,7 @@ import sys
 import time
 import tracemalloc
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ from isthmus.comparison import Method
 from isthmus.data.rows import AllBut, ChosenRows
 from isthmus.data.stored.rows import StoredRows
 from isthmus.diagnostics.dimension import evidence
+from isthmus.diagnostics.quality import pairs
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.jobs import in_jobs
 
@@ -297,6 +298,53 @@ def test_no_array_of_all_rows_is_in_the_client(client, pca, tmp_path):
         Z.compute()
 
 
+# Measures of a map.
+
+
+@pytest.mark.parametrize("settings", [{"k": (5, 20)}, {"scaling": "standard"}])
+def test_quality_is_that_of_rows_in_memory(here, pca, settings):
+    copies = X.copy()
+    copies[7] = copies[900]  # equal distances stand by the number of the row
+    rows = array(copies)
+    local = isthmus.quality(copies, pca.transform(copies), max_rows=400, model=pca, **settings)
+    spread = isthmus.quality(rows, pca.transform(rows), max_rows=400, model=pca, **settings)
+    assert spread.n_queries == local.n_queries == 160
+    for found in fields(local):
+        ours, theirs = getattr(spread, found.name), getattr(local, found.name)
+        if isinstance(theirs, float | np.ndarray):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, err_msg=found.name)
+    for name, error in local.standard_errors.items():
+        np.testing.assert_allclose(spread.standard_errors[name], error, rtol=1e-6, err_msg=name)
+
+
+def test_of_few_rows_all_are_compared(here, pca):
+    few = isthmus.quality(array()[:50], pca.transform(array()[:50]), max_rows=20)
+    assert few.n_queries == 50
+    assert few.trustworthiness == isthmus.quality(X[:50], pca.transform(X[:50])).trustworthiness
+
+
+def test_quality_has_drawn_rows_alone_in_the_client(client, pca, monkeypatch):
+    monkeypatch.setattr(pairs, "MOST_PAIRS", 2**14)
+    drawn = da.random.default_rng(0).standard_normal((200_000, D), chunks=(50_000, D))
+    with memory_at_most(6 * MIB):
+        found = isthmus.quality(drawn, pca.transform(drawn), max_rows=1000, scaling=None)
+    assert found.n_queries == 100
+    # Two of five directions are kept, and so are three of ten neighbours at most.
+    assert 0 < found.overlap < 0.3 < found.spearman < 1
+
+
+def test_blocks_that_do_not_belong_together_are_refused(here, pca):
+    with pytest.raises(ValueError, match="X has 1000 rows and Z has 300"):
+        isthmus.quality(array(), pca.transform(array()[:300]), max_rows=100)
+    some = array()[array()[:, 0] > 8]
+    with pytest.raises(ValueError, match="X has 2 blocks and Z has 8, of unknown numbers"):
+        isthmus.quality(array(chunks=(500, D)), pca.transform(some), max_rows=100)
+    with pytest.raises(ValueError, match="Z has 80 rows where X has 90"):
+        isthmus.quality(array(), pca.transform(some), max_rows=100)
+    with pytest.raises(ValueError, match="training= and y= are for rows in memory"):
+        isthmus.quality(array(), pca.transform(array()), y=np.zeros(N), max_rows=100)
+
+
 # Fits that do not need one another.
 
 
@@ -397,7 +445,7 @@ def test_networks_of_a_dimension_are_trained_beside_one_another(client, monkeypa
 def test_the_example_runs_in_miniature(client, tmp_path, capsys):
     path = Path(__file__).parents[1] / "examples" / "dask_cluster.py"
     example = SimpleNamespace(**runpy.run_path(str(path)))
-    pca, network = example.study(2000, 500, tmp_path / "z.zarr", max_epochs=3, widths=(16,))
+    pca, network = example.study(2000, 500, tmp_path / "z.zarr", max_epochs=40, widths=(32,))
     # Both are shares of the variance, and the network is fitted to do better than PCA.
     assert 0 < network < pca < 1
     written = da.from_zarr(tmp_path / "z.zarr")

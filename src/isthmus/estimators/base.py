@@ -244,6 +244,14 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     return squared_gaps(model, X, model.transform(X))
 
 
+@by_blocks(_error_form)
+def error_in_units(
+    model: BaseMap, X: object, units: Float[np.ndarray, " width"] | float
+) -> Float[np.ndarray, " n"]:
+    """``reconstruction_error`` of columns that are divided by these units."""
+    return squared_gaps(model, X, model.transform(X), units)
+
+
 def squared_gaps(
     model: BaseMap,
     X: object,

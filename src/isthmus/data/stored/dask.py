@@ -5,8 +5,10 @@ Dask is imported where one of its collections came, and not before.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,21 +69,34 @@ class DaskStore(ComputedStore):
 
     def reduce_parts(
         self,
-        functions: Sequence[Callable[[Block, Callable[[int], str]], Result]],
+        functions: Sequence[Callable[..., Result]],
         merge: Callable[[Result, Result], Result],
+        *,
+        beside: Collection | None = None,
+        shared: object = None,
     ) -> Result:
         """What ``functions[part](rows, place)`` finds in each part, merged two at a time.
 
-        ``place`` says where a row of the part is. The parts are computed, and merged in a tree, by
+        ``place`` says where a row of the part is. With ``beside``, a collection of as many blocks, they
+        are ``functions[part](rows, place, block, shared)``; ``shared`` is sent to each worker once. The
+        parts are computed, and merged in a tree, by
         Dask's scheduler: the cluster of a client if there is one. A ValueError of a function is raised
         as it is, and another error as a StoreError.
         """
         from dask.delayed import delayed
 
         blocks = np.ravel(self.collection.to_delayed())
+        others = None if beside is None else np.ravel(beside.to_delayed())
+        common = delayed(shared, pure=False)
         found = delayed(_found, pure=False)
         level = [
-            found(function, blocks[number], self.dtype, number, self.called)
+            found(
+                function,
+                blocks[number],
+                self.dtype,
+                partial(_place, number, self.called),
+                *(() if others is None else (others[number], common)),
+            )
             for function, number in zip(functions, self._filled, strict=True)
         ]
         merged = delayed(_merged, pure=False)
@@ -89,7 +104,10 @@ class DaskStore(ComputedStore):
             groups = [level[start : start + MERGED] for start in range(0, len(level), MERGED)]
             level = [merged(merge, group) for group in groups]
         try:
-            result: Result = level[0].compute()
+            with warnings.catch_warnings():
+                # Dask advises against large objects in a graph; this one reaches each worker once.
+                warnings.filterwarnings("ignore", message="Sending large graph")
+                result: Result = level[0].compute()
         except ValueError:
             raise
         except Exception as error:  # of any library
@@ -99,8 +117,14 @@ class DaskStore(ComputedStore):
         return result
 
 
-def _found(function: Function, block: Any, dtype: np.dtype, number: int, called: str) -> Any:
-    return function(_as_block(block, dtype), lambda row: f"row {row} of block {number} of {called}")
+def _found(
+    function: Function, block: Any, dtype: np.dtype, place: Callable[[int], str], *others: Any
+) -> Any:
+    return function(_as_block(block, dtype), place, *others)
+
+
+def _place(number: int, called: str, row: int) -> str:
+    return f"row {row} of block {number} of {called}"
 
 
 def _merged(merge: Function, group: Sequence[Any]) -> Any:
