@@ -58,13 +58,15 @@ class ArraySource:
     """Rows ``indices`` of a view of rows; in ascending order where there are several blocks.
 
     ``most_taken`` is how many rows a pass over a block takes at most: of larger blocks that are one of
-    several, so many are drawn, from as many places, and no others are kept.
+    several, so many are drawn, from as many places, and no others are kept. ``scattered`` says that rows
+    are as quickly read one by one: then a block takes any of them.
     """
 
     rows: View
     indices: RowNumbers
     block_bytes: int = BLOCK_BYTES
     most_taken: int | None = None
+    scattered: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -83,10 +85,14 @@ class ArraySource:
     def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
         turn, place = divmod(number, self.n_blocks)
         start, stop = (self.n_rows * at // self.n_blocks for at in (place, place + 1))
-        runs = list(self._runs(turn, seed, start, stop))
-        taken: Sequence[Index] = runs
-        if stop - start > self.block_rows:
-            taken = _drawn(runs, self.block_rows, np.random.default_rng((seed, number, 1)))
+        taken: Sequence[Index]
+        if self.scattered and self.n_blocks > 1:
+            order = np.random.default_rng((seed, turn)).permutation(self.n_rows)
+            taken = [np.sort(order[start:stop][: self.block_rows])]
+        else:
+            taken = runs = list(self._runs(turn, seed, start, stop))
+            if stop - start > self.block_rows:
+                taken = _drawn(runs, self.block_rows, np.random.default_rng((seed, number, 1)))
         parts = [dense(take_rows(self.rows, self.indices[places])) for places in taken]
         n_valid = sum(map(len, parts))
         if n_valid < self.block_rows:

@@ -29,6 +29,7 @@ from isthmus.data.checks import check_errors, check_rows, unchanged
 from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import NONE, AllBut, RowNumbers, Rows, View, block_bytes_of
 from isthmus.data.sources import BLOCK_BYTES, ArraySource
+from isthmus.data.stored.rows import StoredRows
 from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
 from isthmus.estimators.identity import identity_of
@@ -234,6 +235,8 @@ def prepare(
         train_rows, held_out_rows = split_rows(
             rows.shape[0], schedule.validation_fraction, split_rng, strata, rows.shape[1]
         )
+        if isinstance(rows, StoredRows):
+            rows.keep_for_training(schedule.n_taken or rows.shape[0], held_out_rows)
         given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
         if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
             prepared = _cross_validated(model, schedule, given, split_rng)
@@ -241,10 +244,13 @@ def prepare(
                 return replace(prepared, checkpoints=checkpoints)
         task = model._task(given, schedule)
         features = _features(model)
-    drawn: RowNumbers = train_rows
+    kept = rows.training_numbers() if isinstance(rows, StoredRows) else None
+    drawn: RowNumbers = train_rows if kept is None else kept
     if bootstrap:
-        drawn = train_rows[np.sort(draws_rng.integers(len(train_rows), size=len(train_rows)))]
-    training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
+        drawn = drawn[np.sort(draws_rng.integers(len(drawn), size=len(drawn)))]
+    training = _training(
+        model, schedule, task, drawn, held_out_rows, batches_rng, scattered=kept is not None
+    )
     return Prepared(training, task, features, checkpoints=checkpoints)
 
 
@@ -340,14 +346,9 @@ def _training(
     train_rows: RowNumbers,
     held_out_rows: Int[np.ndarray, " k"],
     rng: np.random.Generator,
+    scattered: bool = False,
 ) -> Training:
-    steps = schedule.steps_per_epoch
-    source = ArraySource(
-        task.rows,
-        train_rows,
-        block_bytes_of(task.rows, BLOCK_BYTES),
-        most_taken=None if steps is None else steps * schedule.batch_size,
-    )
+    source = _source(schedule, task.rows, train_rows, scattered)
     if schedule.solver.needs_all_rows and source.n_blocks > 1:
         raise ValueError(
             f"solver={model.solver!r} takes all rows in each step, and these do not fit one block of "
@@ -370,6 +371,15 @@ def _training(
         significance=task.significance,
         verbose=model.verbose,
     )
+
+
+def _source(schedule: Schedule, rows: View, numbers: RowNumbers, scattered: bool) -> ArraySource:
+    """These rows, in blocks if they are many; of scattered ones a block is what an epoch takes."""
+    block_bytes, steps = block_bytes_of(rows, BLOCK_BYTES), schedule.steps_per_epoch
+    most_taken = None if steps is None else steps * schedule.batch_size
+    if scattered and most_taken is not None:
+        block_bytes = min(block_bytes, 4 * rows.shape[1] * most_taken)
+    return ArraySource(rows, numbers, block_bytes, most_taken, scattered)
 
 
 def _features(model: object) -> dict[str, object]:

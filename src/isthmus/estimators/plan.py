@@ -67,6 +67,13 @@ class Schedule:
     rate_is_given: bool
     batch_is_given: bool
 
+    @property
+    def n_taken(self) -> int | None:
+        """Rows that all steps take together, None where epochs are passes over all rows."""
+        if self.steps_per_epoch is None:
+            return None
+        return self.max_epochs * self.steps_per_epoch * self.batch_size
+
     def for_one_pass(self) -> Self:
         """One epoch at a steady rate, for ``partial_fit``."""
         solver = self.solver.steady()

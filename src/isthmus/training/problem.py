@@ -126,15 +126,20 @@ class Training:
     @property
     def steps_per_pass(self) -> int:
         """Steps between two evaluations, or within a block if there are several."""
-        steps = -(-self.source.block_rows // self.batch)
-        return min(steps, self.steps_per_epoch or steps)
+        most = self._steps_in_block
+        steps = self.steps_per_epoch
+        return most if steps is None else min(most, -(-steps // self.blocks_per_epoch))
+
+    @property
+    def _steps_in_block(self) -> int:
+        return -(-self.source.block_rows // self.batch)
 
     @property
     def blocks_per_epoch(self) -> int:
         """Blocks between two evaluations: as many as make up the steps of an epoch."""
         if self.steps_per_epoch is None:
             return self.source.n_blocks
-        return min(self.source.n_blocks, max(1, round(self.steps_per_epoch / self.steps_per_pass)))
+        return min(self.source.n_blocks, -(-self.steps_per_epoch // self._steps_in_block))
 
     @property
     def most_waited(self) -> int:

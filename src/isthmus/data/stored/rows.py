@@ -24,6 +24,7 @@ from jaxtyping import Int
 from isthmus.data.finite import check_finite
 from isthmus.data.moments import MAX_FULL, Summary
 from isthmus.data.rows import NONE, READ_ELEMENTS, SPARSE_BLOCKS, Index, dense
+from isthmus.data.stored.sample import MOST_BYTES, SampleFile, evenly_chosen
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -199,6 +200,7 @@ class StoredRows:
         self._reader: ThreadPoolExecutor | None = None
         self._lock = threading.RLock()
         self._survey: _Survey | None = None
+        self._sample: SampleFile | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return _again, (self.store, self.block_bytes, self.allow_nan)
@@ -275,6 +277,9 @@ class StoredRows:
             return found
         order = np.argsort(numbers, kind="stable")
         ascending, starts = numbers[order], self.store.part_starts
+        sampled = None if self._sample is None else self._sample.at(ascending)
+        if sampled is not None:
+            return sampled[np.argsort(order, kind="stable")]
         if len(numbers) and not (ascending[0] >= 0 and ascending[-1] < starts[-1]):
             raise IndexError(f"rows are numbered from 0 to {starts[-1] - 1}")
         bounds = np.searchsorted(ascending, starts)
@@ -335,6 +340,28 @@ class StoredRows:
             survey = self._survey = self._surveyed(np.asarray(left_out))
         return survey.summary
 
+    def keep_for_training(self, count: int, left_out: Int[np.ndarray, " k"]) -> None:
+        """Keep so many rows, evenly chosen, in a file: training takes them in random order.
+
+        Rows that lie sorted then cost nothing. It is done in the pass that gives the summary. At most
+        ``sample.MOST_BYTES`` are kept, none where a single block holds all rows, and those that are left
+        out are not among them.
+        """
+        n, D = self.shape
+        if 4 * n * D <= self.block_bytes:
+            return
+        count = min(count, n, MOST_BYTES // (D * self.dtype.itemsize))
+        numbers = evenly_chosen(n, count, left_out, seed=1)
+        if self._sample is not None and np.array_equal(self._sample.numbers, numbers):
+            return
+        self._sample, sample = None, SampleFile(numbers, D, self.dtype)
+        self._survey = self._surveyed(left_out, sample)
+        self._sample = sample
+
+    def training_numbers(self) -> Int[np.ndarray, " m"] | None:
+        """Numbers of the rows that are kept for training, ascending; None where all are read anew."""
+        return None if self._sample is None else self._sample.numbers
+
     def some_numbers(self) -> Int[np.ndarray, " m"]:
         """Numbers of rows in memory, ascending: one at a random place in each of equal steps."""
         if self._survey is None:
@@ -342,20 +369,23 @@ class StoredRows:
         assert self._survey is not None
         return self._survey.sample
 
-    def _surveyed(self, left_out: Int[np.ndarray, " k"]) -> _Survey:
+    def _surveyed(self, left_out: Int[np.ndarray, " k"], sample: SampleFile | None = None) -> _Survey:
         n, D = self.shape
         size = int(np.clip(SAMPLE_BYTES // (D * self.dtype.itemsize), LEAST_SAMPLE, MOST_SAMPLE))
-        edges = np.linspace(0, n, min(n, size) + 1)
-        shift = np.random.default_rng(0).random(len(edges) - 1)
-        sample = np.minimum((edges[:-1] + shift * np.diff(edges)).astype(np.int64), n - 1)
-        wanted = np.union1d(sample, left_out)
-        found = self._found(wanted, left_out)
+        some = evenly_chosen(n, size, NONE, seed=0)
+        wanted = np.union1d(some, left_out)
+        found = self._found(wanted, left_out, sample)
         if found.summary is None:
             raise StoreError("no rows are left, of which to take the mean")
-        return _Survey(left_out, found.summary, sample, _Kept(wanted, found.kept))
+        return _Survey(left_out, found.summary, some, _Kept(wanted, found.kept))
 
-    def _found(self, wanted: Int[np.ndarray, " m"], left_out: Int[np.ndarray, " k"]) -> _Found:
-        """One pass, made where the store computes if it does not here."""
+    def _found(
+        self,
+        wanted: Int[np.ndarray, " m"],
+        left_out: Int[np.ndarray, " k"],
+        sample: SampleFile | None,
+    ) -> _Found:
+        """One pass, made where the store computes if it does not here; it fills the sample."""
         starts = self.store.part_starts
         parts = range(len(starts) - 1)
         surveys = [
@@ -366,14 +396,23 @@ class StoredRows:
         if reduce_parts is not None:
             found: _Found = reduce_parts(surveys, _Found.merge)
             self._checked[:] = True
+            if sample is not None:
+                for part in parts:
+                    self._add_to(sample, part)
             return found
-        return self._found_here(surveys)
+        return self._found_here(surveys, sample)
 
-    def _found_here(self, surveys: Sequence[_PartSurvey]) -> _Found:
+    def _add_to(self, sample: SampleFile, part: int) -> None:
+        bounds = self.store.part_starts[part : part + 2]
+        sample.append(self._part(part)[_within(sample.numbers, *map(int, bounds))])
+
+    def _found_here(self, surveys: Sequence[_PartSurvey], sample: SampleFile | None) -> _Found:
         summary: Summary | None = None
         kept: list[Block] = []
         for part, survey in enumerate(surveys):
             found = survey.of(self._part(part))
+            if sample is not None:
+                self._add_to(sample, part)
             kept.append(found.kept)
             if found.summary is not None:
                 summary = found.summary if summary is None else summary.merge(found.summary)

@@ -49,9 +49,17 @@ def scan(
         Columns that are no features.
     block_bytes : int or None, default None
         Rows in a block of training, in float32; None is 256 MiB, or that of rows scanned before. Three
-        blocks are in memory at a time. Rows are shuffled within a block, and a block takes row groups,
-        or pieces of an array, from random places: the smaller these are, the better are rows mixed that
-        lie sorted in their file.
+        blocks are in memory at a time. What fits one block is read into memory as a whole.
+
+    Notes
+    -----
+    A ``fit`` passes over the rows once, for statistics, principal axes, held-out rows and a sample.
+    Meanwhile the rows that training will take (all, up to the number that its updates need, evenly
+    chosen, and 4 GiB) are copied to a temporary file, from which they come in random order, so that it
+    does not matter how they lie in their files; ``TMPDIR`` says where. More passes over more rows than
+    that (``max_epochs`` with large data), and ``partial_fit``, read the files themselves: a block then
+    takes row groups, or pieces of an array, from random places and is shuffled, and rows that lie
+    sorted are mixed the better, the smaller row groups are.
 
     Returns
     -------
