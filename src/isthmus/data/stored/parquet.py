@@ -1,12 +1,14 @@
-"""Rows in Parquet files: a file, a folder, a pattern, or several of these, on a disk or in the cloud."""
+"""Rows in Parquet files, on a disk or in the cloud."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,9 +43,9 @@ class Columns:
     def features(self) -> tuple[str, ...]:
         """Names of the features; those of a column of vectors are numbered."""
         return tuple(
-            name if width == 0 else f"{name}_{index}"
+            feature
             for name, width in zip(self.names, self.widths, strict=True)
-            for index in range(max(1, width))
+            for feature in _features(name, width)
         )
 
     def matrix(self, table: pa.Table | pa.RecordBatch) -> Num[np.ndarray, "n D"]:
@@ -77,6 +79,41 @@ class Columns:
         return np.asarray(
             column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(False)
         )
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a file is made up: its columns, and the rows in each of its row groups."""
+
+    schema: pa.Schema
+    group_rows: tuple[int, ...]
+
+    @property
+    def index(self) -> list[str]:
+        """Columns that were the index of a data frame."""
+        about = self.schema.pandas_metadata or {}
+        return [name for name in about.get("index_columns", ()) if isinstance(name, str)]
+
+    @property
+    def numeric(self) -> list[str]:
+        """Columns of numbers, and of vectors of one length."""
+        return [name for name in self.schema.names if _width(self.schema, name) is not None]
+
+    def columns_of(self, features: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The columns that these features are, or are entries of, and the features that none is."""
+        column_of = {
+            feature: name
+            for name in self.numeric
+            for feature in _features(name, _width(self.schema, name) or 0)
+        }
+        missing = [feature for feature in features if feature not in column_of]
+        found = [column_of[feature] for feature in features if feature in column_of]
+        return list(dict.fromkeys(found)), missing
+
+
+def _features(name: str, width: int) -> list[str]:
+    """Names of the features that a column is: itself, or the numbered entries of its vectors."""
+    return [f"{name}_{index}" for index in range(width)] if width else [name]
 
 
 @dataclass(frozen=True)
@@ -139,15 +176,39 @@ class ParquetStore:
 
     def read(self, part: int) -> Block:
         piece = self._pieces[part]
-        try:
+        with self._named(piece.file, piece.group):
             return self.columns.matrix(self._table(piece))
+
+    def columns_of(self, file: int, group: int, names: Sequence[str]) -> pa.Table:
+        """Columns of a row group as they are: text, dates and numbers. Raises as ``read`` does."""
+        with self._named(file, group):
+            return self._file(file).read_row_group(group, list(names)).select(list(names))
+
+    def column_of(self, name: str, numbers: Int[np.ndarray, " k"]) -> pa.ChunkedArray:
+        """A column, as it is, of the rows of these numbers, ascending; reads it in their row groups."""
+        found: list[pa.ChunkedArray] = []
+        for file, groups in enumerate(self.group_rows):
+            starts = self.file_starts[file] + _starts(groups)
+            bounds = np.searchsorted(numbers, starts)
+            found += [
+                self.columns_of(file, group, [name]).column(name).take(numbers[low:high] - starts[group])
+                for group, (low, high) in enumerate(pairwise(bounds))
+                if low < high
+            ]
+        return pa.chunked_array([chunk for column in found for chunk in column.chunks])
+
+    @contextmanager
+    def _named(self, file: int, group: int) -> Iterator[None]:
+        """What is wrong with a row group, said with its name."""
+        try:
+            yield
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError, StopIteration, StoreError) as error:
             raise StoreError(
-                f"row group {piece.group} of {self.paths[piece.file]} cannot be read; it is truncated "
-                f"or damaged, or was written over ({str(error).rstrip('.')}). Copy the file again from "
-                "its source, or leave it out"
+                f"row group {group} of {self.paths[file]} cannot be read; it is truncated or damaged, "
+                f"or was written over ({str(error).rstrip('.')}). Copy the file again from its source, "
+                "or leave it out"
             ) from error
 
     def _table(self, piece: _Piece) -> pa.Table | pa.RecordBatch:
@@ -187,23 +248,23 @@ def open_parquet(
     for columns that hold no numbers.
     """
     with ThreadPoolExecutor(max_workers=8) as readers:
-        heads = list(readers.map(lambda path: _head(filesystem, path), paths))
-    chosen = _chosen(heads[0][0], paths[0], columns, drop)
-    for path, (schema, _) in zip(paths, heads, strict=True):
-        _check_schema(schema, path, chosen, heads[0][0], paths[0])
-    group_rows = [rows for _, rows in heads]
+        heads = list(readers.map(lambda path: read_head(filesystem, path), paths))
+    chosen = _chosen(heads[0].schema, paths[0], columns, drop)
+    for path, head in zip(paths, heads, strict=True):
+        _check_schema(head.schema, path, chosen, heads[0].schema, paths[0])
+    group_rows = [head.group_rows for head in heads]
     if not any(map(sum, group_rows)):
         raise StoreError(f"{paths[0]} has no rows: pass files with data")
     return ParquetStore(filesystem, paths, chosen, group_rows)
 
 
-def _head(filesystem: Any, path: str) -> tuple[pa.Schema, list[int]]:
-    """The schema of a file, and the rows in each of its row groups."""
+def read_head(filesystem: Any, path: str) -> Head:  # of pyarrow
+    """How a file is made up. Raises StoreError for one that is not Parquet."""
     try:
         with filesystem.open_input_file(path) as source:
             metadata = pq.read_metadata(source)
             rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-            return metadata.schema.to_arrow_schema(), rows
+            return Head(metadata.schema.to_arrow_schema(), tuple(rows))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -223,7 +284,7 @@ def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: S
     unknown = [name for name in [*(columns or ()), *drop] if name not in schema.names]
     if unknown:
         raise StoreError(f"{path} has no column {_shown(unknown)}; it has {_shown(schema.names)}")
-    index = [] if columns is not None else _index_of(schema)
+    index = [] if columns is not None else Head(schema, ()).index
     names = [
         name
         for name in (schema.names if columns is None else columns)
@@ -241,12 +302,6 @@ def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: S
     widths = tuple(_width(schema, name) or 0 for name in names)
     kinds = [_kind(schema.field(name).type) for name in names]
     return Columns(tuple(names), widths, np.result_type(np.float32, *kinds))
-
-
-def _index_of(schema: pa.Schema) -> list[str]:
-    """Columns that were the index of a data frame."""
-    about = schema.pandas_metadata or {}
-    return [name for name in about.get("index_columns", ()) if isinstance(name, str)]
 
 
 def _width(schema: pa.Schema, name: str) -> int | None:

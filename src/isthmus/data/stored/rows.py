@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -75,6 +76,48 @@ class Store(Protocol):
 
     def place(self, row: int) -> str:
         """Where a row is kept, in words: "row 17 of row group 3 of big/0.parquet"."""
+
+
+@dataclass(frozen=True)
+class ConsecutiveParts:
+    """Some parts of a store, one after the other, as a store."""
+
+    store: Store
+    parts: range
+
+    @property
+    def n_columns(self) -> int:
+        return self.store.n_columns
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.store.names
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        return self.store.row_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.store.dtype
+
+    @property
+    def first_row(self) -> int:
+        return int(self.store.part_starts[self.parts.start])
+
+    @cached_property
+    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
+        return self.store.part_starts[self.parts.start : self.parts.stop + 1] - self.first_row
+
+    @property
+    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        return self.part_starts
+
+    def read(self, part: int) -> Block:
+        return self.store.read(self.parts[part])
+
+    def place(self, row: int) -> str:
+        return self.store.place(self.first_row + row)
 
 
 @dataclass(frozen=True)
