@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
+    from isthmus.files.coordinates import TransformedFiles as TransformedFiles
+    from isthmus.files.coordinates import transform_files as transform_files
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
@@ -102,6 +104,7 @@ _NAMES = {
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "plots": ("plot",),
+    "files.coordinates": ("TransformedFiles", "transform_files"),
     "files.models": ("ModelFileError", "load", "save"),
     "training.problem": ("DivergenceError",),
 }
@@ -131,6 +134,7 @@ __all__ = [
     "Squared",
     "StoreError",
     "StoredRows",
+    "TransformedFiles",
     "UnequalScalesWarning",
     "VariationalAutoencoder",
     "choose_dimension",
@@ -163,6 +167,7 @@ __all__ = [
     "save",
     "scan",
     "score_function",
+    "transform_files",
 ]
 
 

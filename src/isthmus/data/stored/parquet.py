@@ -249,7 +249,7 @@ def open_parquet(
     """
     with ThreadPoolExecutor(max_workers=8) as readers:
         heads = list(readers.map(lambda path: read_head(filesystem, path), paths))
-    chosen = _chosen(heads[0].schema, paths[0], columns, drop)
+    chosen = chosen_columns(heads[0].schema, paths[0], columns, drop)
     for path, head in zip(paths, heads, strict=True):
         _check_schema(head.schema, path, chosen, heads[0].schema, paths[0])
     group_rows = [head.group_rows for head in heads]
@@ -276,14 +276,16 @@ def read_head(filesystem: Any, path: str) -> Head:  # of pyarrow
         ) from error
 
 
-def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> Columns:
+def chosen_columns(
+    schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: Sequence[str]
+) -> Columns:
     """The columns that are features: those asked for, or all but an index and those left out."""
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated:
-        raise StoreError(f"{path}: column names repeat: {_shown(repeated)}. Rename them")
+        raise StoreError(f"{path}: column names repeat: {shown(repeated)}. Rename them")
     unknown = [name for name in [*(columns or ()), *drop] if name not in schema.names]
     if unknown:
-        raise StoreError(f"{path} has no column {_shown(unknown)}; it has {_shown(schema.names)}")
+        raise StoreError(f"{path} has no column {shown(unknown)}; it has {shown(schema.names)}")
     index = [] if columns is not None else Head(schema, ()).index
     names = [
         name
@@ -291,7 +293,7 @@ def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: S
         if name not in drop and name not in index
     ]
     if not names:
-        raise StoreError(f"{path}: no column is left, of {_shown(schema.names)}")
+        raise StoreError(f"{path}: no column is left, of {shown(schema.names)}")
     other = [f"{name!r} ({schema.field(name).type})" for name in names if _width(schema, name) is None]
     if other:
         more = f" and {len(other) - MOST_NAMED} more" if len(other) > MOST_NAMED else ""
@@ -331,7 +333,7 @@ def _check_schema(
     missing = [name for name in columns.names if name not in schema.names]
     if missing:
         raise StoreError(
-            f"{path} has no column {_shown(missing)}, which {first_path} has: every file needs the same "
+            f"{path} has no column {shown(missing)}, which {first_path} has: every file needs the same "
             "columns. Leave the file out, or the column, with drop="
         )
     for name in columns.names:
@@ -343,7 +345,8 @@ def _check_schema(
             )
 
 
-def _shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str]) -> str:
+    """Some names of columns, for an error."""
     more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(map(repr, names[:MOST_NAMED])) + more
 
