@@ -63,7 +63,7 @@ class TransformedFiles(Result):
 
 @dataclass(frozen=True)
 class FileProgress:
-    """How far one file is: rows written, of how many; ``skipped`` if it was complete before."""
+    """How far one file is: rows written, of how many; of all once it is there, or was (``skipped``)."""
 
     source: str
     output: Path
@@ -378,8 +378,10 @@ def _write(
         for table in () if store is None else _tables(choice, store, schema):
             writer.write_table(table, row_group_size=len(table))
             n_written += len(table)
-            if progress is not None:
+            if progress is not None and n_written < n_rows:
                 progress(FileProgress(path, output, n_written, n_rows))
+    if progress is not None:
+        progress(FileProgress(path, output, n_rows, n_rows))
     return n_rows
 
 

@@ -182,7 +182,11 @@ class ParquetStore:
     def columns_of(self, file: int, group: int, names: Sequence[str]) -> pa.Table:
         """Columns of a row group as they are: text, dates and numbers. Raises as ``read`` does."""
         with self._named(file, group):
-            return self._file(file).read_row_group(group, list(names)).select(list(names))
+            known = self._file(file).schema_arrow.names
+            missing = [name for name in names if name not in known]
+            if not missing:
+                return self._file(file).read_row_group(group, list(names)).select(list(names))
+        raise StoreError(f"{self.paths[file]} has no column {shown(missing)}; it has {shown(known)}")
 
     def column_of(self, name: str, numbers: Int[np.ndarray, " k"]) -> pa.ChunkedArray:
         """A column, as it is, of the rows of these numbers, ascending; reads it in their row groups."""
