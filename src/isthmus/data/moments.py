@@ -15,7 +15,7 @@ import scipy.sparse.linalg
 from jaxtyping import Float, Shaped
 
 from isthmus import registry
-from isthmus.data.rows import Rows, View, dense, row_blocks
+from isthmus.data.rows import Rows, View, block_bytes_of, dense, row_blocks
 
 MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
@@ -239,6 +239,12 @@ def principal_axes(rows: Rows, n_components: int | None = None) -> PrincipalAxes
         mean, variances = found.mean, values[::-1][:wanted]
         total = float(np.trace(found.covariance))
     elif n <= MAX_FULL or wanted >= most:
+        n_bytes = 4 * n * D
+        if n > MAX_FULL and n_bytes > block_bytes_of(rows, n_bytes):
+            raise ValueError(
+                f"all {most} components of {n:,} rows of {D:,} columns need the rows in memory at once, "
+                "and they are kept elsewhere: ask for fewer components"
+            )
         values_dense = dense(rows[slice(None)])
         mean = column_means(values_dense)
         _, singular, axes = scipy.linalg.svd(values_dense - mean, full_matrices=False)
