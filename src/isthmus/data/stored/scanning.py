@@ -81,6 +81,7 @@ def scan(
     >>> model = isthmus.LinearAutoencoder(2).fit(rows)
     >>> model.transform(rows).shape
     (300, 2)
+    >>> folder.cleanup()
     """
     if isinstance(columns, str) or isinstance(drop, str):
         raise TypeError("columns and drop are lists of names, such as drop=['label']")
