@@ -111,7 +111,7 @@ def test_what_cannot_be_done_from_a_stream_is_one_error_each(place, monkeypatch)
     with pytest.raises(ValueError, match="takes all rows in each step, and these do not fit one block"):
         isthmus.FeedForwardRegressor((4,), solver="lbfgs").fit(rows, X[:, 0])
     monkeypatch.setattr(moments, "MAX_FULL", 4)
-    with pytest.raises(ValueError, match="all 5 components of 600 rows of 5 columns need the rows"):
+    with pytest.raises(ValueError, match="all 5 axes of 600 × 5 rows need them in memory: ask for"):
         principal_axes(rows, None)
     assert principal_axes(rows, 2).components.shape == (2, D)
 

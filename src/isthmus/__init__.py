@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
+    from isthmus.estimators.neighbour import SampleWarning as SampleWarning
     from isthmus.files.coordinates import TransformedFiles as TransformedFiles
     from isthmus.files.coordinates import transform_files as transform_files
     from isthmus.files.models import ModelFileError as ModelFileError
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from isthmus.objectives.losses import Huber as Huber
     from isthmus.objectives.losses import Squared as Squared
     from isthmus.plots import plot as plot
+    from isthmus.training.checkpoints import Checkpoint as Checkpoint
     from isthmus.training.problem import DivergenceError as DivergenceError
     from isthmus.variational.estimator import CollapseWarning as CollapseWarning
     from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
@@ -93,7 +95,7 @@ _NAMES = {
     "estimators.ensemble": ("Ensemble", "coordinate_spread"),
     "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
     "estimators.linear": ("LinearAutoencoder",),
-    "estimators.neighbour": ("NeighbourAutoencoder",),
+    "estimators.neighbour": ("NeighbourAutoencoder", "SampleWarning"),
     "estimators.fitting": ("NoImprovementWarning",),
     "variational.estimator": ("CollapseWarning", "VariationalAutoencoder"),
     "compression.prune": ("prune",),
@@ -106,6 +108,7 @@ _NAMES = {
     "plots": ("plot",),
     "files.coordinates": ("TransformedFiles", "transform_files"),
     "files.models": ("ModelFileError", "load", "save"),
+    "training.checkpoints": ("Checkpoint",),
     "training.problem": ("DivergenceError",),
 }
 _PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "plots", "priors", "registry")
@@ -116,6 +119,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 __all__ = [
     "Absolute",
     "Autoencoder",
+    "Checkpoint",
     "CollapseWarning",
     "ComparisonReport",
     "CrossEntropy",
@@ -131,6 +135,7 @@ __all__ = [
     "NeighbourAutoencoder",
     "NoImprovementWarning",
     "Quality",
+    "SampleWarning",
     "Squared",
     "StoreError",
     "StoredRows",

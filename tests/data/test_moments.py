@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from isthmus.data import moments as module
 from isthmus.data import rows as views
 from isthmus.data.moments import ColumnStatistics, Moments, column_statistics, moments, principal_axes
+from isthmus.data.scaling import Scaling
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 7)) * np.linspace(3, 0.5, 7) + 5.0
@@ -97,7 +98,7 @@ def test_wide_rows_by_their_singular_vectors(monkeypatch):
     assert principal_axes(rows).components.shape == (40, 120)
 
 
-def test_large_rows_by_arpack(monkeypatch):
+def test_large_rows_by_a_few_passes(monkeypatch):
     monkeypatch.setattr(module, "MAX_FULL", 50)
     monkeypatch.setattr(views, "READ_ELEMENTS", 120 * 32)
     rows = with_clear_axes(150, 120)
@@ -160,3 +161,48 @@ def test_constant_rows_have_no_variance():
     axes = principal_axes(np.full((5, 3), 7.0), 2)
     np.testing.assert_array_equal(axes.variances, 0.0)
     np.testing.assert_allclose(axes.components @ axes.components.T, np.eye(2), atol=1e-15)
+
+
+def test_statistics_of_sparse_rows_are_those_of_the_same_rows_dense():
+    whole = np.where(RNG.random((300, 40)) < 0.1, RNG.standard_normal((300, 40)) + 0.3, 0.0)
+    whole[:, 7], whole[:, 8] = 0.0, 5.0
+    sparse, dense = column_statistics(scipy.sparse.csr_array(whole)), column_statistics(whole)
+    for name in ("n_rows", "low", "high"):
+        np.testing.assert_array_equal(getattr(sparse, name), getattr(dense, name))
+    np.testing.assert_allclose(sparse.mean, dense.mean, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(sparse.variance, dense.variance, rtol=1e-11, atol=1e-15)
+    whole[3, 3] = np.nan
+    with_gap = column_statistics(scipy.sparse.csr_array(whole))
+    assert with_gap.n_rows[3] == 299
+    np.testing.assert_allclose(with_gap.mean[3], np.nanmean(whole[:, 3]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("scale", [False, True])
+def test_leading_axes_take_few_passes(make, scale, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FULL", 10)
+    rows = with_clear_axes(400, 90)
+    passes = []
+    once = module._times_covariance
+    monkeypatch.setattr(module, "_times_covariance", lambda *each: (passes.append(1), once(*each))[1])
+    scaling = Scaling.fit("standard", rows)
+    view = views.ScaledRows(make(rows), scaling, views.FLOAT64) if scale else make(rows)
+    found = principal_axes(view, 3)
+    expected = PCA(3, svd_solver="full").fit(scaling(rows, np.float64) if scale else rows)
+    np.testing.assert_allclose(np.abs(found.components), np.abs(expected.components_), atol=1e-8)
+    np.testing.assert_allclose(found.variances, expected.explained_variance_, rtol=1e-10)
+    # Scaled rows of this kind have no gap after the third axis; a pass over them is a look at the view,
+    # and one at the rows.
+    assert len(passes) <= (2 * 9 if scale else 9)
+
+
+def test_rows_of_low_rank_have_as_many_axes_as_their_rank(monkeypatch):
+    monkeypatch.setattr(module, "MAX_FULL", 10)
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((50, 2)) @ rng.standard_normal((2, 40))
+    found = principal_axes(rows, 4)
+    np.testing.assert_allclose(found.components @ found.components.T, np.eye(4), atol=1e-10)
+    np.testing.assert_allclose(
+        found.variances[:2], np.linalg.eigvalsh(np.cov(rows.T))[:-3:-1], rtol=1e-10
+    )
+    assert found.variances[2:].max() < 1e-12 * found.variances[0]

@@ -213,7 +213,9 @@ def test_drawn_rows_are_training_rows_as_many_as_there_are(monkeypatch):
     monkeypatch.setattr(
         ensemble_module,
         "train_members",
-        lambda trainings: sources.extend(one.source.indices for one in trainings) or train(trainings),
+        lambda trainings, **options: (
+            sources.extend(one.source.indices for one in trainings) or train(trainings, **options)
+        ),
     )
     member = isthmus.Autoencoder(2, widths=(4,), max_epochs=1)
     isthmus.Ensemble(member, 3, random_state=0).fit(X)
@@ -306,7 +308,9 @@ def test_a_member_that_diverges_is_told_and_the_ensemble_kept():
 
 def test_ctrl_c_leaves_an_ensemble_of_the_members_so_far(monkeypatch):
     train = ensemble_module.train_members
-    monkeypatch.setattr(ensemble_module, "train_members", lambda jobs: train(jobs)[:2])
+    monkeypatch.setattr(
+        ensemble_module, "train_members", lambda jobs, **options: train(jobs, **options)[:2]
+    )
     model = isthmus.Ensemble(isthmus.Autoencoder(2, **SHORT), 4, random_state=0)
     with pytest.warns(UserWarning, match="the first 2 of 4 members"):
         model.fit(X)

@@ -169,3 +169,40 @@ def test_a_fit_reads_no_more_at_a_time_than_a_part_and_a_block(folder, monkeypat
 def test_angles_in_files_are_refused(folder):
     with pytest.raises(ValueError, match="periodic and categorical columns are not taken from rows"):
         isthmus.Autoencoder(2, periodic={"a": 360}).fit(folder)
+
+
+def test_a_fit_of_files_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(folder, tmp_path):
+    rows = isthmus.scan(folder, block_bytes=N * D * 4 // 6)
+    estimator = isthmus.Autoencoder(2, widths=(16,), max_epochs=12, batch_size=32, random_state=0)
+    whole = clone(estimator).fit(rows).transform(FRAME)
+    checkpoint = isthmus.Checkpoint(tmp_path / "run", seconds=0)
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 40:
+            raise OSError("the node went away")
+        return take(*arguments)
+
+    take = type(rows.store).read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(rows.store), "read", interrupted)
+        with pytest.raises(OSError, match="the node went away"):
+            clone(estimator).fit(isthmus.scan(rows), checkpoint=checkpoint)
+    assert list((tmp_path / "run").iterdir())
+    again = clone(estimator).fit(rows, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again.transform(FRAME), whole)
+    with pytest.raises(ValueError, match="X"):
+        clone(estimator).fit(FRAME.iloc[:600], checkpoint=checkpoint)
+
+
+def test_neighbours_are_sought_among_some_of_very_many_rows(folder, monkeypatch):
+    monkeypatch.setattr("isthmus.estimators.neighbour.MOST_STORED_ROWS", 400)
+    estimator = isthmus.NeighbourAutoencoder(2, max_epochs=20, random_state=0)
+    with pytest.warns(isthmus.SampleWarning, match="400 of 1,200 rows, evenly spaced"):
+        ours = clone(estimator).fit(folder)
+    some = np.linspace(0, N - 1, 400).astype(int)
+    theirs = clone(estimator).fit(FRAME.iloc[some])
+    assert ours.feature_names_in_.tolist() == NAMES
+    known = theirs.transform(FRAME)
+    np.testing.assert_allclose(ours.transform(folder), known, atol=2e-2 * known.std())

@@ -20,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 
 import isthmus
 from isthmus import ModelFileError
+from isthmus.data.atomic import digest
 from isthmus.files import models as persistence
 
 pytestmark = [
@@ -444,7 +445,7 @@ def rewrite(path, change):
     del tensors["sha256"]
     header = change(header, tensors) or header
     text = json.dumps(header)
-    tensors["sha256"] = persistence._digest(text, tensors)
+    tensors["sha256"] = digest(text, tensors)
     path.write_bytes(safetensors.numpy.save(tensors, {"isthmus": text}))
 
 

@@ -170,7 +170,9 @@ def test_ctrl_c_leaves_the_members_so_far(monkeypatch, interrupt_in_call):
 def counting_runs(monkeypatch):
     sizes = []
     monkeypatch.setattr(
-        members, "train", lambda part, size: sizes.append(len(part)) or train(part, size)
+        members,
+        "train",
+        lambda part, size, **options: sizes.append(len(part)) or train(part, size, **options),
     )
     return sizes
 

@@ -237,7 +237,7 @@ def _write(output: Path, rows: Sequence[dict[str, object]]) -> None:
     import pyarrow as pa
     from pyarrow import csv
 
-    from isthmus.files.atomic import replacing
+    from isthmus.data.atomic import replacing
 
     with replacing(output) as temporary:
         csv.write_csv(pa.Table.from_pylist(list(rows)), temporary)

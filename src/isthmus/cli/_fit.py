@@ -107,6 +107,12 @@ of_neighbour = options.under("Of --model neighbour")
     help="Bytes of rows in memory that are trained on at a time, where DATA is read in parts: 256M.",
 )
 @of_training(
+    "--checkpoint",
+    metavar="FOLDER",
+    help="Keep the training in this folder, once a minute. The same command goes on from there when it "
+    "was killed, and ends with the same map.",
+)
+@of_training(
     "--input-noise",
     type=float,
     help="Noise that the encoder sees in training, in units of a feature's spread; 0 for none. Not of "
@@ -159,6 +165,7 @@ def fit(
     picture: Path | None,
     quiet: bool,
     block_bytes: int | None,
+    checkpoint: str | None,
     **settings: object,
 ) -> None:
     """Learn a map from the rows of DATA and save it.
@@ -170,6 +177,7 @@ def fit(
     \b
       isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
       isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
+      isthmus fit images.npy --checkpoint training -o images.isthmus
       isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
       isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
@@ -181,6 +189,7 @@ def fit(
         given["scaling"] = "none" if scaling is None else scaling
     kinds = ColumnKinds(periodic, categorical)
     estimator = _estimator(model, given | kinds.given)
+    kept = {} if checkpoint is None else _checkpoint(model, checkpoint)
     rows: Any
     labels, parameters = None, dict[str, Any]()
     if isinstance(data, Stream):
@@ -201,7 +210,7 @@ def fit(
             say(f"the {note}; --scaling none takes them as they are")
     estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
     started = time.perf_counter()
-    estimator.fit(rows)
+    estimator.fit(rows, **kept)
     seconds = time.perf_counter() - started
     isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
@@ -253,11 +262,23 @@ def _with_model(word: str) -> str:
     return shlex.join(["isthmus", *kept, "--model", word])
 
 
+def _checkpoint(cls: type[BaseMap], folder: str) -> dict[str, str]:
+    """What ``fit`` takes beside the rows, or an error where a map is not trained."""
+    import inspect
+
+    if "checkpoint" not in inspect.signature(cls.fit).parameters:
+        raise click.UsageError(
+            f"--model {registry.estimators.word(cls)} does not take --checkpoint: it has no training "
+            "that could go on"
+        )
+    return {"checkpoint": folder}
+
+
 def _draw(
     picture: Path, model: BaseMap, rows: object, labels: np.ndarray | None, label: str | None
 ) -> None:
     """The map of the rows, in a file that is complete or not there."""
-    from isthmus.files.atomic import replacing
+    from isthmus.data.atomic import replacing
     from isthmus.plots import figure_in_memory
 
     figure = figure_in_memory(7, 7)

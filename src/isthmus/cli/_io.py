@@ -232,8 +232,8 @@ def write_both(
     outputs: Mapping[Path | None, np.ndarray], names: Sequence[str], kept: Mapping[str, object]
 ) -> None:
     """Write rows to each output as ``write`` does: every file is complete before one takes its place."""
+    from isthmus.data.atomic import replacing
     from isthmus.files import tables
-    from isthmus.files.atomic import replacing
     from isthmus.files.formats import FORMATS
 
     outputs = {output: rows.reshape(len(rows), -1) for output, rows in outputs.items()}

@@ -123,7 +123,7 @@ def _write(picture: Figure, output: Path, records: Sequence[Record], csv: Path) 
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    from isthmus.files.atomic import replacing
+    from isthmus.data.atomic import replacing
 
     table = pa.Table.from_pylist([_plain(record) for record in records])
     with replacing(csv) as new_csv, replacing(output) as new_output:

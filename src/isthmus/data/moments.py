@@ -8,17 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse.linalg
+import scipy.sparse
 from jaxtyping import Float, Shaped
 
 from isthmus import registry
-from isthmus.data.rows import Rows, View, block_bytes_of, dense, row_blocks
+from isthmus.data.rows import Rows, ScaledRows, View, blocks_as_kept, dense, row_blocks
+
+if TYPE_CHECKING:
+    from isthmus.data.rows import Block
 
 MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
+
+EXTRA = 8
+"""Axes that are sought beside those that are wanted, so that these are found in fewer passes."""
+
+MOST_PASSES, RESIDUAL = 16, 1e-9
+NOTHING = 1e-10
+"""Share of a direction that is left of it, below which it is rounding."""
 
 
 def column_means(rows: Shaped[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
@@ -77,7 +88,10 @@ class ColumnStatistics:
     high: Float[np.ndarray, " D"]
 
     @classmethod
-    def of(cls, block: Shaped[np.ndarray, "n D"]) -> ColumnStatistics:
+    def of(cls, block: Block) -> ColumnStatistics:
+        if not isinstance(block, np.ndarray):
+            unfolded = np.isnan(block.data).any()
+            return cls.of(block.toarray()) if unfolded else cls._of_sparse(block)
         mean = column_means(block)
         if np.isnan(mean).any():
             return cls._of_present(block)
@@ -85,6 +99,19 @@ class ColumnStatistics:
         low, high = block.min(axis=0).astype(np.float64), block.max(axis=0).astype(np.float64)
         n = np.full(block.shape[1], float(len(block)))
         return cls(n, mean, scatter / max(1, len(block) - 1), low, high)
+
+    @classmethod
+    def _of_sparse(cls, block: scipy.sparse.csr_array) -> ColumnStatistics:
+        """Of rows whose entries are mostly zero, and not kept."""
+        n, D = block.shape
+        columns, values = block.indices, block.data.astype(np.float64)
+        mean = np.bincount(columns, values, minlength=D) / n
+        kept = np.bincount(columns, minlength=D)
+        scatter = np.bincount(columns, np.square(values - mean[columns]), minlength=D)
+        scatter += (n - kept) * np.square(mean)
+        least, most = block.min(axis=0).toarray().ravel(), block.max(axis=0).toarray().ravel()
+        variance = scatter / max(1, n - 1)
+        return cls(np.full(D, float(n)), mean, variance, least.astype(float), most.astype(float))
 
     @classmethod
     def _of_present(cls, block: Shaped[np.ndarray, "n D"]) -> ColumnStatistics:
@@ -138,10 +165,11 @@ class Summary:
     moments: Moments | None
 
     @classmethod
-    def of(cls, block: Shaped[np.ndarray, "n D"], with_moments: bool) -> Summary:
-        found = Moments.of(block) if with_moments else None
+    def of(cls, block: Block, with_moments: bool) -> Summary:
+        found = Moments.of(dense(block)) if with_moments else None
         if found is None or np.isnan(found.mean).any():
             return cls(ColumnStatistics.of(block), None)
+        block = dense(block)
         n = len(block)
         columns = ColumnStatistics(
             np.full(block.shape[1], float(n)),
@@ -175,7 +203,7 @@ def column_statistics(rows: Rows) -> ColumnStatistics:
     known = summary_of(rows)
     if known is not None:
         return known.columns
-    return reduce(ColumnStatistics.merge, map(ColumnStatistics.of, _blocks(rows)))
+    return reduce(ColumnStatistics.merge, map(ColumnStatistics.of, blocks_as_kept(rows)))
 
 
 @dataclass(frozen=True)
@@ -225,8 +253,8 @@ def principal_axes(rows: Rows, n_components: int | None = None) -> PrincipalAxes
     """The leading principal axes of rows (n, D): all min(n, D) of them, or the first few.
 
     Up to 2 000 features: eigenvectors of the one-pass covariance. More features but at most 2 000
-    rows: singular vectors of the rows. More of both: the leading singular vectors by ARPACK, reading
-    the rows in blocks, without a copy.
+    rows, or all axes: singular vectors of the rows. More of both: a few passes over the rows in blocks,
+    without a copy. Raises ValueError for all axes of rows that are kept elsewhere.
     """
     n, D = rows.shape
     most = min(n, D)
@@ -239,11 +267,9 @@ def principal_axes(rows: Rows, n_components: int | None = None) -> PrincipalAxes
         mean, variances = found.mean, values[::-1][:wanted]
         total = float(np.trace(found.covariance))
     elif n <= MAX_FULL or wanted >= most:
-        n_bytes = 4 * n * D
-        if n > MAX_FULL and n_bytes > block_bytes_of(rows, n_bytes):
+        if n > MAX_FULL and summary_of(rows) is not None:
             raise ValueError(
-                f"all {most} components of {n:,} rows of {D:,} columns need the rows in memory at once, "
-                "and they are kept elsewhere: ask for fewer components"
+                f"all {most} axes of {n} × {D} rows need them in memory: ask for a number of components"
             )
         values_dense = dense(rows[slice(None)])
         mean = column_means(values_dense)
@@ -251,11 +277,7 @@ def principal_axes(rows: Rows, n_components: int | None = None) -> PrincipalAxes
         all_variances = singular**2 / max(1, n - 1)
         axes, variances, total = axes[:wanted], all_variances[:wanted], float(all_variances.sum())
     else:
-        mean, total = _mean_and_total_variance(rows)
-        _, singular, axes = scipy.sparse.linalg.svds(
-            _centred_operator(rows, mean), k=wanted, rng=np.random.default_rng(0)
-        )
-        axes, variances = axes[::-1], singular[::-1] ** 2 / (n - 1)
+        return _leading_axes(rows, wanted)
     return PrincipalAxes.of(mean, axes, variances, total)
 
 
@@ -263,28 +285,67 @@ def _blocks(rows: Rows) -> Iterator[np.ndarray]:
     return (block for _, block in row_blocks(rows))
 
 
-def _mean_and_total_variance(rows: Rows) -> tuple[Float[np.ndarray, " D"], float]:
-    n = rows.shape[0]
-    mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(rows)) / n
-    scatter = sum(float(np.sum(np.square(block - mean))) for block in _blocks(rows))
-    return np.asarray(mean), scatter / max(1, n - 1)
+def _leading_axes(rows: Rows, wanted: int) -> PrincipalAxes:
+    """The first axes from a few passes over the rows, none of which needs a D × D matrix.
+
+    A block Krylov space of the covariance, with Rayleigh and Ritz's vectors in it (Musco & Musco 2015,
+    "Randomized block Krylov methods for stronger and faster approximate singular value decomposition"):
+    it ends where ‖C w − λ w‖ is at most ``RESIDUAL`` of λ₁, and after ``MOST_PASSES`` at the latest.
+    """
+    columns = _statistics_without_unfolding(rows)
+    block = np.random.default_rng(0).standard_normal((rows.shape[1], wanted + EXTRA))
+    basis = images = np.empty((rows.shape[1], 0))
+    values, axes = np.empty(0), basis
+    for _ in range(MOST_PASSES):
+        block = _orthonormal_beside(basis, block)
+        if not block.shape[1]:  # the space has all of the variance
+            break
+        image = _times_covariance(rows, columns.mean, block)
+        basis, images = np.hstack([basis, block]), np.hstack([images, image])
+        inner = basis.T @ images
+        values, vectors = np.linalg.eigh((inner + inner.T) / 2)
+        values, vectors = values[: -wanted - 1 : -1], vectors[:, : -wanted - 1 : -1]
+        axes, block = basis @ vectors, image
+        residual = np.linalg.norm(images @ vectors - axes * values, axis=0)
+        if residual.max() <= RESIDUAL * values[0]:
+            break
+    return PrincipalAxes.of(columns.mean, axes.T, values, float(columns.variance.sum()))
 
 
-def _centred_operator(rows: Rows, mean: np.ndarray) -> scipy.sparse.linalg.LinearOperator:
-    """v ↦ (X − 1 x̄ᵀ) v and its transpose, one block of rows at a time."""
+def _statistics_without_unfolding(rows: Rows) -> ColumnStatistics:
+    """Statistics of the columns, of scaled rows from those of the rows, which may be sparse."""
+    if not isinstance(rows, ScaledRows):
+        return column_statistics(rows)
+    scaling = rows.scaling
+    return column_statistics(rows.rows).scaled(scaling.center, scaling.scale)
 
-    def forward(v: np.ndarray) -> np.ndarray:
-        v = v.ravel()  # SciPy may hand over a vector as one column
-        return np.asarray(np.concatenate([block @ v for block in _blocks(rows)]) - mean @ v)
 
-    def backward(w: np.ndarray) -> np.ndarray:
-        w = w.ravel()
-        out, start = -mean * w.sum(), 0
-        for block in _blocks(rows):
-            out = out + block.T @ w[start : start + len(block)]
-            start += len(block)
-        return np.asarray(out)
+def _orthonormal_beside(
+    basis: Float[np.ndarray, "D m"], block: Float[np.ndarray, "D k"]
+) -> Float[np.ndarray, "D l"]:
+    """Orthonormal columns that span what the block has beyond the orthonormal basis."""
+    size = np.linalg.norm(block, axis=0).max(initial=0.0)
+    for _ in range(2):  # once leaves rounding errors as large as what it removes
+        block = block - basis @ (basis.T @ block)
+    beside, triangle, _ = scipy.linalg.qr(block, mode="economic", pivoting=True)
+    return np.asarray(beside[:, np.abs(np.diag(triangle)) > NOTHING * size])
 
-    return scipy.sparse.linalg.LinearOperator(
-        rows.shape, matvec=forward, rmatvec=backward, dtype=np.float64
-    )
+
+def _times_covariance(
+    rows: Rows, mean: Float[np.ndarray, " D"], block: Float[np.ndarray, "D k"]
+) -> Float[np.ndarray, "D k"]:
+    """C V, from one pass over the rows, of which sparse ones are not unfolded."""
+    if isinstance(rows, ScaledRows):
+        scale = rows.scaling.scale
+        raw_mean = mean * scale + rows.scaling.center
+        of_rows = _times_covariance(rows.rows, raw_mean, block / scale[:, None])
+        return np.asarray(of_rows / scale[:, None])
+    product = np.zeros(block.shape)
+    for part in blocks_as_kept(rows):
+        if isinstance(part, np.ndarray):
+            centred = part - mean
+            product += centred.T @ (centred @ block)
+        else:
+            scores = part @ block - mean @ block
+            product += part.T @ scores - np.outer(mean, scores.sum(axis=0))
+    return np.asarray(product / max(1, rows.shape[0] - 1))

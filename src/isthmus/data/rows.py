@@ -23,6 +23,9 @@ Index = slice | np.ndarray
 READ_ELEMENTS = 2**22
 """Numbers that a function over all rows reads at a time: 32 MiB in float64."""
 
+SPARSE_BLOCKS = 16
+"""Times as many rows of sparse ones, where they need not be unfolded."""
+
 
 class Rows(Protocol):
     """Rows (n, D): an array, a memory map, a sparse matrix in rows, or a view of one of these."""
@@ -224,7 +227,20 @@ def dense(rows: Block) -> np.ndarray:
 def row_blocks(rows: Rows) -> Iterator[tuple[slice, np.ndarray]]:
     """Consecutive dense blocks, each with the slice it came from: how whole-array functions read."""
     n, D = rows.shape
-    block_rows = max(1, READ_ELEMENTS // D)
-    for start in range(0, n, block_rows):
-        where = slice(start, min(start + block_rows, n))
+    for where in _in_turn(n, max(1, READ_ELEMENTS // D)):
         yield where, dense(rows[where])
+
+
+def blocks_as_kept(rows: Rows) -> Iterator[Block]:
+    """Consecutive blocks as they are kept: those of sparse rows are sparse, and have more rows."""
+    n, D = rows.shape
+    size = max(1, READ_ELEMENTS // D)
+    first = rows[slice(0, min(size, n))]
+    yield first
+    size *= 1 if isinstance(first, np.ndarray) else SPARSE_BLOCKS
+    for where in _in_turn(n, size, first.shape[0]):
+        yield rows[where]
+
+
+def _in_turn(n: int, size: int, start: int = 0) -> Iterator[slice]:
+    return (slice(at, min(at + size, n)) for at in range(start, n, size))

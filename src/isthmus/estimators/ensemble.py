@@ -26,12 +26,14 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.stored.rows import StoredRows
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
+from isthmus.estimators.identity import identity_of
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
 from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.layers import single
+from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints
 from isthmus.training.members import train_members
 from isthmus.training.problem import DivergenceError, TrainingResult
 
@@ -146,19 +148,30 @@ class Ensemble(BaseMap):
         self.bootstrap = bootstrap
         self.random_state = random_state
 
-    def fit(self, X: object, y: object = None) -> Self:
-        """Train all members on rows (n, D), and with targets ``y`` if they are predictors."""
+    def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
+        """Train all members on rows (n, D), and with targets ``y`` if they are predictors.
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        Members that are no networks have none, and are fitted in seconds.
+        """
         self._check_estimator()
         self._validate_params()
         n_members = self.n_members
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
-            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
-            members = [clone(self.estimator).set_params(random_state=int(seed)) for seed in seeds]
-            fit_all = _fit_side_by_side if is_trained(self.estimator) else _fit_each
+            drawn = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
+            seeds, checkpoints = list(map(int, drawn)), None
+            if checkpoint is not None:
+                checkpoints = self._checkpoints(checkpoint, rows, y)
+                seeds = checkpoints.seeds_of(seeds)
+            members = [clone(self.estimator).set_params(random_state=seed) for seed in seeds]
             # The names are the ensemble's: its members see numbers.
             unnamed = rows.without_names() if isinstance(rows, StoredRows) else rows
-            members, diverged = fit_all(members, unnamed, y, self.bootstrap)
+            if is_trained(self.estimator):
+                members, diverged = _fit_side_by_side(members, unnamed, y, self.bootstrap, checkpoints)
+            else:
+                members, diverged = _fit_each(members, unnamed, y, self.bootstrap)
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
@@ -247,6 +260,14 @@ class Ensemble(BaseMap):
                 f"estimator={self.estimator!r}: expected an isthmus estimator that is not an ensemble, "
                 "such as isthmus.Autoencoder(2)"
             )
+
+    def _checkpoints(self, checkpoint: CheckpointLike, rows: Rows, y: object) -> FitCheckpoints:
+        if not is_trained(self.estimator):
+            raise ValueError(
+                f"checkpoint={checkpoint!r}: {type(self.estimator).__name__} is not trained as networks "
+                "are, and has no checkpoints; leave checkpoint out"
+            )
+        return FitCheckpoints(checkpoint, identity_of(self, rows, y if _predicts(self) else None))
 
     def _adopt(self, members: list[Member], rows: Rows) -> None:
         """Take over fitted members, and align them on these rows if they are maps."""
@@ -365,12 +386,16 @@ def ensemble_of(members: Sequence[Member], rows: Rows) -> Ensemble:
 
 
 def _fit_side_by_side(
-    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool
+    members: Sequence[Member],
+    rows: Rows,
+    y: object,
+    bootstrap: bool,
+    checkpoints: FitCheckpoints | None,
 ) -> tuple[list[Member], list[TrainingResult]]:
     """The members that were trained, in one pass, and the results of those that diverged."""
     with _said_once(len(members)):
         prepared = [prepare(member, rows, y, bootstrap=bootstrap) for member in members]
-    results = train_members([one.training for one in prepared])
+    results = train_members([one.training for one in prepared], checkpoints=checkpoints)
     with _said_once(len(members)):
         for member, one, result in zip(members, prepared, results, strict=False):
             adopt(member, one, result)

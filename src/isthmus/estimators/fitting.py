@@ -1,7 +1,7 @@
 """The life of a fit, for every estimator that is trained: prepare, train, adopt.
 
-    prepared = prepare(model, X, y)
-    result = train(prepared.trainings, jointly=True)[0]
+    prepared = prepare(model, X, y, checkpoint=checkpoint)
+    result = train(prepared.trainings, jointly=True, checkpoints=prepared.checkpoints)[0]
     adopt(model, prepared, result)
 
 Where rows are few, more are trained beside the model, each without a fifth of the rows: their held-out
@@ -32,10 +32,12 @@ from isthmus.data.rows import NONE, AllBut, RowNumbers, Rows, View, block_bytes_
 from isthmus.data.sources import BLOCK_BYTES, ArraySource
 from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
+from isthmus.estimators.identity import identity_of
 from isthmus.estimators.plan import Schedule, folds_of, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
 from isthmus.networks.processes import check_process
+from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints, TrainingCheckpoints
 from isthmus.training.members import are_of_one_shape
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
 
@@ -158,12 +160,14 @@ class Prepared:
 
     ``features`` is what a model is to know of its columns: their number, names and shape, if they have
     these. ``folds`` are trainings without a part of the rows each, for one that has none held out.
+    ``checkpoints`` are those of the training, if it is to have any.
     """
 
     training: Training
     task: Task
     features: Mapping[str, object]
     folds: tuple[Training, ...] = ()
+    checkpoints: TrainingCheckpoints | None = None
 
     @property
     def trainings(self) -> list[Training]:
@@ -202,13 +206,15 @@ def prepare(
     errors: object = None,
     bootstrap: bool = False,
     cross_validated: bool = False,
+    checkpoint: CheckpointLike | None = None,
 ) -> Prepared:
     """All that a fit does before it trains: check, hold out rows, and set up the training.
 
     ``errors`` are known errors of the entries of X (n, D). ``bootstrap`` draws as many training rows as
     there are from them, with replacement. ``cross_validated``: where rows are few and training begins
-    at what it must beat, none are held out from it, but each is from one of the folds beside it. Raises
-    ValueError or TypeError.
+    at what it must beat, none are held out from it, but each is from one of the folds beside it.
+    ``checkpoint`` is where the training is kept. Raises ValueError or TypeError, and OSError for a
+    folder that cannot be used.
     """
     check_process()
     continues = model.warm_start and hasattr(model, "network_")
@@ -218,7 +224,13 @@ def prepare(
         schedule = model._schedule(*rows.shape, continues=False)
         targets = model._targets(y, rows, continues=continues)
         checked_errors = None if errors is None else check_errors(errors, rows)
-        split_rng, weights_rng, batches_rng, draws_rng = generator(model.random_state).spawn(4)
+        seed, checkpoints = seed_of(model.random_state), None
+        if checkpoint is not None:
+            labels = None if targets is None else y
+            identity = identity_of(model, rows, labels, checked_errors, continues=continues)
+            of_fit = FitCheckpoints(checkpoint, identity)
+            (seed,), checkpoints = of_fit.seeds_of([seed]), of_fit.of_training(0)
+        split_rng, weights_rng, batches_rng, draws_rng = np.random.default_rng(seed).spawn(4)
         strata = None if targets is None else targets.strata
         train_rows, held_out_rows = split_rows(
             rows.shape[0], schedule.validation_fraction, split_rng, strata, rows.shape[1]
@@ -227,14 +239,14 @@ def prepare(
         if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
             prepared = _cross_validated(model, schedule, given, split_rng)
             if prepared is not None:
-                return prepared
+                return replace(prepared, checkpoints=checkpoints)
         task = model._task(given, schedule)
         features = _features(model)
     drawn: RowNumbers = train_rows
     if bootstrap:
         drawn = train_rows[np.sort(draws_rng.integers(len(train_rows), size=len(train_rows)))]
     training = _training(model, schedule, task, drawn, held_out_rows, batches_rng)
-    return Prepared(training, task, features)
+    return Prepared(training, task, features, checkpoints=checkpoints)
 
 
 def prepare_one_pass(
@@ -380,7 +392,12 @@ def is_trained(estimator: object) -> bool:
 
 def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
     """The generator that a ``random_state`` stands for."""
-    return np.random.default_rng(check_random_state(random_state).randint(2**31))
+    return np.random.default_rng(seed_of(random_state))
+
+
+def seed_of(random_state: int | np.random.RandomState | None) -> int:
+    """The seed of that generator: drawn, unless ``random_state`` is an integer."""
+    return int(check_random_state(random_state).randint(2**31))
 
 
 def input_noise_for(rows: View, train_rows: RowNumbers, spread: float) -> float:

@@ -25,6 +25,7 @@ from isthmus.networks.layers import single
 from isthmus.networks.links import Identity, Link
 from isthmus.networks.pairs import PCAPath
 from isthmus.objectives.corruption import TrainingRows
+from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
 from isthmus.training.problem import Objective
 
@@ -89,10 +90,14 @@ class TrainedMap(MapParameters, BaseMap):
     def _check_parameters(self) -> None:
         """Raise for parameters that only this map has, where their constraints cannot say it."""
 
-    def fit(self, X: object, y: object = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored."""
-        prepared = prepare(self, X, cross_validated=self.skip == "pca")
-        result = train(prepared.trainings, jointly=True)[0]
+    def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
+        """Learn the map from rows (n, D); ``y`` is ignored.
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        """
+        prepared = prepare(self, X, cross_validated=self.skip == "pca", checkpoint=checkpoint)
+        result = train(prepared.trainings, jointly=True, checkpoints=prepared.checkpoints)[0]
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

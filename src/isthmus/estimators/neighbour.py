@@ -8,6 +8,7 @@ and not where a search among old rows ends. The decoder is kernel ridge regressi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import ClassVar, Self
@@ -20,6 +21,8 @@ from sklearn.utils.metaestimators import available_if
 from isthmus import registry
 from isthmus.data.rows import ChosenRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
+from isthmus.data.stored.arrays import part_in_memory
+from isthmus.data.stored.scanning import as_stored
 from isthmus.estimators._neighbourhoods import HeldOutNeighbours, Neighbourhoods
 from isthmus.estimators.base import BaseMap, unlike_scales
 from isthmus.estimators.fitting import Given, Task, adopt, prepare
@@ -37,6 +40,7 @@ from isthmus.estimators.parameters import (
 from isthmus.estimators.plan import Schedule, check_n_components
 from isthmus.networks.fitted import DataMap
 from isthmus.objectives.neighbours import NeighbourLoss
+from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
 from isthmus.training.solvers import Solver, up_and_down
 
@@ -45,6 +49,9 @@ LEAST_UPDATES, MOST_UPDATES = 2500, 10_000
 PASSES = 250
 MOST_STEPS = 50
 """Steps of an epoch, at most: the history has a line for each."""
+
+MOST_STORED_ROWS = 300_000
+"""Of rows that are kept elsewhere: with their neighbours and principal coordinates they take 130 MB."""
 
 MOST_NUMBERS = 2**24
 """Rows that single precision numbers exactly."""
@@ -60,6 +67,24 @@ def _has_no_partial_fit(model: object) -> bool:
         "NeighbourAutoencoder has no partial_fit: neighbours are neighbours among rows that are seen "
         "together. Call fit with all rows, or transform with the new ones"
     )
+
+
+class SampleWarning(UserWarning):
+    """A map was fitted to some of the rows that were given, evenly spaced."""
+
+
+def _at_most(X: object, most: int) -> object:
+    """What is given, or of more rows that are kept elsewhere so many, with a warning."""
+    stored = as_stored(X)
+    if stored is None or len(stored) <= most:
+        return X
+    warnings.warn(
+        f"the map is fitted to {most:,} of {len(stored):,} rows, evenly spaced: neighbours are sought "
+        "among rows in memory. transform takes all of them",
+        SampleWarning,
+        stacklevel=3,
+    )
+    return part_in_memory(stored, most)
 
 
 @registry.estimators
@@ -158,6 +183,9 @@ class NeighbourAutoencoder(BaseMap):
     NoImprovementWarning
         If the map decodes worse than PCA, or if held-out rows would keep more neighbours at the mean
         of their neighbours' positions.
+    SampleWarning
+        If rows that are kept elsewhere, as ``isthmus.scan`` gives them, are more than 300 000: of these
+        so many are taken, evenly spaced, because neighbours are sought among rows in memory.
     UserWarning
         If the search takes more than a minute for lack of faiss, which is so from about 110 000 rows
         on, or if it found less than nine tenths of the neighbours.
@@ -246,10 +274,14 @@ class NeighbourAutoencoder(BaseMap):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: object, y: object = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored."""
-        prepared = prepare(self, X)
-        (result,) = train([prepared.training])
+    def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
+        """Learn the map from rows (n, D); ``y`` is ignored.
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        """
+        prepared = prepare(self, _at_most(X, MOST_STORED_ROWS), checkpoint=checkpoint)
+        (result,) = train([prepared.training], checkpoints=prepared.checkpoints)
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

@@ -28,6 +28,7 @@ from isthmus.networks.layers import Activation, FeedForward, gaussian_chain, sin
 from isthmus.networks.links import link_of
 from isthmus.objectives.losses import Loss
 from isthmus.objectives.prediction import Prediction
+from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
 from isthmus.training.solvers import as_solver, decaying_solvers
 
@@ -82,14 +83,17 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
     def _checked_loss(self) -> Loss:
         """The loss that the parameter names."""
 
-    def fit(self, X: object, y: object) -> Self:
+    def fit(self, X: object, y: object, *, checkpoint: CheckpointLike | None = None) -> Self:
         """Learn to predict ``y`` from rows (n, D).
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
 
         Raises ValueError or TypeError for rows, targets and parameters that do not fit one another,
         DivergenceError if the loss becomes NaN or infinite; the model then holds its last good weights.
         """
-        prepared = prepare(self, X, y)
-        (result,) = train([prepared.training])
+        prepared = prepare(self, X, y, checkpoint=checkpoint)
+        (result,) = train([prepared.training], checkpoints=prepared.checkpoints)
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self

@@ -7,7 +7,6 @@ loaded map, tell a map whose numbers came out otherwise than when it was saved.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -26,13 +25,13 @@ from sklearn.utils.validation import check_is_fitted
 
 import isthmus
 from isthmus import registry
+from isthmus.data.atomic import digest, replacing
 from isthmus.data.coding import in_code
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap, decoded_rows
 from isthmus.estimators.ensemble import Ensemble
 from isthmus.files._nodes import Model, Node, Reader, Writer
 from isthmus.files._nodes import ModelFileError as ModelFileError
-from isthmus.files.atomic import replacing
 from isthmus.networks import fitted
 from isthmus.networks.processes import check_process
 from isthmus.variational import elbo
@@ -86,7 +85,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         "probes": writer.node({"rows": probes, **_probe_outputs(model, probes)}, "probes"),
     }
     text = json.dumps(header, allow_nan=False)
-    tensors = writer.tensors | {DIGEST: _digest(text, writer.tensors)}
+    tensors = writer.tensors | {DIGEST: digest(text, writer.tensors)}
     with replacing(Path(path)) as temporary:
         # One entry of metadata only: safetensors writes several in random order.
         temporary.write_bytes(safetensors.numpy.save(tensors, {HEADER: text}))
@@ -151,8 +150,8 @@ def _read(path: Path) -> tuple[dict[str, Node], dict[str, np.ndarray]]:
             f"{path} is not an isthmus model, or is truncated ({error}); copy it again from its "
             "source, or save the model again"
         ) from error
-    digest = tensors.pop(DIGEST, None)
-    if not np.array_equal(digest, _digest(metadata[HEADER], tensors)):
+    expected = tensors.pop(DIGEST, None)
+    if not np.array_equal(expected, digest(metadata[HEADER], tensors)):
         raise ModelFileError(
             f"{path} was altered after it was saved: its SHA-256 digest does not match. Copy it again "
             "from its source, or save the model again"
@@ -177,16 +176,6 @@ def _header(path: Path, text: str) -> dict[str, Node]:
     return checked
 
 
-def _digest(text: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """SHA-256 of the header and of every array: 32 bytes."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return np.frombuffer(digest.digest(), np.uint8)
-
-
 def fingerprint(model: BaseMap) -> str:
     """SHA-256 of all that decides the coordinates that a fitted map gives, in hexadecimal digits.
 
@@ -200,7 +189,7 @@ def fingerprint(model: BaseMap) -> str:
         "code": getattr(model, "code_", None),
     }
     text = json.dumps(writer.node(parts, "map"), allow_nan=False)
-    return _digest(text, writer.tensors).tobytes().hex()
+    return digest(text, writer.tensors).tobytes().hex()
 
 
 def _probe_rows(model: Model) -> np.ndarray:

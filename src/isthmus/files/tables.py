@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Shaped
 
+from isthmus.data.atomic import replacing
 from isthmus.data.conversion import is_number
 from isthmus.data.rows import dense
 from isthmus.data.targets import MOST_CLASSES
-from isthmus.files.atomic import replacing
 from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isthmus.files.atomic import replacing
+from isthmus.data.atomic import replacing
 from isthmus.report import _figures as figures
 from isthmus.report._distrust import reasons
 from isthmus.report.findings import Findings

@@ -1,1 +1,1 @@
-"""Training: the loop, its compiled part, many members side by side, solvers, and the history."""
+"""Training: the loop, its compiled part, many members side by side, checkpoints, solvers, history."""

@@ -37,8 +37,9 @@ class Group(Protocol):
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
 
-    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
-        """Blocks of the source, round after round: their valid rows, and whether one ends an epoch."""
+    def blocks(self, first: int) -> Iterator[tuple[Array, int, bool]]:
+        """Blocks of the source from number ``first`` on, from 0, round after round: their valid rows,
+        and whether one ends an epoch."""
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers of every batch of some passes; ``shape`` is (most passes, steps, batch)."""
@@ -65,7 +66,7 @@ class SingleNetwork:
             self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
         self.state = start_state(weights, optimiser, self.held_out)
 
-    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
+    def blocks(self, first: int) -> Iterator[tuple[Array, int, bool]]:
         """A single block stays on the device."""
         training = self.trainings[0]
         source, seed = training.source, int(self.seed)
@@ -73,7 +74,7 @@ class SingleNetwork:
             block, n_valid = source.block(0, seed)
             resident = jax.device_put(in_common_size(block))
             yield from repeat((resident, n_valid, True))
-        for number, (block, n_valid) in enumerate(blocks_ahead(source, seed), start=1):
+        for number, (block, n_valid) in enumerate(blocks_ahead(source, seed, first), first + 1):
             yield jax.device_put(block), n_valid, number % training.blocks_per_epoch == 0
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
@@ -140,7 +141,7 @@ class StackedNetworks:
         self.fixed: PyTree = (shared, jax.device_put(own), jointly)
         self.state = start_state(weights, optimiser, self.held_out, (size,))
 
-    def blocks(self) -> Iterator[tuple[Array, int, bool]]:
+    def blocks(self, first: int) -> Iterator[tuple[Array, int, bool]]:
         """All rows, which stay on the device: members take their own out of them.
 
         One copy serves all members if it is the same in all, and each has its own otherwise.

@@ -102,6 +102,22 @@ class Recorder:
         """Epochs recorded so far of the member that is farthest, the start not counted."""
         return max((len(rows) - 1 for rows in self.epochs), default=0)
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Epochs recorded of each member, the start counted."""
+        return tuple(map(len, self.epochs))
+
+    def go_on(self, epochs: list[list[np.ndarray]], *, is_complete: bool) -> None:
+        """Begin with what an earlier run recorded."""
+        self.epochs = epochs
+        self.last_line_epoch = self.epoch
+        if self.verbose and epochs and not is_complete:
+            print(f"training goes on after epoch {self.epoch} of {self.max_epochs}", file=sys.stderr)
+
+    def cut(self, lengths: tuple[int, ...]) -> None:
+        """Forget what was recorded since the histories had these lengths."""
+        self.epochs = [rows[:length] for rows, length in zip(self.epochs, lengths, strict=False)]
+
     def add(self, records: Float[np.ndarray, "passes 4"] | Float[np.ndarray, "M passes 4"]) -> None:
         """Records of one call: (epoch, train loss, held-out loss, rate), with epoch −1 where none is."""
         of_members = records.reshape(self.n_members, -1, 4)

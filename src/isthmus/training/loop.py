@@ -9,16 +9,17 @@ call; where an epoch is short, one call makes several passes. Held-out rows choo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from isthmus.data.sources import size_in_common
 from isthmus.networks.processes import check_process
-from isthmus.training._compiled import Call, State
+from isthmus.training._compiled import State
 from isthmus.training._groups import Group, Orders, SingleNetwork, StackedNetworks
 from isthmus.training._history import Recorder
+from isthmus.training.checkpoints import Reached, TrainingCheckpoints
 from isthmus.training.problem import Training, TrainingResult
 
 SECONDS_PER_CALL = 0.25
@@ -30,7 +31,11 @@ MAX_ORDERS = 2**20
 
 
 def train(
-    trainings: Sequence[Training], size: int | None = None, *, jointly: bool = False
+    trainings: Sequence[Training],
+    size: int | None = None,
+    *,
+    jointly: bool = False,
+    checkpoints: TrainingCheckpoints | None = None,
 ) -> list[TrainingResult]:
     """Train one network, or several of one shape side by side, and return their results in order.
 
@@ -41,6 +46,9 @@ def train(
     last one. None is as many as there are. A member that diverges has a result that says so. A
     KeyboardInterrupt ends training with a warning and the best networks so far; before the first
     evaluation it is let through.
+
+    ``checkpoints``: training goes on from the newest of them, and writes others; of a training that was
+    complete the results are those again.
     """
     check_process()
     group: Group
@@ -48,48 +56,30 @@ def train(
         group = SingleNetwork(trainings[0])
     else:
         group = StackedNetworks(trainings, size or len(trainings), jointly=jointly)
-    first = trainings[0]
-    call = first.call(group.seed)
-    most_passes = 2
-    if first.source.n_blocks == 1:
-        rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
-        most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
-        most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
-    shape = (most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
-    n_passes, reasons = 2, [""]
-    with (
-        Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder,
-        ThreadPoolExecutor(max_workers=1) as drawer,
-    ):
-        orders = _OrdersAhead(group, shape, drawer)
+    first, reached = trainings[0], Reached(group.state)
+    with Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder:
+        if checkpoints is not None:
+            reached, histories = checkpoints.resume(group.state, (group.fixed, group.held_out))
+            recorder.go_on(histories, is_complete=reached.is_complete)
+        reasons, calls = reached.reasons, _calls(group, reached, recorder)
         try:
-            for block, n_valid, ends_epoch in group.blocks():
-                now = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
-                batches = orders.take(n_passes, n_valid)
-                group.state, records = group.program(
-                    group.fixed, group.state, block, batches, group.held_out, now
-                )
-                recorder.add(np.asarray(records))
-                n_passes, call = 1, call._replace(is_first=np.bool_(False))
-                if not ends_epoch and np.any(np.asarray(group.state.finite)):
-                    continue
-                reasons = _reasons_to_stop(group.state, call, first.max_epochs)
-                if all(reasons):
-                    break
-                if first.blocks_per_epoch == 1:
-                    n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
+            for reached in calls:
+                reasons = reached.reasons
+                if checkpoints is not None and not reached.is_complete:
+                    checkpoints.save_if_due(reached, recorder.epochs)
         except KeyboardInterrupt:
+            recorder.cut(reached.lengths)
             if not recorder.epochs:
                 raise
-            reasons = [
-                reason or "interrupted"
-                for reason in _reasons_to_stop(group.state, call, first.max_epochs)
-            ]
+            reasons = tuple(reason or "interrupted" for reason in _reasons_to_stop(reached.state, first))
             warnings.warn(
                 f"training was interrupted after {recorder.epoch} of {first.max_epochs} epochs; "
                 "the model holds the best weights so far",
                 stacklevel=2,
             )
+        if checkpoints is not None:
+            checkpoints.save(reached, recorder.epochs)
+    group.state = reached.state
     in_all = sum(one.n_held_out for one in trainings)
     return [
         training.result(
@@ -101,12 +91,51 @@ def train(
     ]
 
 
+def _calls(group: Group, reached: Reached, recorder: Recorder) -> Iterator[Reached]:
+    """Where training is after each compiled call, until every member has a reason to stop.
+
+    It may begin anywhere: what a call does to the weights depends on what was reached alone, and not on
+    how many passes the calls before it made.
+    """
+    first = group.trainings[0]
+    call = first.call(group.seed)._replace(is_first=np.bool_(reached.passes == 0))
+    most_passes, n_passes = 2, 1 if reached.passes else 2
+    group.state = reached.state
+    if first.source.n_blocks == 1:
+        rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
+        most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
+        most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
+    shape = (most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
+    with ThreadPoolExecutor(max_workers=1) as drawer:
+        orders = _OrdersAhead(group, shape, drawer, reached.passes)
+        blocks = () if reached.is_complete else group.blocks(reached.blocks)
+        for number, (block, n_valid, ends_epoch) in enumerate(blocks, reached.blocks + 1):
+            now = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
+            batches = orders.take(n_passes, n_valid)
+            group.state, records = group.program(
+                group.fixed, group.state, block, batches, group.held_out, now
+            )
+            recorder.add(np.asarray(records))
+            reasons: tuple[str, ...] = ("",)
+            if ends_epoch or not np.any(np.asarray(group.state.finite)):
+                reasons = _reasons_to_stop(group.state, first)
+            reached = Reached(group.state, orders.n_taken, number, recorder.lengths, reasons)
+            yield reached
+            if reached.is_complete:
+                return
+            n_passes, call = 1, call._replace(is_first=np.bool_(False))
+            if first.source.n_blocks == 1:
+                n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
+
+
 class _OrdersAhead:
     """Batches of one call after another, drawn while the device is busy with the call before."""
 
-    def __init__(self, group: Group, shape: tuple[int, int, int], drawer: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, group: Group, shape: tuple[int, int, int], drawer: ThreadPoolExecutor, n_taken: int
+    ) -> None:
         self.group, self.shape, self.drawer = group, shape, drawer
-        self.n_taken = 0
+        self.n_taken = n_taken
         self.upcoming: tuple[int, Future[Orders]] | None = None
 
     def take(self, n_passes: int, n_valid: int) -> Orders:
@@ -126,11 +155,11 @@ class _OrdersAhead:
         return orders
 
 
-def _reasons_to_stop(state: State, call: Call, max_epochs: int) -> list[str]:
+def _reasons_to_stop(state: State, training: Training) -> tuple[str, ...]:
     """Why each member's training ends here, or an empty string."""
     finite, epoch, best_epoch = (
         np.atleast_1d(np.asarray(part)) for part in (state.finite, state.epoch, state.best_epoch)
     )
-    waited = epoch - best_epoch >= call.patience
-    reasons = np.where(epoch >= max_epochs, "max_epochs", np.where(waited, "no improvement", ""))
-    return [str(reason) for reason in np.where(finite, reasons, "diverged")]
+    waited = epoch - best_epoch >= training.most_waited
+    at_end = np.where(epoch >= training.max_epochs, "max_epochs", np.where(waited, "no improvement", ""))
+    return tuple(str(reason) for reason in np.where(finite, at_end, "diverged"))

@@ -9,6 +9,7 @@ A member comes out as ``train`` alone would have trained it, to rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import cast
 
 import equinox as eqx
@@ -18,6 +19,7 @@ from jax.typing import ArrayLike
 
 from isthmus.data.sources import ArraySource
 from isthmus.training._groups import array_source
+from isthmus.training.checkpoints import FitCheckpoints
 from isthmus.training.loop import train
 from isthmus.training.problem import Training, TrainingResult
 
@@ -31,7 +33,12 @@ MOST_SIDE_BY_SIDE = 128
 """Members in one call; beyond, a call is not faster, and they wait for the last of them to stop."""
 
 
-def train_members(trainings: Sequence[Training], chunk: int | None = None) -> list[TrainingResult]:
+def train_members(
+    trainings: Sequence[Training],
+    chunk: int | None = None,
+    *,
+    checkpoints: FitCheckpoints | None = None,
+) -> list[TrainingResult]:
     """Train each training as ``train`` would by itself, those of one shape in one compiled pass.
 
     ``chunk`` members are trained at a time; None chooses by the memory that a step takes. Trainings that
@@ -41,15 +48,18 @@ def train_members(trainings: Sequence[Training], chunk: int | None = None) -> li
     Raises nothing for a member that diverges: its result is ``stopped == "diverged"``. After Ctrl-C
     the results are those of the members so far, the first ones, and a warning says so. The states of
     optimisers, larger than the networks, are kept for members that are trained alone only.
+    ``checkpoints`` has those of every pass, so that one that is complete is not run again.
     """
     results: list[TrainingResult] = []
+    passes = count()
     for group in _groups(trainings):
         size = _chunk_size(group[0]) if chunk is None else chunk
         n_chunks = -(-len(group) // size)
         size = -(-len(group) // n_chunks)
         for start in range(0, len(group), size):
             part = group[start : start + size]
-            results += train(part, None if size == 1 else size)
+            kept = checkpoints.of_training(next(passes)) if checkpoints is not None else None
+            results += train(part, None if size == 1 else size, checkpoints=kept)
             if any(result.stopped == "interrupted" for result in results[-len(part) :]):
                 return results
     return results

@@ -131,7 +131,15 @@ class Training:
 
     @property
     def blocks_per_epoch(self) -> int:
-        return 1 if self.steps_per_epoch else self.source.n_blocks
+        """Blocks between two evaluations: as many as make up the steps of an epoch."""
+        if self.steps_per_epoch is None:
+            return self.source.n_blocks
+        return min(self.source.n_blocks, max(1, round(self.steps_per_epoch / self.steps_per_pass)))
+
+    @property
+    def most_waited(self) -> int:
+        """Epochs without a better one after which training ends."""
+        return self.max_epochs if self.patience is None else self.patience
 
     def call(self, seed: np.ndarray) -> Call:
         """The numbers of the first compiled call, which makes two passes."""
@@ -144,7 +152,7 @@ class Training:
             steps_per_epoch=np.float32(steps_per_epoch),
             n_steps=np.float32(self.max_epochs * steps_per_epoch),
             peak=np.float32(self.learning_rate),
-            patience=np.int32(self.max_epochs if self.patience is None else self.patience),
+            patience=np.int32(self.most_waited),
             seed=seed,
         )
 

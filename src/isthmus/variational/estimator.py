@@ -35,6 +35,7 @@ from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
 from isthmus.networks.layers import Activation
 from isthmus.objectives.corruption import TrainingRows
+from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
 from isthmus.variational.elbo import (
     NegativeELBO,
@@ -231,7 +232,14 @@ feature_names_in_
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: object, y: object = None, x_error: object = None) -> Self:
+    def fit(
+        self,
+        X: object,
+        y: object = None,
+        x_error: object = None,
+        *,
+        checkpoint: CheckpointLike | None = None,
+    ) -> Self:
         """Learn the map from rows (n, D), NaN where an entry is missing; ``y`` is ignored.
 
         ``x_error`` are known standard deviations of the entries in their units, (n, D), (D,) or one
@@ -241,11 +249,16 @@ feature_names_in_
 
         The model keeps what it has learnt, and not the errors: pass ``x_error`` again to ``transform``,
         ``score``, ``isthmus.posterior`` and the other functions of rows, or they take rows as exact.
+
+        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
+        time: the same fit, killed and started again, goes on from there and ends with the same bits.
         """
         if x_error is not None:
             _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
-        prepared = prepare(self, X, errors=x_error, cross_validated=self.skip == "pca")
-        result = train(prepared.trainings, jointly=True)[0]
+        prepared = prepare(
+            self, X, errors=x_error, cross_validated=self.skip == "pca", checkpoint=checkpoint
+        )
+        result = train(prepared.trainings, jointly=True, checkpoints=prepared.checkpoints)[0]
         adopt(self, prepared, result)
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
@@ -265,10 +278,15 @@ feature_names_in_
         return map_rows(lambda u: _means(self.network_, u), rows, out, widest=self._widest)
 
     def fit_transform(
-        self, X: object, y: object = None, x_error: object = None
+        self,
+        X: object,
+        y: object = None,
+        x_error: object = None,
+        *,
+        checkpoint: CheckpointLike | None = None,
     ) -> Float[np.ndarray, "n d"]:
         """``fit`` and ``transform`` of the same rows, with the same errors."""
-        return self.fit(X, y, x_error).transform(X, x_error)
+        return self.fit(X, y, x_error, checkpoint=checkpoint).transform(X, x_error)
 
     def score(self, X: object, y: object = None, x_error: object = None) -> float:
         """Mean ELBO of the rows of X with β = 1, in nats per row: the higher the better.

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from isthmus.data.moments import ColumnStatistics, PrincipalAxes, column_statistics, principal_axes
-from isthmus.data.rows import ChosenRows, Rows, ScaledRows, row_blocks
+from isthmus.data.moments import (
+    ColumnStatistics,
+    PrincipalAxes,
+    column_statistics,
+    principal_axes,
+    summary_of,
+)
+from isthmus.data.rows import ChosenRows, Rows, ScaledRows, dense, evenly_spaced, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import Given
 from isthmus.estimators.maps import Start
@@ -20,6 +26,9 @@ from isthmus.variational.priors import start_prior
 
 if TYPE_CHECKING:
     from isthmus.variational.estimator import VariationalAutoencoder
+
+MOST_FILLED = 100_000
+"""Rows with missing entries that the start is found from, where they are kept elsewhere."""
 
 
 def at_ppca(model: VariationalAutoencoder, given: Given, plan: Plan) -> Start:
@@ -66,6 +75,10 @@ def _axes(
     if errors is None and bool(np.all(columns.n_rows == scaled.shape[0])):
         return principal_axes(scaled, d)
     means = (columns.mean - scaling.center) / scaling.scale
+    if summary_of(scaled) is not None:
+        # Each round of filling is a pass over the rows: these stand for those that are kept elsewhere.
+        some = dense(evenly_spaced(scaled.rows, MOST_FILLED))
+        scaled = ScaledRows(some, scaling)
     return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
 
 
@@ -111,4 +124,7 @@ def example_pair(model: VariationalAutoencoder, plan: Plan) -> VariationalPair:
 
 def any_missing(rows: Rows) -> bool:
     """Whether an entry is NaN."""
+    known = summary_of(rows)
+    if known is not None:
+        return bool(np.any(known.columns.n_rows < rows.shape[0]))
     return any(bool(np.isnan(block).any()) for _, block in row_blocks(rows))

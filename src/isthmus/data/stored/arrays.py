@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Int
 
-from isthmus.data.stored.rows import StoreError
+from isthmus.data.rows import dense
+from isthmus.data.stored.rows import StoredRows, StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -70,6 +71,17 @@ class ArrayStore:
         if scipy.sparse.issparse(rows):
             return scipy.sparse.csr_array(rows)  # type: ignore[no-any-return,call-overload]
         return np.asarray(rows).reshape(len(rows), -1)
+
+
+def part_in_memory(rows: StoredRows, most: int) -> StoredRows:
+    """At most so many of the rows, evenly spaced, which are read once and kept in memory."""
+    n = len(rows)
+    numbers = np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+    called = f"{len(numbers)} of {n} rows, evenly spaced"
+    taken = dense(rows[numbers])
+    shape = rows.store.row_shape or taken.shape[1:]
+    store = ArrayStore(taken.reshape(-1, *shape), called, names=rows.names)
+    return StoredRows(store, rows.block_bytes, allow_nan=rows.allow_nan)
 
 
 class ComputedStore:

@@ -22,7 +22,7 @@ from jaxtyping import Int
 
 from isthmus.data.finite import check_finite
 from isthmus.data.moments import MAX_FULL, Summary
-from isthmus.data.rows import NONE, READ_ELEMENTS, Index, dense
+from isthmus.data.rows import NONE, READ_ELEMENTS, SPARSE_BLOCKS, Index, dense
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -305,7 +305,7 @@ class StoredRows:
         """
         survey = self._survey
         if survey is not None and not len(left_out) and len(survey.left_out):
-            others = dense(self._at(survey.left_out))
+            others = self._at(survey.left_out)
             return survey.summary.merge(Summary.of(others, survey.summary.moments is not None))
         if survey is None or not np.array_equal(survey.left_out, left_out):
             survey = self._survey = self._surveyed(np.asarray(left_out))
@@ -332,11 +332,13 @@ class StoredRows:
             low, high = np.searchsorted(wanted, [where.start, where.stop])
             kept.append(block[wanted[low:high] - where.start])
             low, high = np.searchsorted(left_out, [where.start, where.stop])
-            values = dense(block)
+            others = block
             if low < high:
-                values = np.delete(values, left_out[low:high] - where.start, axis=0)
-            if len(values):
-                found = Summary.of(values, with_moments)
+                trained = np.ones(block.shape[0], bool)
+                trained[left_out[low:high] - where.start] = False
+                others = block[np.flatnonzero(trained)]
+            if others.shape[0]:
+                found = Summary.of(others, with_moments)
                 summary = found if summary is None else summary.merge(found)
         if summary is None:
             raise StoreError("no rows are left, of which to take the mean")
@@ -344,10 +346,11 @@ class StoredRows:
 
     def _blocks(self) -> Iterator[tuple[slice, Block]]:
         """Consecutive blocks, each within a part, so that none is put together of two."""
-        most = max(1, READ_ELEMENTS // self.shape[1])
+        elements = max(1, READ_ELEMENTS // self.shape[1])
         starts = self.store.part_starts
         for part in range(len(starts) - 1):
             rows, begin = self._part(part), int(starts[part])
+            most = elements if isinstance(rows, np.ndarray) else SPARSE_BLOCKS * elements
             for start in range(0, rows.shape[0], most):
                 stop = min(start + most, rows.shape[0])
                 yield slice(begin + start, begin + stop), rows[start:stop]

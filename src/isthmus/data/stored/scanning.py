@@ -26,7 +26,7 @@ def scan(
     *,
     columns: Sequence[str] | None = None,
     drop: Sequence[str] = (),
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int | None = None,
 ) -> StoredRows:
     """Rows (n, D) that are kept elsewhere, to be read in parts: for data larger than memory.
 
@@ -48,10 +48,11 @@ def scan(
         and the index of a data frame. A column of Parquet may hold vectors of one length.
     drop : list of str, default ()
         Columns that are no features.
-    block_bytes : int, default 256 MiB
-        Rows in a block of training, in float32. Three blocks are in memory at a time. Rows are shuffled
-        within a block, and a block takes row groups, or pieces of an array, from random places: the
-        smaller these are, the better are rows mixed that lie sorted in their file.
+    block_bytes : int or None, default None
+        Rows in a block of training, in float32; None is 256 MiB, or that of rows scanned before. Three
+        blocks are in memory at a time. Rows are shuffled within a block, and a block takes row groups,
+        or pieces of an array, from random places: the smaller these are, the better are rows mixed that
+        lie sorted in their file.
 
     Returns
     -------
@@ -86,8 +87,10 @@ def scan(
     if isinstance(columns, str) or isinstance(drop, str):
         raise TypeError("columns and drop are lists of names, such as drop=['label']")
     if isinstance(source, StoredRows):
-        store = source.store
-    elif isinstance(source, str | os.PathLike):
+        if columns is not None or drop:
+            raise TypeError("the rows were scanned already: choose columns= and drop= when they are")
+        return StoredRows(source.store, source.block_bytes if block_bytes is None else block_bytes)
+    if isinstance(source, str | os.PathLike):
         store = _of_path(os.fspath(source), columns, drop)
     elif is_paths(source):
         store = _of_parquet(source, columns, drop)
@@ -95,7 +98,7 @@ def scan(
         store = _of_object(source, columns, drop)
     if store.names is None and (columns is not None or drop):
         raise StoreError("columns= and drop= choose columns by name, and these have none")
-    return StoredRows(store, block_bytes)
+    return StoredRows(store, BLOCK_BYTES if block_bytes is None else block_bytes)
 
 
 def as_stored(X: object) -> StoredRows | None:

@@ -1,0 +1,67 @@
+"""Files that are written completely or not at all, and the digest that tells an altered one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path`` that takes its place, or leaves no trace.
+
+    It is on the disk before it takes the place, so that a loss of power leaves the old file or the new
+    one. An OSError raised while it is written, such as a full disk's, names ``path``; one that names
+    another file is left as it is.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        if error.filename is not None and str(error.filename) != str(temporary):
+            raise
+        reason = error.strerror or f"not written completely ({error})"
+        raise OSError(error.errno or errno.EIO, reason, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the new name on the disk too, where the system can open a folder."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some file systems of networks cannot; the file itself is on the disk.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_left_over(path: Path) -> None:
+    """Remove temporary files of ``path`` that processes left which were killed."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
+def digest(text: str, arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, 32]:
+    """SHA-256 of a text and of every array, with its name, type and shape: 32 bytes."""
+    found = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return np.frombuffer(found.digest(), np.uint8)
