@@ -25,6 +25,14 @@ def test_fitting_loads_no_plotting_and_no_command_line():
     assert not loaded_by("import isthmus; isthmus.Autoencoder; isthmus.save") & heavy
 
 
+def test_dask_is_loaded_where_one_of_its_collections_came():
+    statement = (
+        "import isthmus, numpy; X = numpy.eye(4); isthmus.LinearAutoencoder(2).fit(X).transform(X); "
+        "isthmus.compare; isthmus.choose_dimension; isthmus.scan([X])"
+    )
+    assert not loaded_by(statement) & {"dask", "distributed"}
+
+
 @pytest.mark.parametrize("name", isthmus.__all__)
 def test_every_name_is_there_and_says_what_it_is(name):
     public = getattr(isthmus, name)

@@ -7,7 +7,7 @@ import pytest
 
 import isthmus
 from isthmus.diagnostics.dimension.choice import pieces
-from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of, train_networks
+from isthmus.diagnostics.dimension.evidence import Denoisers, HeldOut, knee_of, train_networks
 from isthmus.diagnostics.dimension.verdict import KEPT, Neighbours, judge
 from surfaces import cube, waves
 
@@ -87,7 +87,7 @@ def test_a_knee_at_the_last_candidate_is_looked_beyond(candidates, tried):
     """Three directions of equal variance: the logarithm of the error falls most at the third."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((300, 3)) @ np.linalg.qr(rng.standard_normal((8, 3)))[0].T
-    errors = train_networks(rows, candidates, 0.05, (8,), 10, 0).errors
+    errors = train_networks(Denoisers(rows, 0.05, (8,), 10, 0), candidates).errors
     assert [error.n_components for error in errors[0]] == tried
     assert knee_of(errors, 8) == 3
 

@@ -6,7 +6,7 @@ that they were fitted on than in whether they have a function for new rows, and 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.model_selection import train_test_split
+from sklearn.utils.parallel import Parallel, delayed
 
 from isthmus.comparison._evaluation import Settings, Split, run
 from isthmus.comparison.methods import Method, chosen
@@ -45,6 +46,7 @@ def compare(
     random_state: int = 0,
     k: int = 10,
     max_rows: int = 2000,
+    n_jobs: int | None = None,
     verbose: bool = False,
 ) -> ComparisonReport:
     """Compare PCA, kernel PCA, MDS, Isomap, t-SNE, UMAP and the maps of isthmus on the rows X (n, D).
@@ -93,8 +95,13 @@ def compare(
         training rows at most, drawn at random; a note says so. Every map is evaluated on the same rows:
         at most this many training rows and this many held-out rows, drawn at random, because measures
         of neighbours depend on the number of rows.
+    n_jobs : int or None, default None
+        Methods and splits at a time, by joblib: in processes of this machine, or where
+        ``joblib.parallel_config`` says, such as on a cluster of Dask. None is 1, unless such a context
+        says otherwise, because methods that run beside one another take longer each, and their seconds
+        are part of the comparison.
     verbose : bool, default False
-        Whether to show on stderr which method is running.
+        Whether to show on stderr which method is running, or with ``n_jobs`` was started last.
 
     Returns
     -------
@@ -145,13 +152,9 @@ def compare(
     splits = [_split(rows, code_of(X), target, share, seed, kind) for seed in seeds]
     score, of_train, of_test = _of_data(target, splits, settings)
     with _status(verbose) as status:
-        records = []
-        for method in every:
-            for split in splits:
-                if status is not None:
-                    place = f"{every.index(method) + 1} of {len(every)}"
-                    status.update(f"{method.name} ({place}), seed {split.seed}")
-                records.append(run(method, split, settings))
+        records = Parallel(n_jobs=n_jobs)(
+            delayed(run)(method, split, settings) for method, split in _shown(every, splits, status)
+        )
     return ComparisonReport(
         records=tuple(records),
         n_components=settings.n_components,
@@ -223,6 +226,17 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
             "Pass more rows, or choose a smaller k or another test_size"
         )
     return n_train, n_test
+
+
+def _shown(
+    every: Sequence[Method], splits: Sequence[Split], status: Status | None
+) -> Iterator[tuple[Method, Split]]:
+    """Each method on each split, shown as it is started."""
+    for number, method in enumerate(every, 1):
+        for split in splits:
+            if status is not None:
+                status.update(f"{method.name} ({number} of {len(every)}), seed {split.seed}")
+            yield method, split
 
 
 def _status(verbose: bool) -> AbstractContextManager[Status | None]:

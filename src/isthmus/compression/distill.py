@@ -324,7 +324,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
 
 
 def _taught_classes(teacher: FeedForwardClassifier, student: FeedForwardClassifier, X: object) -> Model:
-    labels, probabilities = teacher.predict(X), np.asarray(teacher.predict_proba(X))
+    labels, probabilities = np.asarray(teacher.predict(X)), np.asarray(teacher.predict_proba(X))
     missing = np.setdiff1d(teacher.classes_, labels)
     if len(missing):
         raise ValueError(
@@ -344,7 +344,7 @@ def _taught_classes(teacher: FeedForwardClassifier, student: FeedForwardClassifi
 
 def _taught_numbers(teacher: Model, student: FeedForwardPredictor, X: object) -> Model:
     """The mean of what teachers predict is a target as any other."""
-    prepared = prepare(student, X, teacher.predict(X))
+    prepared = prepare(student, X, np.asarray(teacher.predict(X)))
     _finish(student, prepared)
     u = cast(np.ndarray, prepared.training.held_out)[:, : width_of(student)]
     _record(student, teacher, [0.0, student.validation_loss_], u)

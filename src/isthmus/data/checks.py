@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import prod
 from numbers import Integral, Real
 from typing import Any
 
@@ -25,6 +26,7 @@ from isthmus.data.conversion import (
 from isthmus.data.finite import LARGEST, check_finite
 from isthmus.data.frames import column_labels, refuse_masked, to_values
 from isthmus.data.rows import Rows, dense, row_blocks
+from isthmus.data.stored.dask import check_dimensions, is_frame
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.scanning import as_stored
 
@@ -160,6 +162,21 @@ def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: b
     )
 
 
+def check_columns(estimator: BaseEstimator, X: Any) -> None:  # a collection of Dask
+    """Raise ValueError where a collection of Dask has not the columns that a model was fitted on.
+
+    Names and numbers alone are looked at, which are known before anything is computed.
+    """
+    if is_frame(X):
+        _check_features(estimator, X._meta, X._meta, reset=False)
+        return
+    check_dimensions(X)
+    images = tuple(map(int, X.shape[1:])) if X.ndim in IMAGE_DIMENSIONS else None
+    _check_images(estimator, images)
+    flat = np.empty((0, prod(map(int, X.shape[1:]))))
+    _check_features(estimator, flat, flat, reset=False)
+
+
 def check_table(X: object) -> Any:  # as as_rows
     """Rows (n, D) that no model is fitted on, checked as ``fit`` checks its own."""
     rows = check_rows(BaseEstimator(), X, reset=True)
@@ -213,6 +230,15 @@ def unchanged_on_error(model: object) -> Iterator[None]:
         vars(model).clear()
         vars(model).update(before)
         raise
+
+
+def check_coordinate_columns(Z: Any, n_components: int) -> None:  # a collection of Dask
+    """Raise ValueError where a collection of Dask has not as many columns as a model has coordinates."""
+    if len(Z.shape) != 2 or Z.shape[1] != n_components:
+        raise ValueError(
+            f"Z has shape {tuple(Z.shape)}, but the model has {n_components} coordinates; pass what "
+            "transform returns, shape (n, d)"
+        )
 
 
 def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:

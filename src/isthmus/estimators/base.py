@@ -12,15 +12,30 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.data.checks import check_coordinates, check_rows
+from isthmus.data.checks import check_coordinate_columns, check_coordinates, check_rows
 from isthmus.data.coding import ColumnCode
 from isthmus.data.conversion import as_rows
-from isthmus.data.rows import Rows, row_blocks
+from isthmus.data.rows import FLOAT32, FLOAT64, Rows, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.units import unlike_spreads
+from isthmus.estimators.blocks import Form, by_blocks
 from isthmus.estimators.notebook import fitted_html
 from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.fitted import CodedDecoder, CodedEncoder, FittedMap
+
+
+def _coordinate_form(model: BaseMap, _: object) -> Form:
+    return (model.n_components_,), FLOAT32
+
+
+def row_form(model: BaseMap, _: object) -> Form:
+    """Shape and type of the rows that a map decodes to."""
+    example = as_given(model, np.zeros((1, width_of(model))))
+    return example.shape[1:], example.dtype
+
+
+def _error_form(model: object, _: object) -> Form:
+    return (), FLOAT64
 
 
 class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -82,14 +97,16 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         code = getattr(self, "code_", None)
         return self.network_.decode if code is None else CodedDecoder(code, self.network_)
 
+    @by_blocks(_coordinate_form)
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Coordinates z of rows: (n, D) → (n, d), float32.
 
         Row-wise: each row's coordinates depend on that row alone. A row that is far from all that the
         map was fitted to has coordinates, too, and nothing in them tells: ``isthmus.reliability`` flags
         such rows. Images are rows, as in ``fit``. Reads the rows in blocks, so the extra memory does not
-        grow with n. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or
-        another number of features than ``fit`` saw.
+        grow with n. Of an array or a data frame of Dask it returns a Dask array, which is computed block
+        by block when it is used. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity,
+        text, or another number of features than ``fit`` saw.
         """
         check_is_fitted(self)
         return apply(
@@ -100,11 +117,13 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
             widest=self._widest,
         )
 
+    @by_blocks(row_form, lambda model, Z: check_coordinate_columns(Z, model.n_components_))
     def inverse_transform(self, Z: object) -> np.ndarray:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
 
         A map that was fitted on images gives images, (n, height, width) or (n, height, width, c); one
-        with categories that are texts an array of objects. Raises
+        with categories that are texts an array of objects. Coordinates in a Dask array are decoded
+        to one, block by block when it is used. Raises
         NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of columns than
         the map has coordinates.
         """
@@ -125,7 +144,8 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     def score(self, X: object, y: object = None) -> float:
         """−mean ‖x − x̂‖² over the rows of X, in the data's squared units: the higher the better.
 
-        The same for every loss, so that a grid search may compare losses.
+        The same for every loss, so that a grid search may compare losses. The mean of a collection of
+        Dask is taken where Dask computes.
         """
         return -float(np.mean(reconstruction_error(self, X)))
 
@@ -201,6 +221,7 @@ def decoded_rows(model: BaseMap, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarra
     return np.reshape(model.inverse_transform(Z), (len(Z), -1))
 
 
+@by_blocks(_error_form)
 def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
 
@@ -208,7 +229,8 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
 
     For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
     covariance, times (n − 1)/n. Entries that are NaN, where the map takes them, are left out. Reads and
-    decodes the rows in blocks. Raises what ``model.transform`` raises.
+    decodes the rows in blocks; of a collection of Dask it returns a Dask array (n,), which is computed
+    when it is used. Raises what ``model.transform`` raises.
 
     Examples
     --------
@@ -220,6 +242,14 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     True
     """
     return squared_gaps(model, X, model.transform(X))
+
+
+@by_blocks(_error_form)
+def error_in_units(
+    model: BaseMap, X: object, units: Float[np.ndarray, " width"] | float
+) -> Float[np.ndarray, " n"]:
+    """``reconstruction_error`` of columns that are divided by these units."""
+    return squared_gaps(model, X, model.transform(X), units)
 
 
 def squared_gaps(

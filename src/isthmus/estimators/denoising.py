@@ -21,7 +21,8 @@ from isthmus.data.checks import check_fitted, check_rows
 from isthmus.data.moments import ColumnStatistics
 from isthmus.data.rows import Rows, row_blocks
 from isthmus.data.scaling import Scaling
-from isthmus.estimators.base import BaseMap, decoded_rows
+from isthmus.estimators.base import BaseMap, decoded_rows, row_form
+from isthmus.estimators.blocks import by_blocks
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
@@ -178,6 +179,7 @@ random_state, verbose
         return link_of(as_loss(self.loss))
 
 
+@by_blocks(row_form)
 def denoise(model: BaseMap, X: object) -> np.ndarray:
     """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
@@ -21,12 +22,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_rows, unchanged_on_error
-from isthmus.data.rows import Rows, dense, evenly_spaced
+from isthmus.data.rows import FLOAT32, FLOAT64, Rows, dense, evenly_spaced
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.rows import StoredRows
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.blocks import Form, by_blocks
 from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
 from isthmus.estimators.identity import identity_of
+from isthmus.estimators.jobs import in_jobs
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.predictor import FeedForwardPredictor
@@ -84,6 +87,10 @@ class Ensemble(BaseMap):
         landmarks and neighbours are, too.
     random_state : int, RandomState or None, default None
         Of the members' seeds. The first members of a larger ensemble are those of a smaller one.
+    n_jobs : int or None, default None
+        Members that are fitted at a time where they are fitted one by one, as ``LinearAutoencoder`` is,
+        by joblib, whose backend, such as Dask, ``joblib.parallel_config`` sets. None is 1, unless such a
+        context says otherwise. The others are trained in one compiled pass, whatever it is.
 
     Attributes
     ----------
@@ -133,6 +140,7 @@ class Ensemble(BaseMap):
         "n_members": [COUNT],
         "bootstrap": ["boolean"],
         "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -142,11 +150,13 @@ class Ensemble(BaseMap):
         *,
         bootstrap: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.n_members = n_members
         self.bootstrap = bootstrap
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors.
@@ -171,7 +181,7 @@ class Ensemble(BaseMap):
             if is_trained(self.estimator):
                 members, diverged = _fit_side_by_side(members, unnamed, y, self.bootstrap, checkpoints)
             else:
-                members, diverged = _fit_each(members, unnamed, y, self.bootstrap)
+                members, diverged = _fit_each(members, unnamed, y, self.bootstrap, self.n_jobs)
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
@@ -205,6 +215,7 @@ class Ensemble(BaseMap):
         scaling: Scaling = self.members_[0].scaling_
         return scaling
 
+    @by_blocks(lambda model, _: model._prediction_form)
     def predict(self, X: object) -> np.ndarray:
         """What the mean of the members says of each row: (n, D) → (n,) or (n, k).
 
@@ -217,6 +228,7 @@ class Ensemble(BaseMap):
         targets = self._mean_prediction(X, self.members_[0].target_scaling_.center)
         return np.asarray(targets.reshape(len(targets), *self.members_[0].target_shape_))
 
+    @by_blocks(lambda model, _: ((len(model.classes_),), FLOAT32))
     def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
         check_is_fitted(self)
@@ -252,6 +264,12 @@ class Ensemble(BaseMap):
     @property
     def _widest(self) -> int:
         return widest_layer(self.members_[0].network_)
+
+    @property
+    def _prediction_form(self) -> Form:
+        if _classifies(self):
+            return (), self.classes_.dtype
+        return self.members_[0].target_shape_, FLOAT64
 
     def _check_estimator(self) -> None:
         known = isinstance(self.estimator, BaseMap | FeedForwardPredictor)
@@ -333,6 +351,7 @@ for _condition, _names in AVAILABLE.items():
         setattr(Ensemble, _name, available_if(_condition)(getattr(Ensemble, _name)))
 
 
+@by_blocks(lambda model, _: ((model.n_components_,), FLOAT32))
 def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]:
     """How far the members of an ensemble of maps disagree on rows: (n, D) → (n, d), float32.
 
@@ -403,21 +422,26 @@ def _fit_side_by_side(
 
 
 def _fit_each(
-    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool
+    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool, n_jobs: int | None
 ) -> tuple[list[Member], list[TrainingResult]]:
-    """Fit one after the other; of those that diverged, the results."""
-    diverged = []
+    """Fit one by one; of those that diverged, the results."""
     with _said_once(len(members)):
-        for member in members:
-            drawn: slice | Int[np.ndarray, " n"] = slice(None)
-            if bootstrap:
-                n_rows = rows.shape[0]
-                drawn = np.sort(generator(member.random_state).choice(n_rows, n_rows))
-            try:
-                member.fit(rows[drawn], None if y is None else np.asarray(y)[drawn])
-            except DivergenceError as error:
-                diverged.append(error.result)
-    return list(members), diverged
+        fitted = in_jobs(_fit, [(member, rows, y, bootstrap) for member in members], n_jobs)
+    return [member for member, _ in fitted], [result for _, result in fitted if result is not None]
+
+
+def _fit(member: Member, rows: Rows, y: object, bootstrap: bool) -> tuple[Member, TrainingResult | None]:
+    """A fitted member, and its result if it diverged."""
+    drawn: slice | Int[np.ndarray, " n"] = slice(None)
+    if bootstrap:
+        n_rows = rows.shape[0]
+        drawn = np.sort(generator(member.random_state).choice(n_rows, n_rows))
+    targets = None if y is None else np.asarray(y)[drawn]
+    try:
+        member.fit(rows[drawn] if bootstrap else rows, targets)
+    except DivergenceError as error:
+        return member, error.result
+    return member, None
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.rows import Rows
+from isthmus.data.rows import FLOAT32, FLOAT64, Rows
 from isthmus.data.scaling import Scaling
+from isthmus.estimators.blocks import by_blocks
 from isthmus.estimators.plan import as_loss, interval_of
 from isthmus.estimators.predictor import FeedForwardPredictor, takes_parts
 from isthmus.estimators.targets import Labels, Numbers, label_targets, number_targets
@@ -216,6 +217,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
             )
         return self._fit_one_pass(X, y, classes=classes if known is None else known)
 
+    @by_blocks(lambda model, _: ((), model.classes_.dtype))
     def predict(self, X: object) -> np.ndarray:
         """The most probable class of each row: (n, D) → (n,), as ``classes_`` has it."""
         decision = self.decision_function(X)
@@ -223,6 +225,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         labels: np.ndarray = self.classes_[np.asarray(number, int)]
         return labels
 
+    @by_blocks(lambda model, _: ((len(model.classes_),), FLOAT32))
     def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Probabilities of the classes: (n, D) → (n, K), float32, in the order of ``classes_``.
 
@@ -233,6 +236,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
         check_is_fitted(self)
         return self._apply(self.network_.predict_centred, X, len(self.classes_))
 
+    @by_blocks(lambda model, _: ((K,) if (K := len(model.classes_)) > 2 else (), FLOAT32))
     def decision_function(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Outputs of the network, float32: f (n,) for two classes, otherwise (n, K), before the softmax.
 
@@ -354,6 +358,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
         """
         return self._fit_one_pass(X, y)
 
+    @by_blocks(lambda model, _: (model.target_shape_, FLOAT64))
     def predict(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Targets of rows: (n, D) → (n,), or (n, k) where y was, in their own units, float64.
 

@@ -31,6 +31,7 @@ from isthmus.data.rows import FLOAT64, Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import BaseMap, unlike_scales
+from isthmus.estimators.blocks import by_blocks, floating_of
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COLUMN_KINDS, COUNT, FRACTION, Constraints, one_of
@@ -191,11 +192,13 @@ class LinearAutoencoder(BaseMap):
             warnings.warn(warning, stacklevel=2)
         return self
 
+    @by_blocks(lambda model, X: ((model.n_components_,), floating_of(X)))
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
         """Scores z = W u of scaled rows u: (n, D) → (n, d); float32 stays float32.
 
-        Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text, or another
-        number of features than ``fit`` saw.
+        Of an array or a data frame of Dask it returns a Dask array, which is computed block by block
+        when it is used. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text,
+        or another number of features than ``fit`` saw.
         """
         check_is_fitted(self)
         rows = check_rows(self, X, reset=False)

@@ -25,8 +25,16 @@ from isthmus.data.atomic import remove_left_over, replacing
 from isthmus.data.checks import check_fitted
 from isthmus.data.stored.arrays import ArrayStore
 from isthmus.data.stored.files import Files, Paths, is_paths, parquet_files
-from isthmus.data.stored.parquet import Columns, Head, ParquetStore, chosen_columns, read_head, shown
-from isthmus.data.stored.rows import PART_BYTES, ConsecutiveParts, StoredRows, StoreError
+from isthmus.data.stored.parquet import (
+    Columns,
+    ConsecutiveParts,
+    Head,
+    ParquetStore,
+    chosen_columns,
+    read_head,
+    shown,
+)
+from isthmus.data.stored.rows import PART_BYTES, StoredRows, StoreError
 from isthmus.estimators.base import BaseMap
 from isthmus.files.models import fingerprint
 from isthmus.results import Result, TableRow

@@ -23,9 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_errors, check_rows
-from isthmus.data.rows import JoinedRows, Rows, ScaledRows, View
+from isthmus.data.rows import FLOAT32, FLOAT64, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
+from isthmus.estimators.blocks import by_blocks
 from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import NOT_NEGATIVE, POSITIVE, SHARE, Constraints
@@ -263,6 +264,7 @@ feature_names_in_
         result.raise_if_diverged(prepared.training.learning_rate)
         return self
 
+    @by_blocks(lambda model, _: ((model.n_components_,), FLOAT32))
     def transform(self, X: object, x_error: object = None) -> Float[np.ndarray, "n d"]:
         """Coordinates μ of rows, the mean of each posterior: (n, D) → (n, d), float32.
 
@@ -455,6 +457,7 @@ def _check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:
         )
 
 
+@by_blocks(lambda model, _: ((), FLOAT64))
 def evidence_lower_bound(
     model: VariationalAutoencoder, X: object, x_error: object = None
 ) -> Float[np.ndarray, " n"]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int, Num
 
-from isthmus.data.stored.rows import PART_BYTES, StoreError
+from isthmus.data.stored.rows import PART_BYTES, Store, StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -238,6 +238,48 @@ class ParquetStore:
             source = self.filesystem.open_input_file(self.paths[number])
             self._opened = (number, pq.ParquetFile(source, buffer_size=BUFFER_BYTES))
         return self._opened[1]
+
+
+@dataclass(frozen=True)
+class ConsecutiveParts:
+    """Some parts of a store, one after the other, as a store."""
+
+    store: Store
+    parts: range
+
+    @property
+    def n_columns(self) -> int:
+        return self.store.n_columns
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.store.names
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        return self.store.row_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.store.dtype
+
+    @property
+    def first_row(self) -> int:
+        return int(self.store.part_starts[self.parts.start])
+
+    @cached_property
+    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
+        return self.store.part_starts[self.parts.start : self.parts.stop + 1] - self.first_row
+
+    @property
+    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        return self.part_starts
+
+    def read(self, part: int) -> Block:
+        return self.store.read(self.parts[part])
+
+    def place(self, row: int) -> str:
+        return self.store.place(self.first_row + row)
 
 
 def open_parquet(

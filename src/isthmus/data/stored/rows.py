@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import reduce
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -46,8 +47,17 @@ class StoreError(ValueError):
     """Stored rows are not what they should be; the text names the file and the place in it."""
 
 
+Place = Callable[[int], str]
+"""Says in words where a row of a part is kept, by its number in the part."""
+
+
 class Store(Protocol):
-    """Where rows are kept."""
+    """Where rows are kept.
+
+    A store that can compute elsewhere than here may also have
+    ``reduce_parts(functions, merge) -> result``: what ``functions[part](rows, place)`` finds in each
+    part, merged two at a time in any grouping, in order. Without it parts are read here, one by one.
+    """
 
     @property
     def n_columns(self) -> int: ...
@@ -79,48 +89,6 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True)
-class ConsecutiveParts:
-    """Some parts of a store, one after the other, as a store."""
-
-    store: Store
-    parts: range
-
-    @property
-    def n_columns(self) -> int:
-        return self.store.n_columns
-
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        return self.store.names
-
-    @property
-    def row_shape(self) -> tuple[int, ...] | None:
-        return self.store.row_shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.store.dtype
-
-    @property
-    def first_row(self) -> int:
-        return int(self.store.part_starts[self.parts.start])
-
-    @cached_property
-    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
-        return self.store.part_starts[self.parts.start : self.parts.stop + 1] - self.first_row
-
-    @property
-    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
-        return self.part_starts
-
-    def read(self, part: int) -> Block:
-        return self.store.read(self.parts[part])
-
-    def place(self, row: int) -> str:
-        return self.store.place(self.first_row + row)
-
-
-@dataclass(frozen=True)
 class _Kept:
     """Some rows in memory, by their numbers, ascending."""
 
@@ -133,6 +101,73 @@ class _Kept:
             return None
         places = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
         return self.rows[places] if np.array_equal(self.numbers[places], numbers) else None
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Refuses rows of another shape than was expected, and NaN, infinities and numbers too large."""
+
+    shape: tuple[int, int]
+    names: tuple[str, ...] | None
+    allow_nan: bool
+
+    def __call__(self, rows: Block, place: Place, *, values: bool = True) -> Block:
+        if rows.shape != self.shape:
+            raise StoreError(
+                f"{place(0)}: {self.shape[0]} rows × {self.shape[1]} columns were there "
+                f"when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. Open "
+                "them again, and do not write to them meanwhile"
+            )
+
+        def entry(row: int, column: int) -> str:
+            name = column if self.names is None else repr(self.names[column])
+            return f"column {name} in {place(row)}"
+
+        if values:
+            check_finite(rows, entry, allow_nan=self.allow_nan)
+        return rows
+
+
+@dataclass(frozen=True)
+class _PartSurvey:
+    """Looks through the rows of one part, wherever they are.
+
+    ``wanted`` are kept, ``left_out`` are not in the summary; both are numbers in the part.
+    """
+
+    check: _Check
+    wanted: Int[np.ndarray, " m"]
+    left_out: Int[np.ndarray, " k"]
+
+    def __call__(self, rows: Block, place: Place) -> _Found:
+        return self.of(self.check(rows, place))
+
+    def of(self, rows: Block) -> _Found:
+        n, D = rows.shape
+        most = max(1, READ_ELEMENTS // D) * (1 if isinstance(rows, np.ndarray) else SPARSE_BLOCKS)
+        summary: Summary | None = None
+        for start in range(0, n, most):
+            block = rows[start : start + most]
+            low, high = np.searchsorted(self.left_out, [start, start + most])
+            if low < high:
+                others = np.delete(np.arange(block.shape[0]), self.left_out[low:high] - start)
+                block = block[others]
+            if block.shape[0]:
+                found = Summary.of(block, D <= MAX_FULL)
+                summary = found if summary is None else summary.merge(found)
+        return _Found(summary, rows[self.wanted])
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A summary of some parts, None where all of their rows are left out, and rows that are kept."""
+
+    summary: Summary | None
+    kept: Block
+
+    def merge(self, other: _Found) -> _Found:
+        both = [found.summary for found in (self, other) if found.summary is not None]
+        return _Found(reduce(Summary.merge, both) if both else None, _joined([self.kept, other.kept]))
 
 
 @dataclass(frozen=True)
@@ -277,24 +312,18 @@ class StoredRows:
             raise
 
     def _read(self, part: int) -> Block:
-        start, stop = map(int, self.store.part_starts[part : part + 2])
-        rows = self.store.read(part)
-        if rows.shape != (stop - start, self.shape[1]):
-            raise StoreError(
-                f"{self.store.place(start)}: {stop - start} rows × {self.shape[1]} columns were there "
-                f"when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. Open "
-                "them again, and do not write to them meanwhile"
-            )
-        if not self._checked[part]:
-            named = self.names
-
-            def place(row: int, column: int) -> str:
-                name = f"column {column if named is None else repr(named[column])}"
-                return f"{name} in {self.store.place(start + row)}"
-
-            check_finite(rows, place, allow_nan=self.allow_nan)
-            self._checked[part] = True
+        start = int(self.store.part_starts[part])
+        rows = self._check(part)(
+            self.store.read(part),
+            lambda row: self.store.place(start + row),
+            values=not self._checked[part],
+        )
+        self._checked[part] = True
         return rows
+
+    def _check(self, part: int) -> _Check:
+        start, stop = map(int, self.store.part_starts[part : part + 2])
+        return _Check((stop - start, self.shape[1]), self.names, self.allow_nan)
 
     # What a fit wants to know beforehand.
 
@@ -325,35 +354,41 @@ class StoredRows:
         shift = np.random.default_rng(0).random(len(edges) - 1)
         sample = np.minimum((edges[:-1] + shift * np.diff(edges)).astype(np.int64), n - 1)
         wanted = np.union1d(sample, left_out)
+        found = self._found(wanted, left_out)
+        if found.summary is None:
+            raise StoreError("no rows are left, of which to take the mean")
+        return _Survey(left_out, found.summary, sample, _Kept(wanted, found.kept))
+
+    def _found(self, wanted: Int[np.ndarray, " m"], left_out: Int[np.ndarray, " k"]) -> _Found:
+        """One pass, made where the store computes if it does not here."""
+        starts = self.store.part_starts
+        parts = range(len(starts) - 1)
+        surveys = [
+            _PartSurvey(self._check(part), _within(wanted, *bounds), _within(left_out, *bounds))
+            for part, bounds in zip(parts, pairwise(starts), strict=True)
+        ]
+        reduce_parts = getattr(self.store, "reduce_parts", None)
+        if reduce_parts is not None:
+            found: _Found = reduce_parts(surveys, _Found.merge)
+            self._checked[:] = True
+            return found
+        return self._found_here(surveys)
+
+    def _found_here(self, surveys: Sequence[_PartSurvey]) -> _Found:
         summary: Summary | None = None
         kept: list[Block] = []
-        with_moments = D <= MAX_FULL
-        for where, block in self._blocks():
-            low, high = np.searchsorted(wanted, [where.start, where.stop])
-            kept.append(block[wanted[low:high] - where.start])
-            low, high = np.searchsorted(left_out, [where.start, where.stop])
-            others = block
-            if low < high:
-                trained = np.ones(block.shape[0], bool)
-                trained[left_out[low:high] - where.start] = False
-                others = block[np.flatnonzero(trained)]
-            if others.shape[0]:
-                found = Summary.of(others, with_moments)
-                summary = found if summary is None else summary.merge(found)
-        if summary is None:
-            raise StoreError("no rows are left, of which to take the mean")
-        return _Survey(left_out, summary, sample, _Kept(wanted, _joined(kept)))
+        for part, survey in enumerate(surveys):
+            found = survey.of(self._part(part))
+            kept.append(found.kept)
+            if found.summary is not None:
+                summary = found.summary if summary is None else summary.merge(found.summary)
+        return _Found(summary, _joined(kept))
 
-    def _blocks(self) -> Iterator[tuple[slice, Block]]:
-        """Consecutive blocks, each within a part, so that none is put together of two."""
-        elements = max(1, READ_ELEMENTS // self.shape[1])
-        starts = self.store.part_starts
-        for part in range(len(starts) - 1):
-            rows, begin = self._part(part), int(starts[part])
-            most = elements if isinstance(rows, np.ndarray) else SPARSE_BLOCKS * elements
-            for start in range(0, rows.shape[0], most):
-                stop = min(start + most, rows.shape[0])
-                yield slice(begin + start, begin + stop), rows[start:stop]
+
+def _within(numbers: Int[np.ndarray, " k"], start: int, stop: int) -> Int[np.ndarray, " m"]:
+    """Those of ascending numbers from ``start`` to before ``stop``, counted from there."""
+    low, high = np.searchsorted(numbers, [start, stop])
+    return np.asarray(numbers[low:high] - start)
 
 
 def _again(store: Store, block_bytes: int, allow_nan: bool) -> StoredRows:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from isthmus.data.frames import to_values
-from isthmus.data.stored.arrays import ArrayStore, ComputedStore, kept_in_a_file
+from isthmus.data.stored.arrays import ArrayStore, kept_in_a_file
+from isthmus.data.stored.dask import store_of
 from isthmus.data.stored.files import Paths, is_paths, library, parquet_files
 from isthmus.data.stored.rows import BLOCK_BYTES, Store, StoredRows, StoreError
-
-if TYPE_CHECKING:
-    from isthmus.data.rows import Block
 
 LIBRARIES = ("zarr", "h5py", "dask", "dask_expr", "pyarrow")
 """Packages whose objects may be rows that are kept elsewhere."""
@@ -169,7 +165,7 @@ def _of_object(
         chunk_rows = source.chunks[0] if source.chunks else 1
         return ArrayStore(source, f"{source.name} of {source.file.filename}", chunk_rows)
     if library in ("dask", "dask_expr"):
-        return _of_dask(source, columns, drop)
+        return store_of(source, columns, drop)
     if isinstance(source, np.ndarray):
         return ArrayStore(source, "the array")
     blocks = source() if callable(source) else source
@@ -216,38 +212,3 @@ def _of_backed(adata: Any) -> Store:  # AnnData
         raise TypeError("the AnnData is in memory: pass adata.X, or isthmus.embed(adata, model)")
     names = list(adata.var_names)
     return ArrayStore(adata.X, f"X of {adata.filename}", names=names)
-
-
-def _of_dask(source: Any, columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
-    if hasattr(source, "npartitions") and hasattr(source, "columns"):
-        names = [str(name) for name in source.columns]
-        unknown = [name for name in [*(columns or ()), *drop] if name not in names]
-        if unknown:
-            raise StoreError(f"the Dask data frame has no column {', '.join(map(repr, unknown))}")
-        chosen = [name for name in (columns or names) if name not in drop]
-        frame = source[chosen]
-        sizes = frame.map_partitions(len).compute()
-        dtype = to_values(frame._meta_nonempty, "X").dtype
-        floating = np.result_type(np.float32, dtype) if dtype.kind in "biuf" else dtype
-        if floating.kind not in "f":
-            raise StoreError(
-                f"the Dask data frame has columns that hold no numbers ({dict(frame.dtypes)}): leave "
-                "them out with drop="
-            )
-        compute = partial(_partition, frame, floating)
-        return ComputedStore(compute, sizes, len(chosen), floating, "the Dask data frame", chosen)
-    if source.ndim != 2:
-        source = source.reshape(source.shape[0], -1)
-    if any(np.isnan(size) for size in source.chunks[0]):
-        source = source.compute_chunk_sizes()
-    source = source.rechunk({1: -1})
-    compute = partial(_chunk, source)
-    return ComputedStore(compute, source.chunks[0], source.shape[1], source.dtype, "the Dask array")
-
-
-def _partition(frame: Any, dtype: np.dtype, part: int) -> Block:
-    return np.asarray(to_values(frame.partitions[part].compute(), "X"), dtype)
-
-
-def _chunk(array: Any, part: int) -> Block:
-    return np.asarray(array.blocks[part].compute())

@@ -16,7 +16,7 @@ from isthmus.data.checks import check_integer, check_real
 from isthmus.data.coding import coded_table
 from isthmus.data.rows import Rows
 from isthmus.data.units import scaled_table
-from isthmus.diagnostics.dimension.evidence import HeldOut, knee_of, train_networks
+from isthmus.diagnostics.dimension.evidence import Denoisers, HeldOut, knee_of, train_networks
 from isthmus.diagnostics.dimension.intrinsic import Dimension, DistinctRows, distinct_rows, warn_of_ties
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, Method, TwoNN
 from isthmus.diagnostics.dimension.verdict import Neighbours, answer, judge
@@ -141,6 +141,7 @@ def choose_dimension(
     periodic: Mapping[Hashable, float] | None = None,
     categorical: Sequence[Hashable] | None = None,
     random_state: int | np.random.RandomState | None = 0,
+    n_jobs: int | None = None,
 ) -> DimensionChoice:
     """How many dimensions rows X (n, D) have: a range with a best value, from two independent methods.
 
@@ -175,6 +176,10 @@ def choose_dimension(
         Columns that are angles, and categories, as of ``isthmus.Autoencoder``.
     random_state : int, RandomState or None, default 0
         Of draws, references and networks.
+    n_jobs : int or None, default None
+        Networks that are trained at a time, by joblib, whose backend, such as Dask,
+        ``joblib.parallel_config`` sets. None is 1, unless such a context says otherwise. The same
+        numbers, whatever it is.
 
     Returns
     -------
@@ -227,7 +232,8 @@ def choose_dimension(
     warn_of_ties(max(found.tied for found in estimates.values()))
     neighbours = Neighbours.of(estimates, rows.values)
     seed = int(rng.integers(2**30))
-    networks = train_networks(rows.values, neighbours.candidates(), noise, widths, max_epochs, seed)
+    how = Denoisers(rows.values, noise, widths, max_epochs, seed)
+    networks = train_networks(how, neighbours.candidates(), n_jobs)
     knee = knee_of(networks.errors, rows.values.shape[1])
     n_pieces = pieces(rows.values)
     verdict = judge(neighbours, knee, estimates["pca"], n_pieces)

@@ -21,6 +21,7 @@ from isthmus.diagnostics.dimension.methods import MLE, Gride
 from isthmus.diagnostics.geometry import decoder_jacobian, jacobian
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.fitting import NoImprovementWarning
+from isthmus.estimators.jobs import in_jobs
 from isthmus.objectives.noise import Gaussian
 from isthmus.variational.estimator import CollapseWarning, VariationalAutoencoder
 
@@ -138,49 +139,71 @@ class Networks(NamedTuple):
         return int(np.sum(self.spectrum > HALF))
 
 
-def train_networks(
-    rows: Float[np.ndarray, "n D"],
-    candidates: Sequence[int],
-    noise: float,
-    widths: Sequence[int],
-    max_epochs: int,
-    seed: int,
-) -> Networks:
+@dataclass(frozen=True)
+class Denoisers:
+    """How the networks are trained on rows: denoisers with any number of coordinates, and one other."""
+
+    rows: Float[np.ndarray, "n D"]
+    noise: float
+    widths: Sequence[int]
+    max_epochs: int
+    seed: int
+
+    def denoiser(self, d: int, repeat: int) -> DenoisingAutoencoder:
+        """With d coordinates; repeats differ in their held-out rows and weights."""
+        with _poor_fits_allowed():
+            return DenoisingAutoencoder(
+                d,
+                noise=Gaussian(self.noise),
+                widths=self.widths,
+                max_epochs=self.max_epochs,
+                validation_fraction=HELD_OUT,
+                learning_rate=LEARNING_RATE,
+                batch_size=BATCH_SIZE,
+                random_state=self.seed + repeat,
+            ).fit(self.rows)
+
+    def variational(self, d: int) -> VariationalAutoencoder:
+        """With d coordinates."""
+        with _poor_fits_allowed():
+            return VariationalAutoencoder(
+                d,
+                widths=self.widths,
+                learning_rate=LEARNING_RATE,
+                batch_size=BATCH_SIZE,
+                max_epochs=self.max_epochs,
+                random_state=self.seed,
+            ).fit(self.rows)
+
+    def error(self, model: DenoisingAutoencoder) -> HeldOut:
+        """Of a denoiser and of PCA on the held-out rows."""
+        # Scaled columns have a mean variance of 1, and the loss is half a square.
+        total = self.rows.shape[1] / 2
+        of_pca, own = model.pca_validation_loss_ / total, model.validation_loss_ / total
+        return HeldOut(model.n_components_, of_pca, own)
+
+
+def train_networks(how: Denoisers, candidates: Sequence[int], n_jobs: int | None = None) -> Networks:
     """Denoisers with each number of coordinates, evaluated on the same rows in each repeat.
 
     After the candidates come more, while the last is the one that gains most: whether it is a knee is
-    seen from the next. And one variational map.
+    seen from the next. And one variational map. ``n_jobs`` are trained at a time.
     """
-    # Scaled columns have a mean variance of 1, and the loss is half a square.
-    total = rows.shape[1] / 2
     repeats: list[list[HeldOut]] = [[] for _ in range(REPEATS)]
-    further = range(candidates[-1] + 1, min(rows.shape[1], candidates[-1] + MOST_FURTHER) + 1)
-    with _poor_fits_allowed():
-        for d in chain(candidates, further):
-            if d in further and not _last_gains_most(repeats):
-                break
-            for repeat, errors in enumerate(repeats):
-                model = DenoisingAutoencoder(
-                    d,
-                    noise=Gaussian(noise),
-                    widths=widths,
-                    max_epochs=max_epochs,
-                    validation_fraction=HELD_OUT,
-                    learning_rate=LEARNING_RATE,
-                    batch_size=BATCH_SIZE,
-                    random_state=seed + repeat,
-                ).fit(rows)
-                of_pca, own = model.pca_validation_loss_ / total, model.validation_loss_ / total
-                errors.append(HeldOut(d, of_pca, own))
-        variational = VariationalAutoencoder(
-            min(rows.shape[1], max(MORE_THAN_ENOUGH, repeats[0][-1].n_components)),
-            widths=widths,
-            learning_rate=LEARNING_RATE,
-            batch_size=BATCH_SIZE,
-            max_epochs=max_epochs,
-            random_state=seed,
-        ).fit(rows)
-    return Networks(tuple(map(tuple, repeats)), _spectrum(model, rows), int(variational.active_.sum()))
+    n_columns = how.rows.shape[1]
+    further = range(candidates[-1] + 1, min(n_columns, candidates[-1] + MOST_FURTHER) + 1)
+    for some in chain([candidates], ([d] for d in further)):
+        if some is not candidates and not _last_gains_most(repeats):
+            break
+        tasks = [(d, repeat) for d in some for repeat in range(REPEATS)]
+        models = in_jobs(how.denoiser, tasks, n_jobs)
+        for model, (_, repeat) in zip(models, tasks, strict=True):
+            repeats[repeat].append(how.error(model))
+    most = max(MORE_THAN_ENOUGH, repeats[0][-1].n_components)
+    variational = how.variational(min(n_columns, most))
+    return Networks(
+        tuple(map(tuple, repeats)), _spectrum(models[-1], how.rows), int(variational.active_.sum())
+    )
 
 
 def _gains(repeats: Sequence[Sequence[HeldOut]]) -> Float[np.ndarray, " d"]:

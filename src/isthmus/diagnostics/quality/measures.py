@@ -30,13 +30,22 @@ from isthmus.data.coding import CodedRows, coded_table
 from isthmus.data.frames import column_labels
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense, row_blocks
 from isthmus.data.scaling import Scaling
+from isthmus.data.stored.dask import is_dask
 from isthmus.data.units import fitted_scaling, unlike_spreads
+from isthmus.diagnostics.quality.by_parts import Parts, computed_or_aligned
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
 from isthmus.diagnostics.quality.new_rows import of_new_rows
-from isthmus.diagnostics.quality.pairs import Comparison, RowSums, draw_pairs, estimate, rank_correlation
+from isthmus.diagnostics.quality.pairs import (
+    Comparison,
+    DrawnPairs,
+    RowSums,
+    draw_pairs,
+    estimate,
+    rank_correlation,
+)
 from isthmus.diagnostics.quality.result import NEIGHBOUR_MEASURES, Number, Quality
-from isthmus.estimators.base import BaseMap, squared_gaps
+from isthmus.estimators.base import BaseMap, error_in_units
 from isthmus.estimators.fitting import generator
 
 FEWEST_QUERIES = 100
@@ -70,7 +79,9 @@ def quality(
     Parameters
     ----------
     X : array-like or CSR matrix (n, D), n ≥ 3, finite
-        The data. Distances are Euclidean, of the columns as ``scaling`` says.
+        The data. Distances are Euclidean, of the columns as ``scaling`` says. Of a Dask array or data
+        frame of more than ``max_rows`` rows, blocks are compared with the rows that are drawn where Dask
+        computes, in some six passes, and no more than these rows come here.
     Z : array-like (n, d), finite
         Where the rows lie in the map, in the same order.
     k : int or several, 1 ≤ k ≤ n − 1
@@ -140,6 +151,9 @@ def quality(
     """
     if X_hat is not None and model is not None:
         raise ValueError("both X_hat and model came, and either gives a reconstruction; pass one")
+    most = check_integer("max_rows", max_rows, 3)
+    if is_dask(X) or is_dask(Z):
+        X, Z = computed_or_aligned(X, Z, max(most, FEWEST_QUERIES))
     X = _coded(X, model, periodic, categorical)
     rows = check_table(X)
     own, units = _scaling(X, rows, scaling, model)
@@ -147,23 +161,30 @@ def quality(
         raise TypeError(
             f"Z is a {type(Z).__name__}: expected coordinates (n, d), such as those of its transform(X)"
         )
-    coordinates = check_coordinates(Z, _width(Z))
-    n = _check_numbers_of_rows(rows, coordinates)
+    coordinates = None if is_dask(Z) else check_coordinates(Z, _width(Z))
+    n = len(rows) if coordinates is None else _check_numbers_of_rows(rows, coordinates)
     ks = _check_neighbours(k, n)
     sigmas = tuple(check_real("sigmas", sigma, 0) for sigma in np.atleast_1d(sigmas).tolist())
     error = _reconstruction_error(X, rows, X_hat, model, own)
     rng = generator(random_state)
-    queries = _queries(n, check_integer("max_rows", max_rows, 3), rng)
+    queries = _queries(n, most, rng)
     pairs = draw_pairs(queries, n, rng)
-    scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
-    of_training = of_new_rows(X, scaled, coordinates, training, y, ks, queries)
-    data, plane = distances_between(scaled), distances_between(coordinates)
-    sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
+    if coordinates is None:
+        _check_no_training(training, y, most)
+        assert isinstance(pairs, DrawnPairs)
+        of_training, unit, units_apart = {}, 1.0, 1.0
+        sums, guess = Parts(rows.store, Z, own).sums(ks, sigmas, queries, pairs)
+    else:
+        scaled = rows if own is None else ScaledRows(rows, own, FLOAT64)
+        of_training = of_new_rows(X, scaled, coordinates, training, y, ks, queries)
+        data, plane = distances_between(scaled), distances_between(coordinates)
+        sums, guess = Comparison(data, plane, ks, sigmas, queries, pairs).sums()
+        unit, units_apart = data.unit, data.unit / plane.unit
     found: dict[str, tuple[Sums, Sums]] = {
         **{name: _shaped(both, k) for name, both in _of_neighbours(sums, ks, n).items()},
         **_imbalances(sums, n),
         "spearman": rank_correlation(pairs, sums.pairs, n),
-        **_of_distances(sums, guess, n, data.unit, data.unit / plane.unit),
+        **_of_distances(sums, guess, n, unit, units_apart),
         "density_kl": _of_densities(sums, n),
         **({} if error is None else {"reconstruction_error": (error, 0.0)}),
     }
@@ -301,7 +322,8 @@ def _reconstruction_error(
     """Mean of ‖x − x̂‖² of scaled rows."""
     scale = 1.0 if scaling is None else scaling.scale
     if model is not None:
-        return float(np.mean(squared_gaps(model, X, model.transform(X), scale)))
+        collection = getattr(getattr(rows, "store", None), "collection", None)
+        return float(np.mean(error_in_units(model, X if collection is None else collection, scale)))
     if X_hat is None:
         return None
     decoded = _given(X, X_hat, rows.shape)
@@ -336,6 +358,14 @@ def _check_numbers_of_rows(rows: Rows, coordinates: Num[np.ndarray, "m d"]) -> i
             "neighbours to confuse. Pass more rows"
         )
     return n
+
+
+def _check_no_training(training: object, y: object, most: int) -> None:
+    if training is not None or y is not None:
+        raise ValueError(
+            f"training= and y= are for rows in memory, and X has more than max_rows={most} rows in a "
+            "Dask collection: call quality once more with fewer new rows, such as X[:1000].compute()"
+        )
 
 
 def _check_neighbours(k: int | Sequence[int], n: int) -> tuple[int, ...]:
