@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
     from isthmus.estimators.neighbour import SampleWarning as SampleWarning
+    from isthmus.files.coordinates import TransformedFiles as TransformedFiles
+    from isthmus.files.coordinates import transform_files as transform_files
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
@@ -104,6 +106,7 @@ _NAMES = {
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "plots": ("plot",),
+    "files.coordinates": ("TransformedFiles", "transform_files"),
     "files.models": ("ModelFileError", "load", "save"),
     "training.checkpoints": ("Checkpoint",),
     "training.problem": ("DivergenceError",),
@@ -136,6 +139,7 @@ __all__ = [
     "Squared",
     "StoreError",
     "StoredRows",
+    "TransformedFiles",
     "UnequalScalesWarning",
     "VariationalAutoencoder",
     "choose_dimension",
@@ -168,6 +172,7 @@ __all__ = [
     "save",
     "scan",
     "score_function",
+    "transform_files",
 ]
 
 

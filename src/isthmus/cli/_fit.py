@@ -16,6 +16,7 @@ from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
 from isthmus.cli._io import ColumnKinds, features, labels_to_draw, read_table, say, show
+from isthmus.cli._sources import Stream, size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ of_neighbour = options.under("Of --model neighbour")
 
 
 @click.command(cls=options.Headed)
-@options.DATA
+@options.DATA_FILES
 @click.option(
     "-o",
     "--output",
@@ -99,6 +100,13 @@ of_neighbour = options.under("Of --model neighbour")
 @of_training("--validation-fraction", type=float, help="Share of the rows held out to choose the epoch.")
 @of_training("--patience", type=int, help="Epochs without a better one before training ends.")
 @of_training(
+    "--block-size",
+    "block_bytes",
+    metavar="SIZE",
+    callback=size,
+    help="Bytes of rows in memory that are trained on at a time, where DATA is read in parts: 256M.",
+)
+@of_training(
     "--checkpoint",
     metavar="FOLDER",
     help="Keep the training in this folder, once a minute. The same command goes on from there when it "
@@ -144,7 +152,7 @@ of_neighbour = options.under("Of --model neighbour")
 )
 @of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 15.")
 def fit(
-    data: Path,
+    data: Path | Stream,
     output: Path,
     model: type[BaseMap],
     columns: Sequence[str],
@@ -156,13 +164,15 @@ def fit(
     scaling: str | None,
     picture: Path | None,
     quiet: bool,
+    block_bytes: int | None,
     checkpoint: str | None,
     **settings: object,
 ) -> None:
     """Learn a map from the rows of DATA and save it.
 
     What is not given has the default that it has in Python. Ctrl-C ends training and saves the best
-    map so far.
+    map so far. Several Parquet files, a folder of them, a quoted pattern, a URL, a Zarr folder, an HDF5
+    file, and a Parquet file of more than 1 GiB of numbers are read in parts.
 
     \b
       isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
@@ -172,6 +182,7 @@ def fit(
       isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
       isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
       isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
+      isthmus fit big/*.parquet --drop id --label type -o big.isthmus --picture big.png
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if scaling != "auto":
@@ -179,11 +190,19 @@ def fit(
     kinds = ColumnKinds(periodic, categorical)
     estimator = _estimator(model, given | kinds.given)
     kept = {} if checkpoint is None else _checkpoint(model, checkpoint)
-    table = read_table(data, header)
-    rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
-    estimator.set_params(**parameters)
-    _check_missing(estimator, table, rows)
-    labels = labels_to_draw(table, label) if picture and label else None
+    rows: Any
+    labels, parameters = None, dict[str, Any]()
+    if isinstance(data, Stream):
+        from isthmus.cli._streams import rows_to_draw, rows_to_fit
+
+        rows = rows_to_fit(data, estimator, columns, drop, label, header, kinds, block_bytes)
+    else:
+        _check_no_blocks(data, block_bytes)
+        table = read_table(data, header)
+        rows, parameters = features(table, columns, [*drop, *([label] if label else [])], kinds)
+        estimator.set_params(**parameters)
+        _check_missing(estimator, table, rows)
+        labels = labels_to_draw(table, label) if picture and label else None
     if scaling == "auto" and "scaling" in estimator.get_params(deep=False):
         kind, note = _automatic_scaling(estimator, rows, parameters)
         estimator.set_params(scaling=kind)
@@ -195,7 +214,8 @@ def fit(
     seconds = time.perf_counter() - started
     isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
-        _draw(picture, estimator, rows, labels, label)
+        drawn, labels = rows_to_draw(rows, label) if isinstance(data, Stream) else (rows, labels)
+        _draw(picture, estimator, drawn, labels, label)
     if not quiet:
         from isthmus.cli._description import describe, summarise
 
@@ -203,6 +223,13 @@ def fit(
         click.echo(f"saved {output}")
         if picture is not None:
             click.echo(f"picture: {picture}")
+
+
+def _check_no_blocks(data: Path, block_bytes: int | None) -> None:
+    if block_bytes is not None:
+        raise click.UsageError(
+            f"--block-size is for rows that are read in parts, and {data} is read into memory"
+        )
 
 
 def _check_missing(estimator: BaseMap, table: Table, rows: Any) -> None:

@@ -135,10 +135,17 @@ def labels_of(table: Table, label: str) -> np.ndarray:
 
 def labels_to_draw(table: Table, label: str) -> np.ndarray:
     """The column ``label`` as it is, with None where there is no value; an empty cell of text is ''."""
-    import numpy as np
-
     (position,) = table.positions([label])
-    column = table.column(position)
+    return as_labels(table.column(position))
+
+
+def as_labels(column: Any) -> np.ndarray:  # of Arrow
+    """A column of Arrow as labels."""
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     return np.array(column.to_pylist(), dtype=object) if column.null_count else np.asarray(column)
 
 
@@ -180,6 +187,19 @@ def rows_for(
 def feature_names(fitted: BaseMap) -> list[str]:
     """The names that a map was fitted on, or x0, x1, …."""
     return list(getattr(fitted, "feature_names_in_", [f"x{j}" for j in range(fitted.n_features_in_)]))
+
+
+def check_is_file(output: Path | None) -> None:
+    """Raise if the output of one file that is read into memory is no data file."""
+    from isthmus.files.formats import FORMATS
+    from isthmus.files.tables import ending
+
+    if output is not None and ending(output) is None:
+        raise click.BadParameter(
+            f"{output}: the ending is none of {', '.join(FORMATS)}; a folder is for several files, or "
+            "one that does not fit into memory.",
+            param_hint="'-o' / '--output'",
+        )
 
 
 def check_keep(keep: Sequence[str], *outputs: Path | None) -> None:

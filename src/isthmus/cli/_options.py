@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from isthmus.cli._sources import Stream, is_stream, may_be_parquet
+
 Callback = Callable[..., None]
 """The function that becomes a command."""
 
@@ -35,6 +37,19 @@ def data_file(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return Path(value)
 
 
+def data_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Path | Stream:
+    """One data file, or what is read in parts: several Parquet files, a folder, a pattern, an array."""
+    if len(value) == 1:
+        path = None if is_stream(value[0]) else data_file(ctx, param, value[0])
+        return path or Stream(value)
+    others = [text for text in value if not may_be_parquet(text)]
+    if others:
+        raise click.BadParameter(
+            f"several files are read in parts, as Parquet files, and {others[0]} is none by its name."
+        )
+    return Stream(value)
+
+
 @dataclass(frozen=True)
 class OutputFile:
     """A path that can be written, found out before the work; without endings, of a data file."""
@@ -54,6 +69,17 @@ class OutputFile:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise click.BadParameter(f"the folder {path.parent} cannot be written to.")
         return path
+
+
+@dataclass(frozen=True)
+class OutputFileOrFolder(OutputFile):
+    """The same, or without the ending of a data file a folder."""
+
+    def __call__(self, ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+        from isthmus.files.tables import ending
+
+        is_folder = value is not None and ending(Path(value)) is None
+        return Path(value or "") if is_folder else super().__call__(ctx, param, value)
 
 
 def output(*endings: str) -> OutputFile:
@@ -97,6 +123,8 @@ def _files(ctx: click.Context) -> tuple[list[Path], list[Path]]:
     written: list[Path] = []
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
+        if isinstance(value, Stream):
+            read += value.on_this_disk
         if isinstance(value, Path):
             (written if isinstance(parameter.callback, OutputFile) else read).append(value)
     return read, written
@@ -231,6 +259,7 @@ SCALING = click.option(
     "quartiles. auto standardises named columns whose spreads differ by more than a factor of 10.",
 )
 DATA = click.argument("data", callback=data_file)
+DATA_FILES = click.argument("data", nargs=-1, required=True, callback=data_files, metavar="DATA...")
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 DATA_OUTPUT = click.option(
     "-o",
@@ -238,6 +267,13 @@ DATA_OUTPUT = click.option(
     metavar="FILE",
     callback=output(),
     help=f"Where to write. {DATA_HELP} Without it: CSV on stdout.",
+)
+FILE_OR_FOLDER = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=OutputFileOrFolder(()),
+    help=f"Where to write. {DATA_HELP} Without it: CSV on stdout. Of several files a folder.",
 )
 KEEP = click.option(
     "--keep", multiple=True, metavar="COLUMNS", help="Carry these columns over, such as an id."

@@ -8,19 +8,30 @@ from pathlib import Path
 import click
 
 import isthmus
-from isthmus.cli._io import check_keep, feature_names, read_table, rows_for, write
-from isthmus.cli._options import DATA, DATA_OUTPUT, KEEP, MODEL, Command, columns_options, data_file
+from isthmus.cli._io import check_is_file, check_keep, feature_names, read_table, rows_for, write
+from isthmus.cli._options import (
+    DATA,
+    DATA_FILES,
+    DATA_OUTPUT,
+    FILE_OR_FOLDER,
+    KEEP,
+    MODEL,
+    Command,
+    columns_options,
+    data_file,
+)
+from isthmus.cli._sources import Stream
 
 
 @click.command(cls=Command)
 @MODEL
-@DATA
-@DATA_OUTPUT
+@DATA_FILES
+@FILE_OR_FOLDER
 @columns_options
 @KEEP
 def transform(
     model: Path,
-    data: Path,
+    data: Path | Stream,
     output: Path | None,
     columns: Sequence[str],
     drop: Sequence[str],
@@ -32,10 +43,21 @@ def transform(
     Columns that the map was fitted on are found by name; others are ignored. Without names, all
     columns count but those of --drop and --keep, in their order. A variational map takes empty cells.
 
+    Several Parquet files, a folder of them, a quoted pattern or a URL, and one that does not fit into
+    memory, are read in parts: each file has one of coordinates in the folder OUTPUT, and what was
+    interrupted goes on where it was.
+
     \b
       isthmus transform iris.isthmus new.csv --keep species -o coordinates.csv
       isthmus transform iris.isthmus new.parquet | head
+      isthmus transform map.isthmus big/*.parquet --keep id -o coordinates
     """
+    if isinstance(data, Stream):
+        from isthmus.cli._streams import transform_stream
+
+        transform_stream(isthmus.load(model), data, output, columns, drop, header, keep)
+        return
+    check_is_file(output)
     check_keep(keep, output)
     fitted = isthmus.load(model)
     names = list(fitted.get_feature_names_out())

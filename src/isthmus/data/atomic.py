@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,12 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_left_over(path: Path) -> None:
+    """Remove temporary files of ``path`` that processes left which were killed."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        temporary.unlink(missing_ok=True)
 
 
 def digest(text: str, arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, 32]:

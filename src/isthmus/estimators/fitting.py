@@ -14,6 +14,7 @@ in the place of the estimator's own.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -353,6 +354,14 @@ def _training(
         raise ValueError(
             f"solver={model.solver!r} takes all rows in each step, and these do not fit one block of "
             f"{source.block_bytes >> 20} MiB: use solver='adam'"
+        )
+    if model.verbose and source.n_blocks > 1:
+        n_bytes = source.block_rows * task.rows.shape[1] * 4
+        print(
+            f"{source.n_rows:,} rows in {source.n_blocks:,} blocks, of each {source.block_rows:,} rows "
+            f"({n_bytes / 2**20:.4g} MiB) at a time",
+            file=sys.stderr,
+            flush=True,
         )
     judged = task.chooses_epoch and len(held_out_rows) > 0
     return Training(

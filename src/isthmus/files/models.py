@@ -176,6 +176,22 @@ def _header(path: Path, text: str) -> dict[str, Node]:
     return checked
 
 
+def fingerprint(model: BaseMap) -> str:
+    """SHA-256 of all that decides the coordinates that a fitted map gives, in hexadecimal digits.
+
+    A map has the same one after ``save`` and ``load``, and two fits have different ones.
+    """
+    writer = Writer()
+    parts = {
+        "class": type(model).__name__,
+        "network": model.network_,
+        "names": getattr(model, "feature_names_in_", None),
+        "code": getattr(model, "code_", None),
+    }
+    text = json.dumps(writer.node(parts, "map"), allow_nan=False)
+    return digest(text, writer.tensors).tobytes().hex()
+
+
 def _probe_rows(model: Model) -> np.ndarray:
     """Rows about as far from the center as the data, whatever they were."""
     center = model.scaling_.center

@@ -1,12 +1,14 @@
-"""Rows in Parquet files: a file, a folder, a pattern, or several of these, on a disk or in the cloud."""
+"""Rows in Parquet files, on a disk or in the cloud."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int, Num
 
-from isthmus.data.stored.rows import PART_BYTES, StoreError
+from isthmus.data.stored.rows import PART_BYTES, Store, StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -41,9 +43,9 @@ class Columns:
     def features(self) -> tuple[str, ...]:
         """Names of the features; those of a column of vectors are numbered."""
         return tuple(
-            name if width == 0 else f"{name}_{index}"
+            feature
             for name, width in zip(self.names, self.widths, strict=True)
-            for index in range(max(1, width))
+            for feature in _features(name, width)
         )
 
     def matrix(self, table: pa.Table | pa.RecordBatch) -> Num[np.ndarray, "n D"]:
@@ -77,6 +79,41 @@ class Columns:
         return np.asarray(
             column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(False)
         )
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a file is made up: its columns, and the rows in each of its row groups."""
+
+    schema: pa.Schema
+    group_rows: tuple[int, ...]
+
+    @property
+    def index(self) -> list[str]:
+        """Columns that were the index of a data frame."""
+        about = self.schema.pandas_metadata or {}
+        return [name for name in about.get("index_columns", ()) if isinstance(name, str)]
+
+    @property
+    def numeric(self) -> list[str]:
+        """Columns of numbers, and of vectors of one length."""
+        return [name for name in self.schema.names if _width(self.schema, name) is not None]
+
+    def columns_of(self, features: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The columns that these features are, or are entries of, and the features that none is."""
+        column_of = {
+            feature: name
+            for name in self.numeric
+            for feature in _features(name, _width(self.schema, name) or 0)
+        }
+        missing = [feature for feature in features if feature not in column_of]
+        found = [column_of[feature] for feature in features if feature in column_of]
+        return list(dict.fromkeys(found)), missing
+
+
+def _features(name: str, width: int) -> list[str]:
+    """Names of the features that a column is: itself, or the numbered entries of its vectors."""
+    return [f"{name}_{index}" for index in range(width)] if width else [name]
 
 
 @dataclass(frozen=True)
@@ -139,15 +176,43 @@ class ParquetStore:
 
     def read(self, part: int) -> Block:
         piece = self._pieces[part]
-        try:
+        with self._named(piece.file, piece.group):
             return self.columns.matrix(self._table(piece))
+
+    def columns_of(self, file: int, group: int, names: Sequence[str]) -> pa.Table:
+        """Columns of a row group as they are: text, dates and numbers. Raises as ``read`` does."""
+        with self._named(file, group):
+            known = self._file(file).schema_arrow.names
+            missing = [name for name in names if name not in known]
+            if not missing:
+                return self._file(file).read_row_group(group, list(names)).select(list(names))
+        raise StoreError(f"{self.paths[file]} has no column {shown(missing)}; it has {shown(known)}")
+
+    def column_of(self, name: str, numbers: Int[np.ndarray, " k"]) -> pa.ChunkedArray:
+        """A column, as it is, of the rows of these numbers, ascending; reads it in their row groups."""
+        found: list[pa.ChunkedArray] = []
+        for file, groups in enumerate(self.group_rows):
+            starts = self.file_starts[file] + _starts(groups)
+            bounds = np.searchsorted(numbers, starts)
+            found += [
+                self.columns_of(file, group, [name]).column(name).take(numbers[low:high] - starts[group])
+                for group, (low, high) in enumerate(pairwise(bounds))
+                if low < high
+            ]
+        return pa.chunked_array([chunk for column in found for chunk in column.chunks])
+
+    @contextmanager
+    def _named(self, file: int, group: int) -> Iterator[None]:
+        """What is wrong with a row group, said with its name."""
+        try:
+            yield
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError, StopIteration, StoreError) as error:
             raise StoreError(
-                f"row group {piece.group} of {self.paths[piece.file]} cannot be read; it is truncated "
-                f"or damaged, or was written over ({str(error).rstrip('.')}). Copy the file again from "
-                "its source, or leave it out"
+                f"row group {group} of {self.paths[file]} cannot be read; it is truncated or damaged, "
+                f"or was written over ({str(error).rstrip('.')}). Copy the file again from its source, "
+                "or leave it out"
             ) from error
 
     def _table(self, piece: _Piece) -> pa.Table | pa.RecordBatch:
@@ -175,6 +240,48 @@ class ParquetStore:
         return self._opened[1]
 
 
+@dataclass(frozen=True)
+class ConsecutiveParts:
+    """Some parts of a store, one after the other, as a store."""
+
+    store: Store
+    parts: range
+
+    @property
+    def n_columns(self) -> int:
+        return self.store.n_columns
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.store.names
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        return self.store.row_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.store.dtype
+
+    @property
+    def first_row(self) -> int:
+        return int(self.store.part_starts[self.parts.start])
+
+    @cached_property
+    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
+        return self.store.part_starts[self.parts.start : self.parts.stop + 1] - self.first_row
+
+    @property
+    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        return self.part_starts
+
+    def read(self, part: int) -> Block:
+        return self.store.read(self.parts[part])
+
+    def place(self, row: int) -> str:
+        return self.store.place(self.first_row + row)
+
+
 def open_parquet(
     filesystem: Any,  # of pyarrow
     paths: Sequence[str],
@@ -187,23 +294,23 @@ def open_parquet(
     for columns that hold no numbers.
     """
     with ThreadPoolExecutor(max_workers=8) as readers:
-        heads = list(readers.map(lambda path: _head(filesystem, path), paths))
-    chosen = _chosen(heads[0][0], paths[0], columns, drop)
-    for path, (schema, _) in zip(paths, heads, strict=True):
-        _check_schema(schema, path, chosen, heads[0][0], paths[0])
-    group_rows = [rows for _, rows in heads]
+        heads = list(readers.map(lambda path: read_head(filesystem, path), paths))
+    chosen = chosen_columns(heads[0].schema, paths[0], columns, drop)
+    for path, head in zip(paths, heads, strict=True):
+        _check_schema(head.schema, path, chosen, heads[0].schema, paths[0])
+    group_rows = [head.group_rows for head in heads]
     if not any(map(sum, group_rows)):
         raise StoreError(f"{paths[0]} has no rows: pass files with data")
     return ParquetStore(filesystem, paths, chosen, group_rows)
 
 
-def _head(filesystem: Any, path: str) -> tuple[pa.Schema, list[int]]:
-    """The schema of a file, and the rows in each of its row groups."""
+def read_head(filesystem: Any, path: str) -> Head:  # of pyarrow
+    """How a file is made up. Raises StoreError for one that is not Parquet."""
     try:
         with filesystem.open_input_file(path) as source:
             metadata = pq.read_metadata(source)
             rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-            return metadata.schema.to_arrow_schema(), rows
+            return Head(metadata.schema.to_arrow_schema(), tuple(rows))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -215,22 +322,24 @@ def _head(filesystem: Any, path: str) -> tuple[pa.Schema, list[int]]:
         ) from error
 
 
-def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> Columns:
+def chosen_columns(
+    schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: Sequence[str]
+) -> Columns:
     """The columns that are features: those asked for, or all but an index and those left out."""
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated:
-        raise StoreError(f"{path}: column names repeat: {_shown(repeated)}. Rename them")
+        raise StoreError(f"{path}: column names repeat: {shown(repeated)}. Rename them")
     unknown = [name for name in [*(columns or ()), *drop] if name not in schema.names]
     if unknown:
-        raise StoreError(f"{path} has no column {_shown(unknown)}; it has {_shown(schema.names)}")
-    index = [] if columns is not None else _index_of(schema)
+        raise StoreError(f"{path} has no column {shown(unknown)}; it has {shown(schema.names)}")
+    index = [] if columns is not None else Head(schema, ()).index
     names = [
         name
         for name in (schema.names if columns is None else columns)
         if name not in drop and name not in index
     ]
     if not names:
-        raise StoreError(f"{path}: no column is left, of {_shown(schema.names)}")
+        raise StoreError(f"{path}: no column is left, of {shown(schema.names)}")
     other = [f"{name!r} ({schema.field(name).type})" for name in names if _width(schema, name) is None]
     if other:
         more = f" and {len(other) - MOST_NAMED} more" if len(other) > MOST_NAMED else ""
@@ -241,12 +350,6 @@ def _chosen(schema: pa.Schema, path: str, columns: Sequence[str] | None, drop: S
     widths = tuple(_width(schema, name) or 0 for name in names)
     kinds = [_kind(schema.field(name).type) for name in names]
     return Columns(tuple(names), widths, np.result_type(np.float32, *kinds))
-
-
-def _index_of(schema: pa.Schema) -> list[str]:
-    """Columns that were the index of a data frame."""
-    about = schema.pandas_metadata or {}
-    return [name for name in about.get("index_columns", ()) if isinstance(name, str)]
 
 
 def _width(schema: pa.Schema, name: str) -> int | None:
@@ -276,7 +379,7 @@ def _check_schema(
     missing = [name for name in columns.names if name not in schema.names]
     if missing:
         raise StoreError(
-            f"{path} has no column {_shown(missing)}, which {first_path} has: every file needs the same "
+            f"{path} has no column {shown(missing)}, which {first_path} has: every file needs the same "
             "columns. Leave the file out, or the column, with drop="
         )
     for name in columns.names:
@@ -288,7 +391,8 @@ def _check_schema(
             )
 
 
-def _shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str]) -> str:
+    """Some names of columns, for an error."""
     more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(map(repr, names[:MOST_NAMED])) + more
 

@@ -248,6 +248,11 @@ class StoredRows:
             if step == 1:
                 return self._between(start, max(start, stop))
             index = np.arange(start, stop, step)
+        if isinstance(index, tuple):
+            raise TypeError(
+                "rows that are kept elsewhere are taken by a slice or by their numbers alone; where "
+                "scikit-learn splits rows, as for cross-validation, pass some: rows[::100]"
+            )
         return self._at(np.asarray(index))
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:

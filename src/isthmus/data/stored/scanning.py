@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.stored.arrays import ArrayStore, kept_in_a_file
 from isthmus.data.stored.dask import store_of
+from isthmus.data.stored.files import Paths, is_paths, library, parquet_files
 from isthmus.data.stored.rows import BLOCK_BYTES, Store, StoredRows, StoreError
 
 LIBRARIES = ("zarr", "h5py", "dask", "dask_expr", "pyarrow")
 """Packages whose objects may be rows that are kept elsewhere."""
-
-PARQUET = (".parquet", ".pq")
 
 
 def scan(
@@ -89,6 +86,7 @@ def scan(
     >>> model = isthmus.LinearAutoencoder(2).fit(rows)
     >>> model.transform(rows).shape
     (300, 2)
+    >>> folder.cleanup()
     """
     if isinstance(columns, str) or isinstance(drop, str):
         raise TypeError("columns and drop are lists of names, such as drop=['label']")
@@ -98,8 +96,8 @@ def scan(
         return StoredRows(source.store, source.block_bytes if block_bytes is None else block_bytes)
     if isinstance(source, str | os.PathLike):
         store = _of_path(os.fspath(source), columns, drop)
-    elif _is_paths(source):
-        store = _of_parquet([os.fspath(path) for path in source], columns, drop)  # type: ignore[attr-defined]
+    elif is_paths(source):
+        store = _of_parquet(source, columns, drop)
     else:
         store = _of_object(source, columns, drop)
     if store.names is None and (columns is not None or drop):
@@ -128,14 +126,6 @@ def _holds_rows(X: Any) -> bool:  # of any library
     return hasattr(X, "shape") or hasattr(X, "npartitions")
 
 
-def _is_paths(source: object) -> bool:
-    return (
-        isinstance(source, list | tuple)
-        and len(source) > 0
-        and all(isinstance(path, str | os.PathLike) for path in source)
-    )
-
-
 def _of_path(path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
     name = path.rstrip("/").lower()
     if "://" not in path:
@@ -146,13 +136,13 @@ def _of_path(path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> S
         if name.endswith(".zarr"):
             return _of_zarr(_there(path))
         if name.endswith(".h5ad"):
-            return _of_object(_library("anndata").read_h5ad(_there(path), backed="r"), columns, drop)
+            return _of_object(library("anndata").read_h5ad(_there(path), backed="r"), columns, drop)
         if name.endswith((".csv", ".tsv", ".gz", ".feather", ".arrow", ".npz")):
             raise TypeError(
                 f"{path} cannot be read in parts at random places, as Parquet can: read a file first "
                 "that fits into memory, for example with pandas.read_csv, and write others as Parquet"
             )
-    return _of_parquet([path], columns, drop)
+    return _of_parquet(path, columns, drop)
 
 
 def _there(path: str) -> str:
@@ -161,60 +151,11 @@ def _there(path: str) -> str:
     return path
 
 
-def _of_parquet(paths: Sequence[str], columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
+def _of_parquet(source: Paths, columns: Sequence[str] | None, drop: Sequence[str]) -> Store:
     from isthmus.data.stored.parquet import open_parquet
 
-    if any("://" in path for path in paths):
-        filesystem, found = _in_the_cloud(paths)
-    else:
-        import pyarrow.fs
-
-        filesystem, found = pyarrow.fs.LocalFileSystem(), [p for path in paths for p in _local(path)]
-    return open_parquet(filesystem, found, columns, drop)
-
-
-def _local(path: str) -> list[str]:
-    """The Parquet files of a folder or a pattern, or the one file; sorted by name."""
-    if os.path.isdir(path):
-        inside = sorted(str(file) for file in Path(path).rglob("*") if file.suffix in PARQUET)
-        found = [file for file in inside if not _is_hidden(os.path.relpath(file, path))]
-        if not found:
-            raise FileNotFoundError(f"the folder {path} has no Parquet files (.parquet or .pq)")
-        return found
-    if os.path.exists(path):
-        return [path]
-    found = sorted(glob.glob(path, recursive=True))
-    if not found:
-        raise FileNotFoundError(f"there is no file {path}, and none that matches it as a pattern")
-    return [file for one in found for file in (_local(one) if os.path.isdir(one) else [one])]
-
-
-def _is_hidden(path: str) -> bool:
-    """Whether it is a file, or in a folder, that writers keep notes or unfinished files in."""
-    return any(part.startswith((".", "_")) for part in path.split("/"))
-
-
-def _in_the_cloud(urls: Sequence[str]) -> tuple[Any, list[str]]:
-    """A filesystem of Arrow, and the paths in it, of URLs that share one."""
-    import pyarrow.fs
-
-    fsspec = _library("fsspec", "cloud")
-    filesystem, _ = fsspec.core.url_to_fs(urls[0])
-    found: list[str] = []
-    for url in urls:
-        _, path = fsspec.core.url_to_fs(url)
-        if filesystem.isdir(path):
-            inside = sorted(filesystem.find(path))
-            found += [
-                file
-                for file in inside
-                if file.endswith(PARQUET) and not _is_hidden(file[len(path) :].strip("/"))
-            ]
-        else:
-            found += sorted(filesystem.glob(path)) if glob.has_magic(path) else [path]
-    if not found:
-        raise FileNotFoundError(f"there are no Parquet files at {urls[0]}")
-    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)), found
+    files = parquet_files(source)
+    return open_parquet(files.filesystem, files.paths, columns, drop)
 
 
 def _of_object(
@@ -225,7 +166,7 @@ def _of_object(
     if kind.__name__ == "AnnData":
         return _of_backed(source)
     if library == "pyarrow" and hasattr(source, "files"):
-        return _of_parquet(list(source.files), columns, drop)
+        return _of_parquet(source.files, columns, drop)
     if library == "zarr":
         return ArrayStore(source, f"the Zarr array {source.path or source.store}", source.chunks[0])
     if library == "h5py":
@@ -253,11 +194,11 @@ def _block(block: object, what: str) -> np.ndarray:
 
 
 def _of_zarr(path: str) -> Store:
-    return _of_object(_library("zarr").open_array(path, mode="r"), None, ())
+    return _of_object(library("zarr").open_array(path, mode="r"), None, ())
 
 
 def _of_hdf5(path: str) -> Store:
-    h5py = _library("h5py", "hdf5")
+    h5py = library("h5py", "hdf5")
     file = h5py.File(path, "r")
     found: list[str] = []
     file.visititems(
@@ -279,18 +220,3 @@ def _of_backed(adata: Any) -> Store:  # AnnData
         raise TypeError("the AnnData is in memory: pass adata.X, or isthmus.embed(adata, model)")
     names = list(adata.var_names)
     return ArrayStore(adata.X, f"X of {adata.filename}", names=names)
-
-
-def _library(name: str, extra: str | None = None) -> Any:  # a module without types
-    """An optional library, or an error that says how to install it."""
-    from importlib import import_module
-
-    try:
-        module = import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"{name} is needed to read these rows: pip install 'isthmus[{extra or name}]'"
-        ) from error
-    if name == "fsspec":
-        import_module("fsspec.core")
-    return module
