@@ -16,6 +16,9 @@ OF_NAMED_TUPLES = {"_asdict", "_field_defaults", "_fields", "_make", "_replace"}
 OF_SCIKIT_LEARN = {"_parameter_constraints", "_validate_params"}
 """What its developers' guide has every estimator call so."""
 
+OF_DASK = {"_meta", "_meta_nonempty"}
+"""Frames without rows, or with one, by which its documentation has libraries know a collection's types."""
+
 OWN = ("self", "cls")
 
 
@@ -80,7 +83,7 @@ def attributes(tree) -> Iterator[tuple[int, str, str]]:
             if (
                 whose not in OWN
                 and whose != "super()"
-                and node.attr not in OF_NAMED_TUPLES | OF_SCIKIT_LEARN
+                and node.attr not in OF_NAMED_TUPLES | OF_SCIKIT_LEARN | OF_DASK
             ):
                 yield node.lineno, whose, node.attr
 
