@@ -11,6 +11,12 @@ from pathlib import Path
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# Processes side by side have a core each. The threads of linear algebra and of clustering, which wait by
+# turning round and round, would take the time of the others: some tests took several times as much.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Nearly all of the time goes to compiling programs that run for milliseconds. XLA's older emitters make
 # them in half the time, and without optimisations in half of that; they run up to twice as long. They
 # are not split into parts for several threads either: that takes about 30 % more processor time.
