@@ -21,8 +21,8 @@ from isthmus.estimators.neighbour import HeldOutNeighbours
 
 X, Y = load_digits(return_X_y=True)
 TRAIN, NEW = X[:1000], X[1000:]
-# A sixth of the default's updates, with a third of its landmarks: on digits all figures below are the same
-# to a few hundredths.
+# A sixth of the default's updates, with a third of its landmarks: on digits all figures below are the
+# same to a few hundredths.
 SHORT = {"max_epochs": 200, "landmarks": 100, "random_state": 0}
 OF_DIGITS = {**SHORT, "landmarks": 300}
 
