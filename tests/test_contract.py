@@ -68,10 +68,10 @@ def iris():
 
 ESTIMATORS = {
     "Autoencoder": isthmus.Autoencoder(**TINY),
-    "DenoisingAutoencoder": isthmus.DenoisingAutoencoder(**TINY),
+    "DenoisingAutoencoder": isthmus.DenoisingAutoencoder(**ONE_NETWORK),
     "LinearAutoencoder": isthmus.LinearAutoencoder(),
     "NeighbourAutoencoder": isthmus.NeighbourAutoencoder(**NEIGHBOURS),
-    "VariationalAutoencoder": isthmus.VariationalAutoencoder(**TINY),
+    "VariationalAutoencoder": isthmus.VariationalAutoencoder(**ONE_NETWORK),
 }
 
 
@@ -143,7 +143,7 @@ def test_a_grid_search_in_two_processes_prefers_more_coordinates(reconstructing,
 
 def test_a_grid_search_may_compare_losses(iris):
     search = GridSearchCV(
-        isthmus.Autoencoder(**TINY), {"loss": ["squared", "absolute"]}, cv=2, error_score="raise"
+        isthmus.Autoencoder(**ONE_NETWORK), {"loss": ["squared", "absolute"]}, cv=2, error_score="raise"
     )
     scores = search.fit(iris[0]).cv_results_["mean_test_score"]
     # One yardstick for both: starts are both PCA and 2 epochs of training move them little.
@@ -223,7 +223,7 @@ def test_score_is_minus_the_mean_reconstruction_error(reconstructing, iris):
 
 def test_the_score_of_a_variational_map_is_its_mean_bound(iris):
     X, _ = iris
-    model = isthmus.VariationalAutoencoder(**TINY).fit(X)
+    model = isthmus.VariationalAutoencoder(**ONE_NETWORK).fit(X)
     assert model.score(X) == pytest.approx(evidence_lower_bound(model, X).mean(), rel=1e-12)
     # A bound in expectation; a pair of ±ε in the plane scatters by about one nat per row.
     assert model.score(X) < isthmus.log_likelihood(model, X, 500, 0).mean() + 3 / np.sqrt(len(X))
