@@ -11,6 +11,12 @@ from pathlib import Path
 # Without it scikit-learn skips its checks of array-API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# Processes side by side have a core each. The threads of linear algebra and of clustering, which wait by
+# turning round and round, would take the time of the others: some tests took several times as much.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Nearly all of the time goes to compiling programs that run for milliseconds. XLA's older emitters make
 # them in half the time, and without optimisations in half of that; they run up to twice as long. They
 # are not split into parts for several threads either: that takes about 30 % more processor time.
@@ -23,14 +29,21 @@ os.environ["XLA_FLAGS"] = " ".join(
 )
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
-# Compiled programs are kept until the last process ends, so that tests need not compile what others
-# have. Each process has a directory of its own: of what another one is writing, it would read a part.
+# Compiled programs are kept, also from run to run: the second one takes a part of the time. Each process
+# has a directory of its own, because of what another one is writing it would read a part; from file to
+# file of tests they are handed on whole, as links. The processes that tests start have another one, of
+# which nothing is kept: some are interrupted, perhaps while they write.
 if "ISTHMUS_PROGRAMS" not in os.environ:
-    PROGRAMS = tempfile.TemporaryDirectory(prefix="isthmus-programs-", ignore_cleanup_errors=True)
+    os.makedirs(Path(__file__).parents[1] / ".pytest_cache" / "programs", exist_ok=True)
+    PROGRAMS = tempfile.TemporaryDirectory(
+        dir=Path(__file__).parents[1] / ".pytest_cache", prefix="run-", ignore_cleanup_errors=True
+    )
     os.environ["ISTHMUS_PROGRAMS"] = PROGRAMS.name
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(
-    os.environ["ISTHMUS_PROGRAMS"], os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    os.environ["ISTHMUS_PROGRAMS"], os.environ.get("PYTEST_XDIST_WORKER", "alone") + "-started"
 )
+# The name of a program's file would depend on the directory.
+os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
@@ -40,6 +53,11 @@ from jaxtyping import install_import_hook
 from xdist.scheduler import LoadScopeScheduling
 
 install_import_hook("isthmus", "shapes.checked")
+
+OF_STARTED = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+OWN = OF_STARTED.with_name(OF_STARTED.name.removesuffix("-started"))
+KEPT = OWN.parents[1] / "programs"
+jax.config.update("jax_compilation_cache_dir", str(OWN))
 
 # A shell that starts these in the background has them ignore Ctrl-C, which some of them are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -83,6 +101,39 @@ def _few_compiled_programs():
 def _objects_of_earlier_tests_are_not_looked_through():
     gc.collect()
     gc.freeze()
+
+
+MOST_KEPT = 2**29
+"""Bytes of compiled programs that are kept for the next run: those of a few; the oldest go first."""
+
+
+def _hand_on(source, target):
+    """Link what the one directory has, and the other has not."""
+    for directory in (source, target):
+        directory.mkdir(exist_ok=True)
+    for name in set(os.listdir(source)) - set(os.listdir(target)):
+        # Another process may have been quicker, or have removed what is too much.
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.link(source / name, target / name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_are_handed_on():
+    _hand_on(OWN, KEPT)
+    _hand_on(KEPT, OWN)
+    _hand_on(KEPT, OF_STARTED)
+
+
+def pytest_sessionfinish(exitstatus):
+    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        # Else the last one may have been interrupted in writing.
+        _hand_on(OWN, KEPT)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        left = MOST_KEPT
+        for file in sorted(KEPT.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True):
+            left -= file.stat().st_size
+            if left < 0:
+                file.unlink()
 
 
 @contextlib.contextmanager

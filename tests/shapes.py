@@ -41,8 +41,15 @@ def _of_any_library(hint):
 
 
 def checked(function):
-    """The function, which raises a TypeError for an array of another shape or kind of number."""
+    """The function, which raises a TypeError for an array of another shape or kind of number.
+
+    jaxtyping asks twice for each call: of the arguments before it, and then of all together with what is
+    returned, where the arguments need not be looked at again.
+    """
     signature, hints = inspect.signature(function), None
+    names = list(signature.parameters)
+    several = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    simple = not any(one.kind in several for one in signature.parameters.values())
 
     @functools.wraps(function)
     def call(*arguments, **named):
@@ -54,10 +61,15 @@ def checked(function):
             hints = {name: hint for name, hint in found.items() if has_shape(hint)}
         if not hints:
             return function(*arguments, **named)
-        given = signature.bind(*arguments, **named).arguments
-        for name in hints.keys() & given.keys():
-            if not fits(given[name], hints[name]):
-                raise TypeError(f"{name}: {hints[name]} is not {_described(given[name])}")
+        if signature.return_annotation in (inspect.Signature.empty, typing.Any):
+            if simple:
+                given = dict(zip(names, arguments, strict=False)) | named
+            else:
+                given = signature.bind(*arguments, **named).arguments
+            for name, hint in hints.items():
+                if name in given and not fits(given[name], hint):
+                    raise TypeError(f"{name}: {hint} is not {_described(given[name])}")
+            return function(*arguments, **named)
         result = function(*arguments, **named)
         if "return" in hints and not fits(result, hints["return"]):
             raise TypeError(f"return: {hints['return']} is not {_described(result)}")

@@ -19,7 +19,7 @@ from isthmus.laboratories.one_number.run import one_number
 from isthmus.results import MOST_SHOWN, Result, html_table
 
 X = load_digits().data[:400]
-CLOUD = np.random.default_rng(0).standard_normal((300, 3))
+CLOUD = np.random.default_rng(0).standard_normal((300, 2))
 pytestmark = pytest.mark.filterwarnings(
     "ignore::isthmus.NoImprovementWarning", "ignore::isthmus.UnequalScalesWarning"
 )

@@ -14,7 +14,7 @@ from surfaces import cube, waves
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_the_dimension_of_curved_surfaces_in_fifty_columns(dimension):
-    choice = isthmus.choose_dimension(waves(2000, dimension, 0))
+    choice = isthmus.choose_dimension(waves(1000, dimension, 0))
     assert choice.dimension == dimension
     assert choice.low <= dimension <= choice.high
     assert choice.knee == dimension
@@ -35,7 +35,7 @@ def test_the_dimension_of_curved_surfaces_in_fifty_columns(dimension):
 
 def test_of_flat_data_all_estimates_agree():
     rng = np.random.default_rng(0)
-    choice = isthmus.choose_dimension(rng.standard_normal((2000, 2)) @ rng.standard_normal((2, 50)))
+    choice = isthmus.choose_dimension(rng.standard_normal((1000, 2)) @ rng.standard_normal((2, 50)))
     assert choice.dimension == choice.knee == choice.jacobian_rank == choice.active_units == 2
     assert (choice.low, choice.high) == (2, 2)
     components = [scale.estimate for scale in choice.estimates["pca"].scales if scale.value == KEPT]
@@ -148,7 +148,7 @@ def test_separate_pieces_are_counted():
 
 def test_a_closed_curve_needs_more_coordinates_than_dimensions():
     rng = np.random.default_rng(0)
-    angle = rng.uniform(0, 2 * np.pi, (2000, 1))
+    angle = rng.uniform(0, 2 * np.pi, (1000, 1))
     circle = np.hstack([np.cos(angle), np.sin(angle)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # those of the networks, among others
@@ -170,8 +170,10 @@ def test_a_choice_is_the_same_again_and_of_no_more_than_max_rows():
 def test_few_rows_have_a_dimension_too():
     rng = np.random.default_rng(0)
     t = rng.uniform(0, 2, 30)
-    arc = np.column_stack([np.cos(t), np.sin(t), t**2 / 3]) + 0.01 * rng.standard_normal((30, 3))
-    assert isthmus.choose_dimension(arc).dimension == 1
+    arc = np.column_stack([np.cos(t), np.sin(t), t**2 / 3])
+    # In as many columns as below, for the same programs.
+    columns = np.linalg.qr(rng.standard_normal((10, 3)))[0].T
+    assert isthmus.choose_dimension(arc @ columns + 0.01 * rng.standard_normal((30, 10))).dimension == 1
     flat = rng.standard_normal((30, 3)) @ rng.standard_normal((3, 10))
     found = isthmus.choose_dimension(flat + 0.05 * rng.standard_normal((30, 10)))
     assert found.dimension == 3

@@ -6,7 +6,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import isthmus
-from isthmus.diagnostics.quality.new_rows import neighbours_kept
+from isthmus.diagnostics.quality.new_rows import neighbours_kept, of_new_rows
 
 RNG = np.random.default_rng(0)
 TRAINING, NEW = RNG.standard_normal((60, 4)), RNG.standard_normal((25, 4))
@@ -80,17 +80,22 @@ def test_the_score_is_that_of_scikit_learn(kind):
 
 
 def test_the_error_of_the_score_of_numbers_is_its_spread_over_draws():
-    def score(seed):
+    def drawn(seed):
         rng = np.random.default_rng(seed)
         training, new = rng.standard_normal((2, 300, 2))
-        y_training, y = (one[:, 0] + rng.standard_normal(300) for one in (training, new))
-        return isthmus.quality(
-            new, new, training=(training, training, y_training), y=y, k=10, sigmas=(1.0,)
-        )
+        return new, training, *(one[:, 0] + rng.standard_normal(300) for one in (training, new))
 
-    found = [score(seed) for seed in range(60)]
-    errors = [one.standard_errors["neighbour_score"] for one in found]
-    assert np.mean(errors) == pytest.approx(np.std([one.neighbour_score for one in found]), rel=0.35)
+    def score(new, training, y_training, y):
+        known = (training, training, y_training)
+        return of_new_rows(new, new, new, known, y, (10,), np.arange(300))["neighbour_score"][:, 0]
+
+    scores, errors = np.transpose([score(*drawn(seed)) for seed in range(60)])
+    assert np.mean(errors) == pytest.approx(np.std(scores), rel=0.35)
+    # It is the error that ``quality`` gives, beside what it says of pairs of rows.
+    new, training, y_training, y = drawn(0)
+    known = (training, training, y_training)
+    found = isthmus.quality(new, new, training=known, y=y, k=10, sigmas=(1.0,))
+    assert found.standard_errors["neighbour_score"] == pytest.approx(errors[0])
 
 
 def test_training_columns_of_other_names_are_refused():

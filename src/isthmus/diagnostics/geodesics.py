@@ -234,21 +234,22 @@ def _step(
 ) -> Float[np.ndarray, "k d"]:
     """Solve (H + damping · mean diagonal · 1) step = gradient; with more damping if H is indefinite."""
     k, d = gradient.shape
-    blocks = np.zeros((k, d, k, d))
-    index = np.arange(k)
-    blocks[index, :, index, :] = diagonal
-    blocks[index[:-1], :, index[1:], :] = beside
-    blocks[index[1:], :, index[:-1], :] = np.swapaxes(beside, 1, 2)
-    matrix = blocks.reshape(k * d, k * d)
-    scale = float(np.mean(np.abs(np.diagonal(matrix)))) or 1.0
+    # Only neighbours are coupled, so that what is not zero lies in a narrow band about the diagonal.
+    band = np.zeros((2 * d, k * d))
+    for i, j in np.ndindex(d, d):
+        if i >= j:
+            band[i - j, j::d] = diagonal[:, i, j]
+        band[d + i - j, j : (k - 1) * d : d] = beside[:, j, i]
+    scale = float(np.mean(np.abs(band[0]))) or 1.0
     while True:
-        damped = matrix + damping * scale * np.eye(k * d)
+        damped = band.copy()
+        damped[0] += damping * scale
         try:
-            factor = scipy.linalg.cho_factor(damped)
-            break
+            return np.asarray(
+                scipy.linalg.solveh_banded(damped, gradient.reshape(-1), lower=True)
+            ).reshape(k, d)
         except np.linalg.LinAlgError:
             damping = max(10 * damping, 1e-6)
-    return np.asarray(scipy.linalg.cho_solve(factor, gradient.reshape(-1))).reshape(k, d)
 
 
 def _energy(rows: Float[np.ndarray, "m D"]) -> float:
