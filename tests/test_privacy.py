@@ -17,7 +17,7 @@ OF_SCIKIT_LEARN = {"_parameter_constraints", "_validate_params"}
 """What its developers' guide has every estimator call so."""
 
 OF_DASK = {"_meta", "_meta_nonempty"}
-"""Frames without rows, or with one, by which its documentation has libraries know a collection's types."""
+"""Frames without rows, or with one, by which libraries are to know the types of a collection."""
 
 OWN = ("self", "cls")
 
