@@ -374,7 +374,7 @@ def _nearer(
     of: Int[np.ndarray, " k"],
 ) -> Int[np.ndarray, " k"]:
     """How many rows are nearer than each of k rows; of those as near, the ones with a lower number."""
-    ordered = np.sort(line)
+    ordered = np.sort(line[line <= values.max()])
     count = np.searchsorted(ordered, values, "left")
     ties = np.searchsorted(ordered, values, "right") > count
     for place in np.flatnonzero(ties):
