@@ -339,7 +339,7 @@ def test_blocks_that_do_not_belong_together_are_refused(here, pca):
     some = array()[array()[:, 0] > 8]
     with pytest.raises(ValueError, match="X has 2 blocks and Z has 8, of unknown numbers"):
         isthmus.quality(array(chunks=(500, D)), pca.transform(some), max_rows=100)
-    with pytest.raises(ValueError, match="Z has 80 rows where X has 90"):
+    with pytest.raises(ValueError, match=r"Z has \d+ rows where X has \d+ \(from row 0 of block"):
         isthmus.quality(array(), pca.transform(some), max_rows=100)
     with pytest.raises(ValueError, match="training= and y= are for rows in memory"):
         isthmus.quality(array(), pca.transform(array()), y=np.zeros(N), max_rows=100)
