@@ -257,10 +257,33 @@ def test_rows_in_order_are_read_once_and_few_are_kept(folder, monkeypatch):
 
 
 def test_rows_are_sent_to_another_process_as_what_they_are_read_from(folder):
+    for source in (folder, of_npy(folder), of_hdf5(folder), of_zarr(folder)):
+        rows = isthmus.scan(source)
+        rows.summary()
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(rows))[:], X)
+        assert len(pickle.dumps(rows)) < 10_000
+
+
+def test_rows_are_taken_as_from_an_array(folder):
     rows = isthmus.scan(folder)
-    rows.summary()
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(rows))[:], X)
-    assert len(pickle.dumps(rows)) < 10_000
+    np.testing.assert_array_equal(rows[5], X[5])
+    np.testing.assert_array_equal(rows[-1], X[-1])
+    np.testing.assert_array_equal(rows[np.array([-1, 0])], X[[-1, 0]])
+    mask = X[:, 0] > 12
+    np.testing.assert_array_equal(rows[mask], X[mask])
+    for wrong in (N, -N - 1, np.array([0, N])):
+        with pytest.raises(IndexError, match="numbered from 0 to 999"):
+            rows[wrong]
+    with pytest.raises(IndexError, match="a mask of shape"):
+        rows[mask[:5]]
+
+
+@pytest.mark.parametrize("ending", [".npy", ".h5", ".zarr"])
+def test_a_file_that_is_something_else_is_named(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=rf"x\{ending} cannot be read as .*Copy it again"):
+        isthmus.scan(path)
 
 
 def test_all_rows_at_once_are_refused_where_they_are_many(folder):

@@ -25,11 +25,17 @@ class ArrayStore:
     """Rows of an array (n, D), or of images (n, height, width) or (n, height, width, c).
 
     ``array`` has a shape, a type and slices of rows; ``chunk_rows`` is how many of them are kept
-    together. ``called`` names it in errors.
+    together. ``called`` names it in errors. ``opened_by`` opens the array again in another process,
+    where it cannot be sent, or should not because of its size.
     """
 
     def __init__(
-        self, array: Any, called: str, chunk_rows: int = 1, names: Sequence[str] | None = None
+        self,
+        array: Any,
+        called: str,
+        chunk_rows: int = 1,
+        names: Sequence[str] | None = None,
+        opened_by: Callable[[], Any] | None = None,
     ) -> None:
         shape = tuple(map(int, array.shape))
         if len(shape) not in (2, 3, 4):
@@ -42,6 +48,7 @@ class ArrayStore:
         if np.dtype(array.dtype).kind not in "biuf":
             raise StoreError(f"{called} holds values of type {array.dtype}, not real numbers")
         self.array, self.called, self.chunk_rows = array, called, chunk_rows
+        self.opened_by = opened_by
         self.names = None if names is None else tuple(map(str, names))
         self.n_columns = prod(shape[1:])
         self.row_shape = shape[1:] if len(shape) > 2 else None
@@ -54,7 +61,8 @@ class ArrayStore:
         self.run_starts = self.part_starts
 
     def __reduce__(self) -> tuple[object, ...]:
-        return ArrayStore, (self.array, self.called, self.chunk_rows, self.names)
+        array = self.array if self.opened_by is None else None
+        return _opened_again, (array, self.called, self.chunk_rows, self.names, self.opened_by)
 
     def place(self, row: int) -> str:
         return f"row {row} of {self.called}"
@@ -71,6 +79,17 @@ class ArrayStore:
         if scipy.sparse.issparse(rows):
             return scipy.sparse.csr_array(rows)  # type: ignore[no-any-return,call-overload]
         return np.asarray(rows).reshape(len(rows), -1)
+
+
+def _opened_again(
+    array: Any,
+    called: str,
+    chunk_rows: int,
+    names: Sequence[str] | None,
+    opened_by: Callable[[], Any] | None,
+) -> ArrayStore:
+    array = array if opened_by is None else opened_by()
+    return ArrayStore(array, called, chunk_rows, names, opened_by)
 
 
 def part_in_memory(rows: StoredRows, most: int) -> StoredRows:
@@ -142,7 +161,7 @@ def kept_in_a_file(
     """
     n_rows, width = 0, 0
     dtype: np.dtype = np.dtype(np.float64)
-    with tempfile.NamedTemporaryFile(prefix="isthmus-rows-") as file:
+    with tempfile.TemporaryFile(prefix="isthmus-rows-") as file:
         for number, block in enumerate(blocks):
             rows = as_block(block, f"block {number}")
             if number == 0:
@@ -157,5 +176,5 @@ def kept_in_a_file(
         if n_rows == 0:
             raise StoreError("there are no blocks, or no rows in them: pass blocks (rows, D)")
         file.flush()
-        # On Windows a file that is mapped cannot be removed; there it stays until the system clears it.
-        return ArrayStore(np.memmap(file.name, dtype, "r", shape=(n_rows, width)), "the blocks")
+        # What is mapped stays when the file is closed, and goes with the map.
+        return ArrayStore(np.memmap(file, dtype, "r", shape=(n_rows, width)), "the blocks")

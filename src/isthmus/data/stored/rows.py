@@ -253,7 +253,19 @@ class StoredRows:
                 "rows that are kept elsewhere are taken by a slice or by their numbers alone; where "
                 "scikit-learn splits rows, as for cross-validation, pass some: rows[::100]"
             )
-        return self._at(np.asarray(index))
+        numbers = np.asarray(index)
+        if numbers.dtype == bool:
+            if numbers.shape != (len(self),):
+                raise IndexError(f"a mask of shape {numbers.shape} does not fit {len(self):,} rows")
+            return self._at(np.flatnonzero(numbers))
+        if numbers.ndim == 0:
+            row: Any = self._at(self._from_the_start(numbers[None]))[0]
+            return row
+        return self._at(self._from_the_start(numbers))
+
+    def _from_the_start(self, numbers: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
+        """Negative numbers count from the end."""
+        return np.where(numbers < 0, numbers + len(self), numbers)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         n, D = self.shape

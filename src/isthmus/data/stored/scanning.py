@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def _holds_rows(X: Any) -> bool:  # of any library
     if library not in LIBRARIES:
         return False
     if library == "pyarrow":
-        return kind.__name__ in ("FileSystemDataset", "ParquetFile", "ParquetDataset")
+        return kind.__name__ in ("FileSystemDataset", "ParquetDataset")
     return hasattr(X, "shape") or hasattr(X, "npartitions")
 
 
@@ -130,7 +131,8 @@ def _of_path(path: str, columns: Sequence[str] | None, drop: Sequence[str]) -> S
     name = path.rstrip("/").lower()
     if "://" not in path:
         if name.endswith(".npy"):
-            return ArrayStore(np.load(_there(path), mmap_mode="r"), path)
+            load = partial(np.load, os.path.abspath(_there(path)), mmap_mode="r")
+            return ArrayStore(_opened(path, "NPY", load), path, opened_by=load)
         if name.endswith((".h5", ".hdf5")):
             return _of_hdf5(_there(path))
         if name.endswith(".zarr"):
@@ -162,17 +164,21 @@ def _of_object(
     source: Any, columns: Sequence[str] | None, drop: Sequence[str]
 ) -> Store:  # of any library
     kind = type(source)
-    library = kind.__module__.partition(".")[0]
+    package = kind.__module__.partition(".")[0]
     if kind.__name__ == "AnnData":
         return _of_backed(source)
-    if library == "pyarrow" and hasattr(source, "files"):
-        return _of_parquet(source.files, columns, drop)
-    if library == "zarr":
+    if package == "pyarrow" and hasattr(source, "files"):
+        from isthmus.data.stored.parquet import open_parquet
+
+        return open_parquet(source.filesystem, source.files, columns, drop)
+    if package == "zarr":
         return ArrayStore(source, f"the Zarr array {source.path or source.store}", source.chunks[0])
-    if library == "h5py":
+    if package == "h5py":
         chunk_rows = source.chunks[0] if source.chunks else 1
-        return ArrayStore(source, f"{source.name} of {source.file.filename}", chunk_rows)
-    if library in ("dask", "dask_expr"):
+        path, name = os.path.abspath(source.file.filename), source.name
+        again = partial(_dataset, path, name)
+        return ArrayStore(source, f"{name} of {source.file.filename}", chunk_rows, opened_by=again)
+    if package in ("dask", "dask_expr"):
         return store_of(source, columns, drop)
     if isinstance(source, np.ndarray):
         return ArrayStore(source, "the array")
@@ -193,13 +199,25 @@ def _block(block: object, what: str) -> np.ndarray:
     return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
 
 
+def _opened(path: str, kind: str, opened_by: Callable[[], Any]) -> Any:  # of any library
+    """What is in a file, or a StoreError that names it."""
+    try:
+        return opened_by()
+    except Exception as error:  # each library has its own
+        raise StoreError(
+            f"{path} cannot be read as {kind}; it is empty, truncated, or something else "
+            f"({type(error).__name__}: {str(error).rstrip('.')}). Copy it again from its source"
+        ) from error
+
+
 def _of_zarr(path: str) -> Store:
-    return _of_object(library("zarr").open_array(path, mode="r"), None, ())
+    open_array = library("zarr").open_array
+    return _of_object(_opened(path, "a Zarr array", lambda: open_array(path, mode="r")), None, ())
 
 
 def _of_hdf5(path: str) -> Store:
     h5py = library("h5py", "hdf5")
-    file = h5py.File(path, "r")
+    file = _opened(path, "HDF5", lambda: h5py.File(path, "r"))
     found: list[str] = []
     file.visititems(
         lambda name, item: (
@@ -213,6 +231,10 @@ def _of_hdf5(path: str) -> Store:
             f"isthmus.scan(h5py.File({path!r})[name])"
         )
     return _of_object(file[found[0]], None, ())
+
+
+def _dataset(path: str, name: str) -> Any:  # of h5py
+    return library("h5py", "hdf5").File(path, "r")[name]
 
 
 def _of_backed(adata: Any) -> Store:  # AnnData
