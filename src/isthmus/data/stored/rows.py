@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -259,8 +259,7 @@ class StoredRows:
                 raise IndexError(f"a mask of shape {numbers.shape} does not fit {len(self):,} rows")
             return self._at(np.flatnonzero(numbers))
         if numbers.ndim == 0:
-            row: Any = self._at(self._from_the_start(numbers[None]))[0]
-            return row
+            return cast("Block", self._at(self._from_the_start(numbers[None]))[0])
         return self._at(self._from_the_start(numbers))
 
     def _from_the_start(self, numbers: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
