@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from isthmus.compression.distill import distill as distill
     from isthmus.compression.prune import prune as prune
     from isthmus.data.stored.rows import StoredRows as StoredRows
-    from isthmus.data.stored.rows import StoreError as StoreError
     from isthmus.data.stored.scanning import scan as scan
+    from isthmus.data.stored.store import StoreError as StoreError
     from isthmus.data.units import UnequalScalesWarning as UnequalScalesWarning
     from isthmus.diagnostics.dimension.choice import choose_dimension as choose_dimension
     from isthmus.diagnostics.dimension.intrinsic import intrinsic_dimension as intrinsic_dimension
@@ -78,7 +78,8 @@ _NAMES = {
     "anndata": ("embed",),
     "comparison.comparing": ("compare",),
     "comparison.report": ("ComparisonReport",),
-    "data.stored.rows": ("StoreError", "StoredRows"),
+    "data.stored.rows": ("StoredRows",),
+    "data.stored.store": ("StoreError",),
     "data.stored.scanning": ("scan",),
     "data.units": ("UnequalScalesWarning",),
     "diagnostics.geodesics": ("geodesic",),

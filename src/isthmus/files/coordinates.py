@@ -34,7 +34,8 @@ from isthmus.data.stored.parquet import (
     read_head,
     shown,
 )
-from isthmus.data.stored.rows import PART_BYTES, StoredRows, StoreError
+from isthmus.data.stored.rows import StoredRows
+from isthmus.data.stored.store import PART_BYTES, StoreError
 from isthmus.estimators.base import BaseMap
 from isthmus.files.models import fingerprint
 from isthmus.results import Result, TableRow

@@ -12,7 +12,8 @@ import scipy.sparse
 from jaxtyping import Int
 
 from isthmus.data.rows import dense
-from isthmus.data.stored.rows import StoredRows, StoreError
+from isthmus.data.stored.rows import StoredRows
+from isthmus.data.stored.store import StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block

@@ -16,7 +16,7 @@ import numpy as np
 
 from isthmus.data.frames import to_values
 from isthmus.data.stored.arrays import ComputedStore
-from isthmus.data.stored.rows import StoreError
+from isthmus.data.stored.store import StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int, Num
 
-from isthmus.data.stored.rows import PART_BYTES, Store, StoreError
+from isthmus.data.stored.store import PART_BYTES, Store, StoreError
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse
 from jaxtyping import Int
 
-from isthmus.data.finite import check_finite
-from isthmus.data.moments import MAX_FULL, Summary
-from isthmus.data.rows import NONE, READ_ELEMENTS, SPARSE_BLOCKS, Index, dense
+from isthmus.data.moments import Summary
+from isthmus.data.rows import NONE, Index, dense
 from isthmus.data.stored.sample import MOST_BYTES, SampleFile, evenly_chosen
+from isthmus.data.stored.store import Store, StoreError
+from isthmus.data.stored.survey import Check, Found, Kept, PartSurvey, Survey, joined
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -33,152 +31,12 @@ BLOCK_BYTES = 2**28
 """Rows of a training block, in float32: three such blocks are in memory at a time, one of them read
 ahead of its use."""
 
-PART_BYTES = 2**26
-"""Rows that a store reads at a time, where it may choose."""
-
 PARTS_KEPT = 3
 """Parts that stay in memory: neighbouring ones, of which rows are taken in turn, and one read ahead."""
 
 SAMPLE_BYTES = 2**26
 LEAST_SAMPLE, MOST_SAMPLE = 2_000, 100_000
 """Rows that are kept in memory as a sample of all, for what needs some of them."""
-
-
-class StoreError(ValueError):
-    """Stored rows are not what they should be; the text names the file and the place in it."""
-
-
-Place = Callable[[int], str]
-"""Says in words where a row of a part is kept, by its number in the part."""
-
-
-class Store(Protocol):
-    """Where rows are kept.
-
-    A store that can compute elsewhere than here may also have
-    ``reduce_parts(functions, merge) -> result``: what ``functions[part](rows, place)`` finds in each
-    part, merged two at a time in any grouping, in order. Without it parts are read here, one by one.
-    """
-
-    @property
-    def n_columns(self) -> int: ...
-
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        """Of the columns, if they have names."""
-
-    @property
-    def row_shape(self) -> tuple[int, ...] | None:
-        """(height, width), or with channels (height, width, c), of rows that are images."""
-
-    @property
-    def dtype(self) -> np.dtype: ...
-
-    @property
-    def part_starts(self) -> Int[np.ndarray, " parts_and_one"]:
-        """Where each part begins, and where the last one ends."""
-
-    @property
-    def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
-        """Where each run of rows begins that is best read as a whole, and where the last one ends."""
-
-    def read(self, part: int) -> Block:
-        """The rows of a part, an array or sparse. Raises OSError or StoreError."""
-
-    def place(self, row: int) -> str:
-        """Where a row is kept, in words: "row 17 of row group 3 of big/0.parquet"."""
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Some rows in memory, by their numbers, ascending."""
-
-    numbers: Int[np.ndarray, " m"]
-    rows: Block
-
-    def at(self, numbers: Int[np.ndarray, " k"]) -> Block | None:
-        """These rows, or None where one of them is not kept."""
-        if not len(self.numbers):
-            return None
-        places = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
-        return self.rows[places] if np.array_equal(self.numbers[places], numbers) else None
-
-
-@dataclass(frozen=True)
-class _Check:
-    """Refuses rows of another shape than was expected, and NaN, infinities and numbers too large."""
-
-    shape: tuple[int, int]
-    names: tuple[str, ...] | None
-    allow_nan: bool
-
-    def __call__(self, rows: Block, place: Place, *, values: bool = True) -> Block:
-        if rows.shape != self.shape:
-            raise StoreError(
-                f"{place(0)}: {self.shape[0]} rows × {self.shape[1]} columns were there "
-                f"when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. Open "
-                "them again, and do not write to them meanwhile"
-            )
-
-        def entry(row: int, column: int) -> str:
-            name = column if self.names is None else repr(self.names[column])
-            return f"column {name} in {place(row)}"
-
-        if values:
-            check_finite(rows, entry, allow_nan=self.allow_nan)
-        return rows
-
-
-@dataclass(frozen=True)
-class _PartSurvey:
-    """Looks through the rows of one part, wherever they are.
-
-    ``wanted`` are kept, ``left_out`` are not in the summary; both are numbers in the part.
-    """
-
-    check: _Check
-    wanted: Int[np.ndarray, " m"]
-    left_out: Int[np.ndarray, " k"]
-
-    def __call__(self, rows: Block, place: Place) -> _Found:
-        return self.of(self.check(rows, place))
-
-    def of(self, rows: Block) -> _Found:
-        n, D = rows.shape
-        most = max(1, READ_ELEMENTS // D) * (1 if isinstance(rows, np.ndarray) else SPARSE_BLOCKS)
-        summary: Summary | None = None
-        for start in range(0, n, most):
-            block = rows[start : start + most]
-            low, high = np.searchsorted(self.left_out, [start, start + most])
-            if low < high:
-                others = np.delete(np.arange(block.shape[0]), self.left_out[low:high] - start)
-                block = block[others]
-            if block.shape[0]:
-                found = Summary.of(block, D <= MAX_FULL)
-                summary = found if summary is None else summary.merge(found)
-        return _Found(summary, rows[self.wanted])
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A summary of some parts, None where all of their rows are left out, and rows that are kept."""
-
-    summary: Summary | None
-    kept: Block
-
-    def merge(self, other: _Found) -> _Found:
-        both = [found.summary for found in (self, other) if found.summary is not None]
-        return _Found(reduce(Summary.merge, both) if both else None, _joined([self.kept, other.kept]))
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """What one pass over all rows found: a summary of those not left out, and some of the rows."""
-
-    left_out: Int[np.ndarray, " k"]
-    summary: Summary
-    sample: Int[np.ndarray, " m"]
-    kept: _Kept
 
 
 class StoredRows:
@@ -199,7 +57,7 @@ class StoredRows:
         self._last_part = -2
         self._reader: ThreadPoolExecutor | None = None
         self._lock = threading.RLock()
-        self._survey: _Survey | None = None
+        self._survey: Survey | None = None
         self._sample: SampleFile | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -285,12 +143,12 @@ class StoredRows:
             if begin >= stop and pieces:
                 break
             pieces.append(self._part(part)[max(0, start - begin) : max(0, stop - begin)])
-        return _joined(pieces)
+        return joined(pieces)
 
     def _at(self, numbers: Int[np.ndarray, " k"]) -> Block:
-        found = None if self._survey is None else self._survey.kept.at(numbers)
-        if found is not None:
-            return found
+        in_memory = None if self._survey is None else self._survey.kept.at(numbers)
+        if in_memory is not None:
+            return in_memory
         order = np.argsort(numbers, kind="stable")
         ascending, starts = numbers[order], self.store.part_starts
         sampled = None if self._sample is None else self._sample.at(ascending)
@@ -304,8 +162,8 @@ class StoredRows:
             for part in range(len(starts) - 1)
             if bounds[part] < bounds[part + 1]
         ]
-        joined = _joined(pieces) if pieces else self._between(0, 0)
-        return joined[np.argsort(order, kind="stable")]
+        found = joined(pieces) if pieces else self._between(0, 0)
+        return found[np.argsort(order, kind="stable")]
 
     def _part(self, part: int) -> Block:
         """A part of the rows, and where parts are read in order, the next one ahead."""
@@ -337,9 +195,9 @@ class StoredRows:
         self._checked[part] = True
         return rows
 
-    def _check(self, part: int) -> _Check:
+    def _check(self, part: int) -> Check:
         start, stop = map(int, self.store.part_starts[part : part + 2])
-        return _Check((stop - start, self.shape[1]), self.names, self.allow_nan)
+        return Check((stop - start, self.shape[1]), self.names, self.allow_nan)
 
     # What a fit wants to know beforehand.
 
@@ -385,7 +243,7 @@ class StoredRows:
         assert self._survey is not None
         return self._survey.sample
 
-    def _surveyed(self, left_out: Int[np.ndarray, " k"], sample: SampleFile | None = None) -> _Survey:
+    def _surveyed(self, left_out: Int[np.ndarray, " k"], sample: SampleFile | None = None) -> Survey:
         n, D = self.shape
         size = int(np.clip(SAMPLE_BYTES // (D * self.dtype.itemsize), LEAST_SAMPLE, MOST_SAMPLE))
         some = evenly_chosen(n, size, NONE, seed=0)
@@ -393,24 +251,24 @@ class StoredRows:
         found = self._found(wanted, left_out, sample)
         if found.summary is None:
             raise StoreError("no rows are left, of which to take the mean")
-        return _Survey(left_out, found.summary, some, _Kept(wanted, found.kept))
+        return Survey(left_out, found.summary, some, Kept(wanted, found.kept))
 
     def _found(
         self,
         wanted: Int[np.ndarray, " m"],
         left_out: Int[np.ndarray, " k"],
         sample: SampleFile | None,
-    ) -> _Found:
+    ) -> Found:
         """One pass, made where the store computes if it does not here; it fills the sample."""
         starts = self.store.part_starts
         parts = range(len(starts) - 1)
         surveys = [
-            _PartSurvey(self._check(part), _within(wanted, *bounds), _within(left_out, *bounds))
+            PartSurvey(self._check(part), _within(wanted, *bounds), _within(left_out, *bounds))
             for part, bounds in zip(parts, pairwise(starts), strict=True)
         ]
         reduce_parts = getattr(self.store, "reduce_parts", None)
         if reduce_parts is not None:
-            found: _Found = reduce_parts(surveys, _Found.merge)
+            found: Found = reduce_parts(surveys, Found.merge)
             self._checked[:] = True
             if sample is not None:
                 for part in parts:
@@ -422,7 +280,7 @@ class StoredRows:
         bounds = self.store.part_starts[part : part + 2]
         sample.append(self._part(part)[_within(sample.numbers, *map(int, bounds))])
 
-    def _found_here(self, surveys: Sequence[_PartSurvey], sample: SampleFile | None) -> _Found:
+    def _found_here(self, surveys: Sequence[PartSurvey], sample: SampleFile | None) -> Found:
         summary: Summary | None = None
         kept: list[Block] = []
         for part, survey in enumerate(surveys):
@@ -432,7 +290,7 @@ class StoredRows:
             kept.append(found.kept)
             if found.summary is not None:
                 summary = found.summary if summary is None else summary.merge(found.summary)
-        return _Found(summary, _joined(kept))
+        return Found(summary, joined(kept))
 
 
 def _within(numbers: Int[np.ndarray, " k"], start: int, stop: int) -> Int[np.ndarray, " m"]:
@@ -443,13 +301,3 @@ def _within(numbers: Int[np.ndarray, " k"], start: int, stop: int) -> Int[np.nda
 
 def _again(store: Store, block_bytes: int, allow_nan: bool) -> StoredRows:
     return StoredRows(store, block_bytes, allow_nan=allow_nan)
-
-
-def _joined(pieces: list[Block]) -> Block:
-    if len(pieces) == 1:
-        return pieces[0]
-    arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
-    if len(arrays) == len(pieces):
-        return np.concatenate(arrays)
-    sparse: Any = pieces  # the stubs of SciPy know no array among them
-    return scipy.sparse.csr_array(scipy.sparse.vstack(sparse))

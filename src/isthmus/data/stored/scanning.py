@@ -12,7 +12,8 @@ import numpy as np
 from isthmus.data.stored.arrays import ArrayStore, kept_in_a_file
 from isthmus.data.stored.dask import store_of
 from isthmus.data.stored.files import Paths, is_paths, library, parquet_files
-from isthmus.data.stored.rows import BLOCK_BYTES, Store, StoredRows, StoreError
+from isthmus.data.stored.rows import BLOCK_BYTES, StoredRows
+from isthmus.data.stored.store import Store, StoreError
 
 LIBRARIES = ("zarr", "h5py", "dask", "dask_expr", "pyarrow")
 """Packages whose objects may be rows that are kept elsewhere."""
