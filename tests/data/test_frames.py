@@ -179,7 +179,9 @@ def test_a_column_may_have_the_name_of_an_attribute(label):
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 @pytest.mark.parametrize("table", [with_na("Float64"), objects_with_na(), TABLES["Polars"]()])
 def test_functions_of_a_map_and_rows_take_missing_values_of_every_kind(table):
-    model = isthmus.VariationalAutoencoder(1, widths=(4,), max_epochs=1, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        1, widths=(4,), max_epochs=1, validation_fraction=0, random_state=0
+    )
     model.fit(pd.DataFrame(GAPS, columns=LABELS) if hasattr(table, "columns") else GAPS)
     as_numbers = pd.DataFrame(GAPS, columns=LABELS) if hasattr(table, "columns") else GAPS
     np.testing.assert_array_equal(
@@ -192,7 +194,9 @@ def test_functions_of_a_map_and_rows_take_missing_values_of_every_kind(table):
 def test_known_errors_may_be_a_nullable_frame():
     errors = pd.DataFrame(np.full((12, 3), 0.1), columns=LABELS).astype("Float64")
     rows = pd.DataFrame(ROWS, columns=LABELS)
-    model = isthmus.VariationalAutoencoder(1, widths=(4,), max_epochs=1, random_state=0).fit(rows)
+    model = isthmus.VariationalAutoencoder(
+        1, widths=(4,), max_epochs=1, validation_fraction=0, random_state=0
+    ).fit(rows)
     np.testing.assert_array_equal(model.transform(rows, errors), model.transform(rows, 0.1))
 
 

@@ -182,7 +182,9 @@ def test_filled_entries_wider_than_their_column_are_warned_of():
     table, _ = birds(400, rng)
     table = table.mask(rng.random(table.shape) < 0.1)
     with pytest.warns(isthmus.UnequalScalesWarning):
-        model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=20, random_state=0).fit(table)
+        model = isthmus.VariationalAutoencoder(
+            2, widths=(8,), max_epochs=20, validation_fraction=0, random_state=0
+        ).fit(table)
     with pytest.warns(isthmus.UnequalScalesWarning, match=r"_mm is filled with .* scaling='standard'"):
         isthmus.impute(model, table, random_state=0)
     model = model.set_params(scaling="standard").fit(table)

@@ -73,7 +73,9 @@ def test_of_few_known_rows_the_share_is_that_of_the_rank():
 def test_missing_entries_of_known_rows_are_left_out():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((400, 3))
-    model = isthmus.VariationalAutoencoder(1, widths=(4,), max_epochs=2, random_state=0).fit(X[:200])
+    model = isthmus.VariationalAutoencoder(
+        1, widths=(4,), max_epochs=2, validation_fraction=0, random_state=0
+    ).fit(X[:200])
     gaps = X[200:].copy()
     gaps[::4, 1] = np.nan
     found = isthmus.decoded_interval(model, [[0.0]], gaps)

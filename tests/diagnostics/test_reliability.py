@@ -174,7 +174,9 @@ def test_what_cannot_be_judged(model, given, message):
 
 def test_rows_with_missing_entries_are_refused():
     rows = rows_of_a_plane(200, np.random.default_rng(0))
-    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=2, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=2, validation_fraction=0, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
         warnings.simplefilter("ignore", isthmus.CollapseWarning)

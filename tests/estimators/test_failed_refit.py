@@ -22,13 +22,15 @@ TINY = {"widths": (3,), "max_epochs": 1, "random_state": 0}
 ESTIMATORS = {
     "linear": lambda: isthmus.LinearAutoencoder(1),
     "autoencoder": lambda: isthmus.Autoencoder(1, **TINY),
-    "denoising": lambda: isthmus.DenoisingAutoencoder(1, **TINY),
+    "denoising": lambda: isthmus.DenoisingAutoencoder(1, validation_fraction=0, **TINY),
     "neighbour": lambda: isthmus.NeighbourAutoencoder(1, max_epochs=2, random_state=0),
-    "variational": lambda: isthmus.VariationalAutoencoder(1, **TINY),
+    "variational": lambda: isthmus.VariationalAutoencoder(1, validation_fraction=0, **TINY),
     "classifier": lambda: isthmus.FeedForwardClassifier(**TINY),
     "regressor": lambda: isthmus.FeedForwardRegressor(**TINY),
     "ensemble": lambda: isthmus.Ensemble(isthmus.LinearAutoencoder(1), 2, random_state=0),
-    "trained ensemble": lambda: isthmus.Ensemble(isthmus.Autoencoder(1, **TINY), 2, random_state=0),
+    "trained ensemble": lambda: isthmus.Ensemble(
+        isthmus.Autoencoder(1, validation_fraction=0, **TINY), 2, random_state=0
+    ),
 }
 
 

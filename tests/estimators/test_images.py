@@ -10,7 +10,7 @@ from isthmus import plots
 
 IMAGES = load_digits().images[:200]
 FLAT = IMAGES.reshape(200, 64)
-QUICK = {"widths": (8,), "max_epochs": 2, "random_state": 0}
+QUICK = {"widths": (8,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
 MAPS = {
     "linear": isthmus.LinearAutoencoder(2),
     "autoencoder": isthmus.Autoencoder(2, **QUICK),

@@ -109,9 +109,8 @@ def test_a_linear_autoencoder_comes_back_bit_for_bit(path, changes):
     assert again.noise_variance_ == model.noise_variance_
 
 
-def test_a_map_is_saved_to_the_same_bytes_every_time(tmp_path):
-    model = isthmus.Autoencoder(**TINY).fit(X)
-    isthmus.save(model, tmp_path / "first")
+def test_a_map_is_saved_to_the_same_bytes_every_time(tmp_path, fitted):
+    isthmus.save(fitted, tmp_path / "first")
     loaded = isthmus.load(tmp_path / "first")
     for _ in range(10):
         isthmus.save(loaded, tmp_path / "again")
@@ -139,7 +138,7 @@ def test_a_loaded_map_goes_on_training(path):
 
 def test_what_no_file_keeps_is_told(path):
     model = isthmus.Autoencoder(
-        **{**TINY, "solver": optax.sgd(0.01), "random_state": np.random.RandomState(0)}
+        **{**TINY, **ALL_ROWS, "solver": optax.sgd(0.01), "random_state": np.random.RandomState(0)}
     ).fit(X)
     isthmus.save(model, path)
     with pytest.warns(UserWarning, match="cannot be kept") as caught:
@@ -152,7 +151,7 @@ def test_what_no_file_keeps_is_told(path):
 
 
 def test_functions_of_ones_own_are_asked_for_by_name(path):
-    model = isthmus.Autoencoder(**TINY, activation=softsign, loss=Quartic()).fit(X)
+    model = isthmus.Autoencoder(**TINY, **ALL_ROWS, activation=softsign, loss=Quartic()).fit(X)
     isthmus.save(model, path)
     with pytest.raises(ModelFileError, match=r"softsign|Quartic") as caught:
         isthmus.load(path)
@@ -375,9 +374,14 @@ def test_a_variational_map_with_a_changed_byte_is_refused(path, variational):
 # Files that are refused
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    return isthmus.Autoencoder(**TINY, **ALL_ROWS).fit(X)
+
+
 @pytest.fixture
-def saved(path):
-    isthmus.save(isthmus.Autoencoder(**TINY).fit(X), path)
+def saved(path, fitted):
+    isthmus.save(fitted, path)
     return path
 
 
