@@ -109,9 +109,7 @@ def test_a_regressor_is_told_by_its_targets():
 
 
 def test_an_ensemble_is_told_by_its_members():
-    model = isthmus.Ensemble(
-        isthmus.Autoencoder(2, widths=(8,), max_epochs=2, validation_fraction=0), 3, random_state=0
-    )
+    model = isthmus.Ensemble(isthmus.Autoencoder(2, widths=(8,), max_epochs=2), 3, random_state=0)
     facts = json.loads(json.dumps(describe(model.fit(ROWS))))
     one = describe(model.members_[0])
     assert (facts["sizes"], facts["weights"]) == ([4, 8, 2, 8, 4], 3 * one["weights"])

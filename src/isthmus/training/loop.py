@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+from jaxtyping import Array
 
 from isthmus.data.sources import size_in_common
 from isthmus.networks.processes import check_process
-from isthmus.training._compiled import State
+from isthmus.training._compiled import Call, State
 from isthmus.training._groups import Group, Orders, SingleNetwork, StackedNetworks
 from isthmus.training._history import Recorder
 from isthmus.training.checkpoints import Reached, TrainingCheckpoints
-from isthmus.training.problem import Training, TrainingResult
+from isthmus.training.problem import HeldOut, Training, TrainingResult
 
 SECONDS_PER_CALL = 0.25
 """How long one compiled call should run: long against its launch, short against a user's Ctrl-C."""
@@ -57,13 +58,19 @@ def train(
     else:
         group = StackedNetworks(trainings, size or len(trainings), jointly=jointly)
     first, reached = trainings[0], Reached(group.state)
-    with Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder:
+    with (
+        Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder,
+        ThreadPoolExecutor(max_workers=1) as drawer,
+    ):
         if checkpoints is not None:
             reached, histories = checkpoints.resume(group.state, (group.fixed, group.held_out))
             recorder.go_on(histories, is_complete=reached.is_complete)
-        reasons, calls = reached.reasons, _calls(group, reached, recorder)
+        calls = _Calls(group, reached, recorder, drawer)
+        reasons = reached.reasons
         try:
-            for reached in calls:
+            for arguments in calls:
+                group.state, records = group.program(group.fixed, group.state, *arguments)
+                reached = calls.after(records)
                 reasons = reached.reasons
                 if checkpoints is not None and not reached.is_complete:
                     checkpoints.save_if_due(reached, recorder.epochs)
@@ -91,41 +98,56 @@ def train(
     ]
 
 
-def _calls(group: Group, reached: Reached, recorder: Recorder) -> Iterator[Reached]:
-    """Where training is after each compiled call, until every member has a reason to stop.
+class _Calls:
+    """The compiled calls from where training is, until every member has a reason to stop.
 
-    It may begin anywhere: what a call does to the weights depends on what was reached alone, and not on
-    how many passes the calls before it made.
+    They may begin anywhere: what a call does to the weights depends on what was reached alone, and not
+    on how many passes the calls before it made.
     """
-    first = group.trainings[0]
-    call = first.call(group.seed)._replace(is_first=np.bool_(reached.passes == 0))
-    most_passes, n_passes = 2, 1 if reached.passes else 2
-    group.state = reached.state
-    if first.source.n_blocks == 1:
-        rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
-        most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
-        most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
-    shape = (most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
-    with ThreadPoolExecutor(max_workers=1) as drawer:
-        orders = _OrdersAhead(group, shape, drawer, reached.passes)
-        blocks = () if reached.is_complete else group.blocks(reached.blocks)
-        for number, (block, n_valid, ends_epoch) in enumerate(blocks, reached.blocks + 1):
-            now = call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(ends_epoch))
-            batches = orders.take(n_passes, n_valid)
-            group.state, records = group.program(
-                group.fixed, group.state, block, batches, group.held_out, now
-            )
-            recorder.add(np.asarray(records))
-            reasons: tuple[str, ...] = ("",)
-            if ends_epoch or not np.any(np.asarray(group.state.finite)):
-                reasons = _reasons_to_stop(group.state, first)
-            reached = Reached(group.state, orders.n_taken, number, recorder.lengths, reasons)
-            yield reached
-            if reached.is_complete:
+
+    def __init__(
+        self, group: Group, reached: Reached, recorder: Recorder, drawer: ThreadPoolExecutor
+    ) -> None:
+        first = group.trainings[0]
+        self.group, self.reached, self.recorder = group, reached, recorder
+        self.call = first.call(group.seed)._replace(is_first=np.bool_(reached.passes == 0))
+        self.has_one_block = first.source.n_blocks == 1
+        self.most_passes, self.ends_epoch = 2, False
+        if self.has_one_block:
+            rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
+            most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
+            self.most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
+        shape = (self.most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
+        self.orders = _OrdersAhead(group, shape, drawer, reached.passes)
+        group.state = reached.state
+
+    def __iter__(self) -> Iterator[tuple[Array, Orders, HeldOut | None, Call]]:
+        """What the program takes beside what stays fixed and the state."""
+        n_passes = 1 if self.reached.passes else 2
+        blocks = () if self.reached.is_complete else self.group.blocks(self.reached.blocks)
+        for block, n_valid, self.ends_epoch in blocks:
+            now = self.call._replace(n_passes=np.int32(n_passes), ends_epoch=np.bool_(self.ends_epoch))
+            yield block, self.orders.take(n_passes, n_valid), self.group.held_out, now
+            if self.reached.is_complete:
                 return
-            n_passes, call = 1, call._replace(is_first=np.bool_(False))
-            if first.source.n_blocks == 1:
-                n_passes = recorder.passes_in(SECONDS_PER_CALL, most_passes)
+            self.call, n_passes = self.call._replace(is_first=np.bool_(False)), 1
+            if self.has_one_block:
+                n_passes = self.recorder.passes_in(SECONDS_PER_CALL, self.most_passes)
+
+    def after(self, records: Array) -> Reached:
+        """Where training is after a call, of which the records came."""
+        self.recorder.add(np.asarray(records))
+        reasons: tuple[str, ...] = ("",)
+        if self.ends_epoch or not np.any(np.asarray(self.group.state.finite)):
+            reasons = _reasons_to_stop(self.group.state, self.group.trainings[0])
+        self.reached = Reached(
+            state=self.group.state,
+            passes=self.orders.n_taken,
+            blocks=self.reached.blocks + 1,
+            lengths=self.recorder.lengths,
+            reasons=reasons,
+        )
+        return self.reached
 
 
 class _OrdersAhead:
