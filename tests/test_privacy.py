@@ -17,6 +17,7 @@ OF_SCIKIT_LEARN = {"_parameter_constraints", "_validate_params"}
 """What its developers' guide has every estimator call so."""
 
 OF_DASK = {"_meta", "_meta_nonempty"}
+OF_PYTHON = {"_exit"}
 """Frames without rows, or with one, by which libraries are to know the types of a collection."""
 
 OWN = ("self", "cls")
@@ -83,7 +84,7 @@ def attributes(tree) -> Iterator[tuple[int, str, str]]:
             if (
                 whose not in OWN
                 and whose != "super()"
-                and node.attr not in OF_NAMED_TUPLES | OF_SCIKIT_LEARN | OF_DASK
+                and node.attr not in OF_NAMED_TUPLES | OF_SCIKIT_LEARN | OF_DASK | OF_PYTHON
             ):
                 yield node.lineno, whose, node.attr
 

@@ -1,5 +1,7 @@
 """Where rows come from: every row once, in the order that its seed gives."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -43,9 +45,9 @@ def test_a_block_is_that_of_its_number_and_the_seed_alone():
 
 def test_reading_ahead_begins_at_any_block():
     source = ArraySource(ROWS, np.arange(23), block_bytes=16)
-    ahead = blocks_ahead(source, 3, first=5)
-    for number, (block, _) in zip(range(5, 40), ahead, strict=False):
-        np.testing.assert_array_equal(block, source.block(number, 3)[0])
+    ahead = blocks_ahead(partial(source.block, seed=3), first=5)
+    for number, wait in zip(range(5, 40), ahead, strict=False):
+        np.testing.assert_array_equal(wait()[0], source.block(number, 3)[0])
 
 
 def test_blocks_are_bounded():
@@ -82,8 +84,9 @@ def test_a_source_that_fails_to_read_says_so():
         def __getitem__(self, index):
             raise OSError("the disk went away")
 
+    wait = next(blocks_ahead(partial(ArraySource(Broken(), np.arange(4)).block, seed=0)))
     with pytest.raises(OSError, match="went away"):
-        next(blocks_ahead(ArraySource(Broken(), np.arange(4)), 0))
+        wait()
 
 
 def test_contiguous_rows_are_not_copied():

@@ -16,6 +16,7 @@ from isthmus import registry
 from isthmus.cli import _options as options
 from isthmus.cli._choices import choice_of, map_class, map_classes
 from isthmus.cli._io import ColumnKinds, features, labels_to_draw, read_table, say, show
+from isthmus.cli._processes import connected, processes_options
 from isthmus.cli._sources import Stream, size
 
 if TYPE_CHECKING:
@@ -151,7 +152,31 @@ of_neighbour = options.under("Of --model neighbour")
     help="Between a smooth map, 0, and clear islands, 6; 4 if not given.",
 )
 @of_neighbour("--repulsion", type=float, help="Weight of keeping other rows apart: 15.")
-def fit(
+@processes_options
+def fit(coordinator: str | None, processes: int | None, process: int | None, **settings: Any) -> None:
+    """Learn a map from the rows of DATA and save it.
+
+    What is not given has the default that it has in Python. Ctrl-C ends training and saves the best
+    map so far. Several Parquet files, a folder of them, a quoted pattern, a URL, a Zarr folder, an HDF5
+    file, and a Parquet file of more than 1 GiB of numbers are read in parts. Below srun or mpirun all
+    processes train one map.
+
+    \b
+      isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
+      isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
+      isthmus fit images.npy --checkpoint training -o images.isthmus
+      isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
+      isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
+      isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
+      isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
+      isthmus fit big/*.parquet --drop id --label type -o big.isthmus --picture big.png
+      srun -n 4 isthmus fit big/*.parquet --batch-size 4096 --checkpoint training -o big.isthmus
+    """
+    with connected(coordinator, processes, process) as is_first:
+        _fit_and_save(**settings, is_first=is_first)
+
+
+def _fit_and_save(
     data: Path | Stream,
     output: Path,
     model: type[BaseMap],
@@ -166,24 +191,10 @@ def fit(
     quiet: bool,
     block_bytes: int | None,
     checkpoint: str | None,
+    is_first: bool,
     **settings: object,
 ) -> None:
-    """Learn a map from the rows of DATA and save it.
-
-    What is not given has the default that it has in Python. Ctrl-C ends training and saves the best
-    map so far. Several Parquet files, a folder of them, a quoted pattern, a URL, a Zarr folder, an HDF5
-    file, and a Parquet file of more than 1 GiB of numbers are read in parts.
-
-    \b
-      isthmus fit iris.csv --label species -d 2 -o iris.isthmus --picture iris.png
-      isthmus fit images.npy -d 10 --widths 512,256 --seed 0 -o images.isthmus
-      isthmus fit images.npy --checkpoint training -o images.isthmus
-      isthmus fit iris.csv --drop species --model linear -d 0.95 -o pca.isthmus
-      isthmus fit images.npy --model denoising --noise "ImageJitter((8, 8))" -o images.isthmus
-      isthmus fit cells.parquet --label type --model neighbour -o cells.isthmus --picture cells.png
-      isthmus fit counts.csv --model variational --likelihood Poisson -o counts.isthmus
-      isthmus fit big/*.parquet --drop id --label type -o big.isthmus --picture big.png
-    """
+    """What the command does; of several processes the first alone writes and shows anything."""
     given = {name: value for name, value in settings.items() if value is not None}
     if scaling != "auto":
         given["scaling"] = "none" if scaling is None else scaling
@@ -206,12 +217,14 @@ def fit(
     if scaling == "auto" and "scaling" in estimator.get_params(deep=False):
         kind, note = _automatic_scaling(estimator, rows, parameters)
         estimator.set_params(scaling=kind)
-        if note:
+        if note and is_first:
             say(f"the {note}; --scaling none takes them as they are")
     estimator.set_params(verbose=sys.stderr.isatty() and not quiet)
     started = time.perf_counter()
     estimator.fit(rows, **kept)
     seconds = time.perf_counter() - started
+    if not is_first:
+        return
     isthmus.save(estimator.set_params(verbose=None), output)
     if picture is not None:
         drawn, labels = rows_to_draw(rows, label) if isinstance(data, Stream) else (rows, labels)

@@ -194,7 +194,7 @@ def under(heading: str) -> Callable[..., Callable[[Callback], Callback]]:
     return partial(click.option, cls=_Headed, heading=heading)
 
 
-def _together(*options: Callable[[Callback], Callback]) -> Callable[[Callback], Callback]:
+def together(*options: Callable[[Callback], Callback]) -> Callable[[Callback], Callback]:
     """Several options as one, in the order of the help."""
 
     def decorate(command: Callback) -> Callback:
@@ -205,7 +205,7 @@ def _together(*options: Callable[[Callback], Callback]) -> Callable[[Callback], 
     return decorate
 
 
-columns_options = _together(
+columns_options = together(
     click.option("--columns", multiple=True, metavar="COLUMNS", help=COLUMNS_HELP),
     click.option("--drop", multiple=True, metavar="COLUMNS", help="Leave these columns out."),
     click.option(
@@ -231,7 +231,7 @@ def periods(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
     return found
 
 
-kinds_options = _together(
+kinds_options = together(
     click.option(
         "--periodic",
         multiple=True,

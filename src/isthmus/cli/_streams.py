@@ -41,6 +41,7 @@ def rows_to_fit(
     from sklearn.utils import get_tags
 
     from isthmus.data.stored.rows import BLOCK_BYTES
+    from isthmus.training import processes
 
     if kinds.given:
         options = " and ".join(f"--{name}" for name in kinds.given)
@@ -58,7 +59,8 @@ def rows_to_fit(
             table.positions([label])
         names = _numeric(table, columns, [*drop, *([label] if label else [])])
     rows = isthmus.scan(stream.source, columns=names, block_bytes=block_bytes or BLOCK_BYTES)
-    return rows.allowing_nan(get_tags(estimator).input_tags.allow_nan)
+    shared: StoredRows = processes.shared(rows.allowing_nan(get_tags(estimator).input_tags.allow_nan))
+    return shared
 
 
 def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> list[str]:

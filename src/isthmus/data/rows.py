@@ -180,6 +180,17 @@ def run_starts(rows: Rows | View, run_bytes: int) -> Int[np.ndarray, " runs_and_
     return np.append(np.arange(0, n, max(1, run_bytes // (4 * D))), n)
 
 
+def are_kept_elsewhere(rows: Rows | View) -> bool:
+    """Whether these are a view of rows that are read from a place outside memory."""
+    return hasattr(_stored(rows), "process_starts")
+
+
+def process_starts(rows: Rows | View, n_processes: int) -> Int[np.ndarray, " processes"]:
+    """Where the rows begin that each of several processes reads, of rows that are kept elsewhere."""
+    starts: np.ndarray = _stored(rows).process_starts(n_processes)
+    return starts
+
+
 def evenly_spaced(rows: Rows | View, most: int, chosen: RowNumbers | None = None) -> Block:
     """At most so many of the rows, or of those chosen, evenly spaced over them.
 

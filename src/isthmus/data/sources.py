@@ -8,16 +8,27 @@ are read one ahead of their use, and rows are never copied whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from isthmus.data.rows import Index, RowNumbers, View, dense, run_starts, take_rows
+from isthmus.data.rows import (
+    Index,
+    RowNumbers,
+    View,
+    are_kept_elsewhere,
+    dense,
+    process_starts,
+    run_starts,
+    take_rows,
+)
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 2**30
 """Largest block in float32: a quarter of a small machine's memory would already crowd the user."""
@@ -44,6 +55,10 @@ class Source(Protocol):
     def block_rows(self) -> int:
         """Rows of every block, padding included."""
 
+    @property
+    def is_kept_elsewhere(self) -> bool:
+        """Whether the rows are read from where each of several processes can read a share of them."""
+
     def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
         """The block of this number, from 0 on round after round, and its number of valid rows.
 
@@ -51,6 +66,22 @@ class Source(Protocol):
         most once. A block depends on its number and the seed alone, so that a training can go on from
         any of them.
         """
+
+    def share(self, number: int, seed: int, process: int, n_processes: int, multiple_of: int) -> Share:
+        """What a process reads of the same block, where several share it.
+
+        Shares have one size, a multiple of this; processes of which all know it need not ask for it.
+        """
+
+
+class Share(NamedTuple):
+    """What one of several processes has of a block: its rows, and copies of them up to a common size.
+
+    ``bounds`` say where in the block the rows of each process begin, and where the last ones end.
+    """
+
+    rows: Float[np.ndarray, "n D"]
+    bounds: Int[np.ndarray, " processes_and_one"]
 
 
 @dataclass(frozen=True)
@@ -82,23 +113,58 @@ class ArraySource:
         rows = -(-self.n_rows // self.n_blocks)
         return rows if self.most_taken is None or self.n_blocks == 1 else min(rows, self.most_taken)
 
+    @property
+    def is_kept_elsewhere(self) -> bool:
+        return are_kept_elsewhere(self.rows)
+
     def block(self, number: int, seed: int) -> tuple[Float[np.ndarray, "n D"], int]:
+        taken = self._taken(number, seed)
+        return self._read(taken, self.block_rows), sum(map(_length, taken))
+
+    def share(self, number: int, seed: int, process: int, n_processes: int, multiple_of: int) -> Share:
+        taken = self._taken(number, seed)
+        n_valid = sum(map(_length, taken))
+        if self._takes_any:
+            starts = self.indices.searchsorted(process_starts(self.rows, n_processes))
+            bounds = np.append(np.searchsorted(np.asarray(taken[0]), starts), n_valid)
+        else:
+            bounds = n_valid * np.arange(n_processes + 1) // n_processes
+        n_rows = size_in_common(int(np.diff(bounds).max()))
+        n_rows += -n_rows % multiple_of
+        own = list(_between(taken, int(bounds[process]), int(bounds[process + 1])))
+        return Share(self._read(own, n_rows), bounds)
+
+    @property
+    def _takes_any(self) -> bool:
+        """Whether a block takes rows from anywhere, and not runs of neighbouring ones."""
+        return self.scattered and self.n_blocks > 1
+
+    def _read(self, taken: Sequence[Index], n_rows: int) -> Float[np.ndarray, "n D"]:
+        """The rows at these places, and copies of them up to so many."""
+        parts = (dense(take_rows(self.rows, self.indices[places])) for places in taken)
+        if len(taken) == 1 and _length(taken[0]) == n_rows:
+            return next(parts)
+        block, filled = np.zeros((n_rows, self.rows.shape[1]), self.rows.dtype), 0
+        for part in parts:
+            block[filled : filled + len(part)] = part
+            filled += len(part)
+        while 0 < filled < n_rows:
+            copied = block[: min(filled, n_rows - filled)]
+            block[filled : filled + len(copied)] = copied
+            filled += len(copied)
+        return block
+
+    def _taken(self, number: int, seed: int) -> list[Index]:
+        """Places among ``indices`` of a block's rows, part by part, in their order in it."""
         turn, place = divmod(number, self.n_blocks)
         start, stop = (self.n_rows * at // self.n_blocks for at in (place, place + 1))
-        taken: Sequence[Index]
-        if self.scattered and self.n_blocks > 1:
+        if self._takes_any:
             order = np.random.default_rng((seed, turn)).permutation(self.n_rows)
-            taken = [np.sort(order[start:stop][: self.block_rows])]
-        else:
-            taken = runs = list(self._runs(turn, seed, start, stop))
-            if stop - start > self.block_rows:
-                taken = _drawn(runs, self.block_rows, np.random.default_rng((seed, number, 1)))
-        parts = [dense(take_rows(self.rows, self.indices[places])) for places in taken]
-        n_valid = sum(map(len, parts))
-        if n_valid < self.block_rows:
-            filling = np.concatenate(parts)
-            parts.append(np.resize(filling, (self.block_rows - n_valid, filling.shape[1])))
-        return (parts[0] if len(parts) == 1 else np.concatenate(parts)), n_valid
+            return [np.sort(order[start:stop][: self.block_rows])]
+        runs = list(self._runs(turn, seed, start, stop))
+        if stop - start <= self.block_rows:
+            return [*runs]
+        return [*_drawn(runs, self.block_rows, np.random.default_rng((seed, number, 1)))]
 
     def _runs(self, turn: int, seed: int, start: int, stop: int) -> Iterator[slice]:
         """What stands from ``start`` to ``stop`` where the runs of rows are in this turn's order."""
@@ -120,6 +186,23 @@ class ArraySource:
                 yield slice(int(firsts[run]) + low, int(firsts[run]) + high)
 
 
+def _length(places: Index) -> int:
+    return places.stop - places.start if isinstance(places, slice) else len(places)
+
+
+def _between(taken: Sequence[Index], start: int, stop: int) -> Iterator[Index]:
+    """What stands from ``start`` to ``stop`` among places that are taken part by part."""
+    before = 0
+    for places in taken:
+        length = _length(places)
+        low, high = max(start - before, 0), min(stop - before, length)
+        if low < high and isinstance(places, slice):
+            yield slice(places.start + low, places.start + high)
+        elif low < high:
+            yield np.asarray(places)[low:high]
+        before += length
+
+
 def _drawn(runs: Sequence[slice], count: int, rng: np.random.Generator) -> list[Int[np.ndarray, " m"]]:
     """So many of the places in the runs, in ascending order within each."""
     places = np.concatenate([np.arange(run.start, run.stop) for run in runs])
@@ -129,16 +212,16 @@ def _drawn(runs: Sequence[slice], count: int, rng: np.random.Generator) -> list[
     return [part for part in np.split(places[chosen], bounds) if len(part)]
 
 
-def blocks_ahead(
-    source: Source, seed: int, first: int = 0
-) -> Iterator[tuple[Float[np.ndarray, "n D"], int]]:
-    """Blocks of a source from number ``first`` on, without end, each read while the last is in use."""
+def blocks_ahead(read: Callable[[int], T], first: int = 0) -> Iterator[Callable[[], T]]:
+    """What is read of blocks from number ``first`` on, without end, each while the last is in use.
+
+    Each comes as a function that waits for it, and raises what reading it raised.
+    """
     with ThreadPoolExecutor(max_workers=1) as reader:
-        upcoming = reader.submit(source.block, first, seed)
+        upcoming = reader.submit(read, first)
         for number in count(first + 1):
-            block = upcoming.result()
-            upcoming = reader.submit(source.block, number, seed)
-            yield block
+            current, upcoming = upcoming, reader.submit(read, number)
+            yield current.result
 
 
 def batch_orders(

@@ -36,6 +36,7 @@ from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
 from isthmus.networks.applying import apply, widest_layer
 from isthmus.networks.layers import single
+from isthmus.training import processes
 from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints
 from isthmus.training.members import train_members
 from isthmus.training.problem import DivergenceError, TrainingResult
@@ -171,7 +172,7 @@ class Ensemble(BaseMap):
         with unchanged_on_error(self):
             rows = check_rows(self, X, reset=True, min_rows=2)
             drawn = check_random_state(self.random_state).randint(2**31 - 1, size=n_members)
-            seeds, checkpoints = list(map(int, drawn)), None
+            seeds, checkpoints = processes.from_first(lambda: list(map(int, drawn))), None
             if checkpoint is not None:
                 checkpoints = self._checkpoints(checkpoint, rows, y)
                 seeds = checkpoints.seeds_of(seeds)

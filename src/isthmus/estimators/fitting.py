@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import equinox as eqx
@@ -38,6 +39,7 @@ from isthmus.estimators.plan import Schedule, folds_of, split_rows
 from isthmus.estimators.targets import Targets
 from isthmus.networks.layers import single
 from isthmus.networks.processes import check_process
+from isthmus.training import processes
 from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints, TrainingCheckpoints
 from isthmus.training.members import are_of_one_shape
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
@@ -220,24 +222,29 @@ def prepare(
     check_process()
     continues = model.warm_start and hasattr(model, "network_")
     with unchanged(model):
-        model._validate_params()
-        rows = check_rows(model, X, reset=not continues, min_rows=2)
-        schedule = model._schedule(*rows.shape, continues=False)
-        targets = model._targets(y, rows, continues=continues)
-        checked_errors = None if errors is None else check_errors(errors, rows)
-        seed, checkpoints = seed_of(model.random_state), None
+
+        def check() -> tuple[Any, Any, Targets | None, Float[np.ndarray, "n D"] | None]:
+            model._validate_params()
+            rows = check_rows(model, X, reset=not continues, min_rows=2)
+            schedule = model._schedule(*rows.shape, continues=False)
+            targets = model._targets(y, rows, continues=continues)
+            return rows, schedule, targets, None if errors is None else check_errors(errors, rows)
+
+        rows, schedule, targets, checked_errors = processes.in_each(check)
+        labels = None if targets is None else y
+        identity = partial(identity_of, model, rows, labels, checked_errors, continues=continues)
+        seed, checkpoints = agreed_seed(model, identity), None
         if checkpoint is not None:
-            labels = None if targets is None else y
-            identity = identity_of(model, rows, labels, checked_errors, continues=continues)
-            of_fit = FitCheckpoints(checkpoint, identity)
+            of_fit = FitCheckpoints(checkpoint, processes.from_first(identity))
             (seed,), checkpoints = of_fit.seeds_of([seed]), of_fit.of_training(0)
+        rows = processes.shared(rows)
         split_rng, weights_rng, batches_rng, draws_rng = np.random.default_rng(seed).spawn(4)
         strata = None if targets is None else targets.strata
         train_rows, held_out_rows = split_rows(
             rows.shape[0], schedule.validation_fraction, split_rng, strata, rows.shape[1]
         )
         if isinstance(rows, StoredRows):
-            rows.keep_for_training(schedule.n_taken or rows.shape[0], held_out_rows)
+            rows.keep_for_training(schedule.n_taken, held_out_rows)
         given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
         if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
             prepared = _cross_validated(model, schedule, given, split_rng)
@@ -265,11 +272,18 @@ def prepare_one_pass(
     check_process()
     continues = hasattr(model, "network_")
     with unchanged(model):
-        model._validate_params()
-        rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
-        schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
-        targets = model._targets(y, rows, continues=continues, **known)
-        rng = generator(model.random_state)
+
+        def check() -> tuple[Any, Any, Targets | None]:
+            model._validate_params()
+            rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
+            schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
+            return rows, schedule, model._targets(y, rows, continues=continues, **known)
+
+        rows, schedule, targets = processes.in_each(check)
+        labels = None if targets is None else y
+        identity = partial(identity_of, model, rows, labels, continues=continues)
+        rng = np.random.default_rng(agreed_seed(model, identity))
+        rows = processes.shared(rows)
         every = AllBut(rows.shape[0], NONE)
         task = model._task(Given(rows, every, rng, continues, one_pass=True, targets=targets), schedule)
         features = _features(model)
@@ -355,7 +369,7 @@ def _training(
             f"solver={model.solver!r} takes all rows in each step, and these do not fit one block of "
             f"{source.block_bytes >> 20} MiB: use solver='adam'"
         )
-    if model.verbose and source.n_blocks > 1:
+    if model.verbose and source.n_blocks > 1 and processes.is_first():
         n_bytes = source.block_rows * task.rows.shape[1] * 4
         print(
             f"{source.n_rows:,} rows in {source.n_blocks:,} blocks, of each {source.block_rows:,} rows "
@@ -408,6 +422,17 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
 def seed_of(random_state: int | np.random.RandomState | None) -> int:
     """The seed of that generator: drawn, unless ``random_state`` is an integer."""
     return int(check_random_state(random_state).randint(2**31))
+
+
+def agreed_seed(model: Any, identity: Callable[..., Mapping[str, str]]) -> int:
+    """The seed of a fit, which is the first process's where several train together.
+
+    Raises ValueError where they were not given the same model and data.
+    """
+    seed = seed_of(model.random_state)
+    if processes.several():
+        processes.check_agreement(identity(brief=True))
+    return processes.from_first(lambda: seed)
 
 
 def input_noise_for(rows: View, train_rows: RowNumbers, spread: float) -> float:

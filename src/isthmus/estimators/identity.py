@@ -40,11 +40,13 @@ def identity_of(
     errors: object = None,
     *,
     continues: bool = False,
+    brief: bool = False,
 ) -> dict[str, str]:
     """Class, parameters and data of a fit, and if it ``continues`` the network that it goes on from.
 
     Rows, targets and errors are known by shape, type, and by mean and SHA-256 of evenly spaced rows, up
-    to a mebibyte each; rows that are kept elsewhere by those of ``PARTS_SEEN`` places. Parameters are
+    to a mebibyte each; rows that are kept elsewhere by those of ``PARTS_SEEN`` places, or by none if it
+    is to be ``brief``. Parameters are
     known by what they hold, functions also by what they close over. A ``random_state`` is known by its
     integer, and otherwise by its type.
     """
@@ -52,7 +54,11 @@ def identity_of(
     return {
         "estimator": type(model).__name__,
         **{name: in_words(value) for name, value in parameters.items() if name not in WITHOUT_EFFECT},
-        "X": _of_rows(rows.shape, rows.dtype, lambda some: dense(rows[some]), _looked_at(rows)),
+        "X": (
+            f"{rows.shape} of {rows.dtype}"
+            if brief and isinstance(rows, StoredRows)
+            else _of_rows(rows.shape, rows.dtype, lambda some: dense(rows[some]), _looked_at(rows))
+        ),
         **_of_array("y", y),
         **_of_array("x_error", errors),
         **({"warm start": f"from weights {_digest_of(model.network_)}"} if continues else {}),

@@ -41,6 +41,7 @@ from isthmus.networks.layers import Affine, single, zeros
 from isthmus.networks.links import Identity
 from isthmus.networks.pairs import EncoderDecoder, MirrorShifts, PathAndCorrection
 from isthmus.objectives.losses import Squared
+from isthmus.training import processes
 from isthmus.training.loop import train
 from isthmus.training.problem import Training
 from isthmus.training.solvers import Solver, constant, up_and_down
@@ -179,7 +180,7 @@ class LinearAutoencoder(BaseMap):
     def fit(self, X: object, y: object = None) -> Self:
         """Learn W from rows (n, D); ``y`` is ignored."""
         with unchanged_on_error(self):
-            rows = check_rows(self, X, reset=True, min_rows=2)
+            rows = processes.shared(check_rows(self, X, reset=True, min_rows=2))
             self._validate_params()
             scaling = self._fit_scaling(rows)
             scaled: Rows = rows if self.scaling is None else ScaledRows(rows, scaling, FLOAT64)

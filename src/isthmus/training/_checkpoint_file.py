@@ -86,7 +86,7 @@ def host_array(leaf: Any) -> np.ndarray:  # an array of NumPy or of JAX
 
 
 def filled(state: State, saved: Saved) -> State:
-    """A state of this structure, with the arrays that were saved, on the device."""
+    """A state of this structure, with the arrays that were saved, on the same devices."""
 
     def restored(place: tuple[Any, ...], leaf: Any) -> Any:
         if not isinstance(leaf, jax.Array):
@@ -101,7 +101,7 @@ def filled(state: State, saved: Saved) -> State:
             )
         if _is_key(leaf):
             return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
-        return jax.device_put(array.view(leaf.dtype))
+        return jax.device_put(array.view(leaf.dtype), leaf.sharding)
 
     state_as_saved: State = jax.tree_util.tree_map_with_path(restored, state)
     return state_as_saved

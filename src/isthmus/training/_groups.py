@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Protocol
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -36,8 +36,10 @@ class Group(Protocol):
     fixed: PyTree
     """What training leaves as it is, with which the program is called."""
     held_out: HeldOut | None
+    is_spread: bool
+    """Whether several devices train together, so that all processes make the same calls."""
 
-    def blocks(self, first: int) -> Iterator[tuple[Array, int, bool]]:
+    def blocks(self, first: int) -> Iterator[tuple[Any, int, bool]]:
         """Blocks of the source from number ``first`` on, from 0, round after round: their valid rows,
         and whether one ends an epoch."""
 
@@ -51,7 +53,8 @@ class Group(Protocol):
 class SingleNetwork:
     """One network."""
 
-    program = staticmethod(eqx.filter_jit(train_on_block))
+    program: Callable[..., tuple[State, Array]] = staticmethod(eqx.filter_jit(train_on_block))
+    is_spread = False
 
     def __init__(self, training: Training) -> None:
         self.trainings: Sequence[Training] = [training]
@@ -66,7 +69,7 @@ class SingleNetwork:
             self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
         self.state = start_state(weights, optimiser, self.held_out)
 
-    def blocks(self, first: int) -> Iterator[tuple[Array, int, bool]]:
+    def blocks(self, first: int) -> Iterator[tuple[Any, int, bool]]:
         """A single block stays on the device."""
         training = self.trainings[0]
         source, seed = training.source, int(self.seed)
@@ -74,7 +77,9 @@ class SingleNetwork:
             block, n_valid = source.block(0, seed)
             resident = jax.device_put(in_common_size(block))
             yield from repeat((resident, n_valid, True))
-        for number, (block, n_valid) in enumerate(blocks_ahead(source, seed, first), first + 1):
+        ahead = blocks_ahead(partial(source.block, seed=seed), first)
+        for number, wait in enumerate(ahead, first + 1):
+            block, n_valid = wait()
             yield jax.device_put(block), n_valid, number % training.blocks_per_epoch == 0
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
@@ -117,6 +122,7 @@ class StackedNetworks:
     """Networks of one shape side by side, up to ``size`` of them, the last one repeated."""
 
     program = staticmethod(_train_side_by_side)
+    is_spread = False
 
     def __init__(self, trainings: Sequence[Training], size: int, *, jointly: bool = False) -> None:
         which = np.minimum(np.arange(size), len(trainings) - 1)

@@ -6,6 +6,8 @@ of. It is written beside its place, flushed, and renamed, so that it is there as
 
     isthmus-0000-00000012.safetensors     the twelfth checkpoint of the first training of a fit
 
+Of several processes that train together the first alone reads and writes them.
+
 The loop needs no more than that: its batches, blocks and draws depend on their numbers and a seed alone.
 """
 
@@ -19,6 +21,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeAlias
@@ -28,6 +31,7 @@ from jaxtyping import PyTree
 
 import isthmus
 from isthmus.data.atomic import digest
+from isthmus.training import processes
 from isthmus.training._checkpoint_file import (
     FORMAT,
     DamagedError,
@@ -152,12 +156,17 @@ class FitCheckpoints:
         self.identity = dict(identity)
         self.folder = Path(self.settings.folder)
         self.seeds: list[int] = []
+        self._first = processes.from_first(self._open)
+
+    def _open(self) -> Saved | None:
+        """Make the folder, or read the newest checkpoint of the first training that it has."""
         self._make_folder()
         trainings = sorted({int(match[1]) for match in map(NAME.fullmatch, self._names()) if match})
-        self._first = next((found for one in trainings if (found := self._newest_whole(one))), None)
+        found = next((found for one in trainings if (found := self._newest_whole(one))), None)
         for name in self._names():
             if LEFT_OVER.fullmatch(name):
                 (self.folder / name).unlink(missing_ok=True)
+        return found
 
     def seeds_of(self, drawn: list[int]) -> list[int]:
         """The seeds of the run that was killed; of the first run, those that were drawn now."""
@@ -168,7 +177,7 @@ class FitCheckpoints:
         """Those of the fit's training with this number, from 0 on."""
         found, self._first = self._first, None
         if found is None or int(found.header["training"]) != number:
-            found = self._newest_whole(number)
+            found = processes.from_first(partial(self._newest_whole, number))
         return TrainingCheckpoints(self, number, found)
 
     def paths(self, training: int) -> list[Path]:
@@ -246,7 +255,7 @@ class TrainingCheckpoints:
         self.start = ""
         self.saved_at = -np.inf if found is None else time.monotonic()
         self.saved_passes = 0
-        paths = fit.paths(number)
+        paths = fit.paths(number) if processes.is_first() else []
         self.next_number = 1 + max((int(_match(path)[2]) for path in paths), default=0)
         whole = found.path if found else None
         self.damaged = [path for path in paths if whole is None or path.name > whole.name]
@@ -286,7 +295,7 @@ class TrainingCheckpoints:
 
     def save(self, reached: Reached, histories: Sequence[Sequence[np.ndarray]]) -> None:
         """Write a checkpoint, and delete those that are more than should be kept."""
-        if reached.passes == self.saved_passes:
+        if reached.passes == self.saved_passes or not processes.is_first():
             return
         header = {
             "format": FORMAT,

@@ -1,9 +1,9 @@
 """Training: the only loop.
 
 ``train`` moves the weights of networks to lower their objectives over the rows of a source. A source
-yields blocks; a block goes to the device once and is passed over, batch by batch, in one compiled
-call; where an epoch is short, one call makes several passes. Held-out rows choose the epoch, with epoch
-0, the start, in the running.
+yields blocks; a block goes to the device, or in shares to several, once and is passed over, batch by
+batch, in one compiled call; where an epoch is short, one call makes several passes. Held-out rows choose
+the epoch, with epoch 0, the start, in the running.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
+import jax
 import numpy as np
 from jaxtyping import Array
 
 from isthmus.data.sources import size_in_common
 from isthmus.networks.processes import check_process
+from isthmus.training import processes
 from isthmus.training._compiled import Call, State
-from isthmus.training._groups import Group, Orders, SingleNetwork, StackedNetworks
+from isthmus.training._groups import Group, Orders, StackedNetworks
 from isthmus.training._history import Recorder
+from isthmus.training._spread import network_on_devices
 from isthmus.training.checkpoints import Reached, TrainingCheckpoints
 from isthmus.training.problem import HeldOut, Training, TrainingResult
 
@@ -52,14 +56,10 @@ def train(
     complete the results are those again.
     """
     check_process()
-    group: Group
-    if len(trainings) == 1 and size is None:
-        group = SingleNetwork(trainings[0])
-    else:
-        group = StackedNetworks(trainings, size or len(trainings), jointly=jointly)
-    first, reached = trainings[0], Reached(group.state)
+    first, group = trainings[0], _group(trainings, size, jointly=jointly)
+    reached, verbose = Reached(group.state), first.verbose if processes.is_first() else False
     with (
-        Recorder(len(group.trainings), first.max_epochs, first.verbose) as recorder,
+        Recorder(len(group.trainings), first.max_epochs, verbose) as recorder,
         ThreadPoolExecutor(max_workers=1) as drawer,
     ):
         if checkpoints is not None:
@@ -69,14 +69,15 @@ def train(
         reasons = reached.reasons
         try:
             for arguments in calls:
-                group.state, records = group.program(group.fixed, group.state, *arguments)
-                reached = calls.after(records)
+                with processes.losses_explained():
+                    group.state, records = group.program(group.fixed, group.state, *arguments)
+                    reached = calls.after(records)
                 reasons = reached.reasons
                 if checkpoints is not None and not reached.is_complete:
                     checkpoints.save_if_due(reached, recorder.epochs)
         except KeyboardInterrupt:
             recorder.cut(reached.lengths)
-            if not recorder.epochs:
+            if not recorder.epochs or processes.several():
                 raise
             reasons = tuple(reason or "interrupted" for reason in _reasons_to_stop(reached.state, first))
             warnings.warn(
@@ -87,15 +88,28 @@ def train(
         if checkpoints is not None:
             checkpoints.save(reached, recorder.epochs)
     group.state = reached.state
+    states = group.states()[: len(trainings)]
+    if processes.several() and not group.is_spread:
+        # Each has trained all of them, perhaps with other bits.
+        leaves, structure = jax.tree.flatten(states)
+        outcome = leaves, recorder.epochs, reasons
+        leaves, recorder.epochs, reasons = processes.from_first(lambda: outcome)
+        states = jax.tree.unflatten(structure, leaves)
     in_all = sum(one.n_held_out for one in trainings)
     return [
         training.result(
             state, recorder.history(index), reason, in_all if jointly else training.n_held_out
         )
         for index, (training, state, reason) in enumerate(
-            zip(trainings, group.states()[: len(trainings)], reasons[: len(trainings)], strict=True)
+            zip(trainings, states, reasons[: len(trainings)], strict=True)
         )
     ]
+
+
+def _group(trainings: Sequence[Training], size: int | None, *, jointly: bool) -> Group:
+    if len(trainings) == 1 and size is None:
+        return network_on_devices(trainings[0])
+    return StackedNetworks(trainings, size or len(trainings), jointly=jointly)
 
 
 class _Calls:
@@ -132,7 +146,8 @@ class _Calls:
                 return
             self.call, n_passes = self.call._replace(is_first=np.bool_(False)), 1
             if self.has_one_block:
-                n_passes = self.recorder.passes_in(SECONDS_PER_CALL, self.most_passes)
+                passes = partial(self.recorder.passes_in, SECONDS_PER_CALL, self.most_passes)
+                n_passes = processes.from_first(passes) if self.group.is_spread else passes()
 
     def after(self, records: Array) -> Reached:
         """Where training is after a call, of which the records came."""

@@ -9,6 +9,7 @@ import scipy.sparse
 import isthmus
 from isthmus.data.stored import sample
 from isthmus.data.stored.sample import SampleFile, evenly_chosen
+from isthmus.estimators.fitting import prepare
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((500, 7)).astype(np.float32)
@@ -76,3 +77,13 @@ def test_the_file_is_bounded(monkeypatch):
     rows.keep_for_training(400, np.arange(0))
     assert len(rows.training_numbers()) == 50
     assert sample.MOST_BYTES == 2**32
+
+
+def test_whole_passes_over_more_than_the_file_may_hold_read_all_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus.data.stored.rows.MOST_BYTES", 50 * 7 * 4)
+    np.save(tmp_path / "x.npy", X[:400])
+    rows = isthmus.scan(tmp_path / "x.npy", block_bytes=1000)
+    rows.keep_for_training(None, np.arange(0))
+    assert rows.training_numbers() is None
+    training = prepare(isthmus.Autoencoder(2, widths=(4,), max_epochs=1), rows).training
+    assert training.source.n_rows == 360

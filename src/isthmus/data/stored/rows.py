@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -39,6 +41,23 @@ LEAST_SAMPLE, MOST_SAMPLE = 2_000, 100_000
 """Rows that are kept in memory as a sample of all, for what needs some of them."""
 
 
+@dataclass(frozen=True)
+class Processes:
+    """Processes that read rows together: how many, which of them this is, and how they exchange values.
+
+    ``gathered`` gives a value of each, in their order, to all. ``in_each`` calls a function, and where
+    it raises in one process, raises that in all.
+    """
+
+    count: int
+    index: int
+    gathered: Callable[[Found], list[Found]]
+    in_each: Callable[[Callable[[], Found]], Found]
+
+
+ALONE = Processes(1, 0, lambda value: [value], lambda function: function())
+
+
 class StoredRows:
     """Rows (n, D) of a store: what ``isthmus.scan`` returns, and every ``fit`` and ``transform`` takes.
 
@@ -59,6 +78,8 @@ class StoredRows:
         self._lock = threading.RLock()
         self._survey: Survey | None = None
         self._sample: SampleFile | None = None
+        self._chosen: Int[np.ndarray, " m"] | None = None
+        self._processes = ALONE
 
     def __reduce__(self) -> tuple[object, ...]:
         return _again, (self.store, self.block_bytes, self.allow_nan)
@@ -90,15 +111,25 @@ class StoredRows:
 
     def without_names(self) -> StoredRows:
         """The same rows, in which columns have no names; it shares what is in memory."""
-        unnamed = object.__new__(StoredRows)
-        vars(unnamed).update(vars(self), names=None)
-        return unnamed
+        return self._with(names=None)
+
+    def shared_by(self, processes: Processes) -> StoredRows:
+        """The same rows, where each of these processes looks through its own part of them."""
+        if processes == self._processes:
+            return self
+        return self._with(_processes=processes, _survey=None, _sample=None, _chosen=None)
+
+    def _with(self, **changed: object) -> StoredRows:
+        other = object.__new__(StoredRows)
+        vars(other).update(vars(self), **changed)
+        return other
 
     def allowing_nan(self, allow_nan: bool) -> StoredRows:
         """The same rows, in which NaN is allowed or not."""
         if allow_nan == self.allow_nan:
             return self
-        return StoredRows(self.store, self.block_bytes, allow_nan=allow_nan)
+        other = StoredRows(self.store, self.block_bytes, allow_nan=allow_nan)
+        return other.shared_by(self._processes)
 
     def __getitem__(self, index: Index, /) -> Block:
         if isinstance(index, slice):
@@ -169,9 +200,9 @@ class StoredRows:
         """A part of the rows, and where parts are read in order, the next one ahead."""
         with self._lock:
             self._reader = self._reader or ThreadPoolExecutor(1, thread_name_prefix="isthmus-rows")
-            wanted = [part, part + 1] if part == self._last_part + 1 else [part]
-            for number in wanted:
-                if number not in self._parts and number < len(self._checked):
+            ahead = part == self._last_part + 1 and part + 1 in self._own_parts
+            for number in [part, part + 1] if ahead else [part]:
+                if number not in self._parts:
                     self._parts[number] = self._reader.submit(self._read, number)
             self._last_part = part
             self._parts.move_to_end(part)
@@ -214,27 +245,52 @@ class StoredRows:
             survey = self._survey = self._surveyed(np.asarray(left_out))
         return survey.summary
 
-    def keep_for_training(self, count: int, left_out: Int[np.ndarray, " k"]) -> None:
+    def keep_for_training(self, count: int | None, left_out: Int[np.ndarray, " k"]) -> None:
         """Keep so many rows, evenly chosen, in a file: training takes them in random order.
 
         Rows that lie sorted then cost nothing. It is done in the pass that gives the summary. At most
-        ``sample.MOST_BYTES`` are kept, none where a single block holds all rows, and those that are left
-        out are not among them.
+        ``sample.MOST_BYTES`` are kept, and those that are left out are not among them. None are kept
+        where a single block holds all rows, or where all are to be (None) and they are more than that.
         """
         n, D = self.shape
         if 4 * n * D <= self.block_bytes:
             return
-        count = min(count, n, MOST_BYTES // (D * self.dtype.itemsize))
-        numbers = evenly_chosen(n, count, left_out, seed=1)
-        if self._sample is not None and np.array_equal(self._sample.numbers, numbers):
+        most = MOST_BYTES // (D * self.dtype.itemsize)
+        if count is None and n > most:
             return
-        self._sample, sample = None, SampleFile(numbers, D, self.dtype)
+        count = min(count or n, most)
+        numbers = evenly_chosen(n, count, left_out, seed=1)
+        if self._chosen is not None and np.array_equal(self._chosen, numbers):
+            return
+        low, high = np.searchsorted(numbers, self._bounds_of(self._own_parts))
+        self._sample, sample = None, SampleFile(numbers[low:high], D, self.dtype)
         self._survey = self._surveyed(left_out, sample)
-        self._sample = sample
+        self._sample, self._chosen = sample, numbers
 
     def training_numbers(self) -> Int[np.ndarray, " m"] | None:
         """Numbers of the rows that are kept for training, ascending; None where all are read anew."""
-        return None if self._sample is None else self._sample.numbers
+        return self._chosen
+
+    def process_starts(self, n_processes: int) -> Int[np.ndarray, " processes"]:
+        """Where the rows begin that each of several processes looks through: about as many in each."""
+        return np.asarray(self.store.part_starts[self._first_parts(n_processes)[:-1]])
+
+    def _first_parts(self, n_processes: int) -> Int[np.ndarray, " processes_and_one"]:
+        """The first part of each process, and where the last one's end."""
+        starts = self.store.part_starts
+        middles = (starts[:-1] + starts[1:]) / 2
+        wanted = len(self) * np.arange(n_processes + 1) / n_processes
+        return np.asarray(np.searchsorted(middles, wanted))
+
+    @property
+    def _own_parts(self) -> range:
+        """Those that this process looks through: all, unless there are several processes."""
+        count, index = self._processes.count, self._processes.index
+        return range(*map(int, self._first_parts(count)[index : index + 2]))
+
+    def _bounds_of(self, parts: range) -> Int[np.ndarray, " 2"]:
+        """Where the rows of some parts begin and end."""
+        return self.store.part_starts[[parts.start, parts.stop]]
 
     def some_numbers(self) -> Int[np.ndarray, " m"]:
         """Numbers of rows in memory, ascending: one at a random place in each of equal steps."""
@@ -261,36 +317,37 @@ class StoredRows:
     ) -> Found:
         """One pass, made where the store computes if it does not here; it fills the sample."""
         starts = self.store.part_starts
-        parts = range(len(starts) - 1)
         surveys = [
             PartSurvey(self._check(part), _within(wanted, *bounds), _within(left_out, *bounds))
-            for part, bounds in zip(parts, pairwise(starts), strict=True)
+            for part, bounds in enumerate(pairwise(starts))
         ]
         reduce_parts = getattr(self.store, "reduce_parts", None)
-        if reduce_parts is not None:
-            found: Found = reduce_parts(surveys, Found.merge)
-            self._checked[:] = True
-            if sample is not None:
-                for part in parts:
-                    self._add_to(sample, part)
-            return found
-        return self._found_here(surveys, sample)
+        if reduce_parts is None or self._processes is not ALONE:
+            own = self._processes.in_each(partial(self._found_here, surveys, sample))
+            return reduce(Found.merge, self._processes.gathered(own))
+        found: Found = reduce_parts(surveys, Found.merge)
+        self._checked[:] = True
+        if sample is not None:
+            for part in range(len(surveys)):
+                self._add_to(sample, part)
+        return found
 
     def _add_to(self, sample: SampleFile, part: int) -> None:
         bounds = self.store.part_starts[part : part + 2]
         sample.append(self._part(part)[_within(sample.numbers, *map(int, bounds))])
 
     def _found_here(self, surveys: Sequence[PartSurvey], sample: SampleFile | None) -> Found:
+        """What this process finds in its own parts."""
         summary: Summary | None = None
         kept: list[Block] = []
-        for part, survey in enumerate(surveys):
-            found = survey.of(self._part(part))
+        for part in self._own_parts:
+            found = surveys[part].of(self._part(part))
             if sample is not None:
                 self._add_to(sample, part)
             kept.append(found.kept)
             if found.summary is not None:
                 summary = found.summary if summary is None else summary.merge(found.summary)
-        return Found(summary, joined(kept))
+        return Found(summary, joined(kept) if kept else np.empty((0, self.shape[1]), self.dtype))
 
 
 def _within(numbers: Int[np.ndarray, " k"], start: int, stop: int) -> Int[np.ndarray, " m"]:
