@@ -217,7 +217,7 @@ class Aim:
     at_least: bool = True
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:.2f}"
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
 
     def judge(self, figure: float) -> Judged:
         """The aim, and whether ``figure`` meets it."""

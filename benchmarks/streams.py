@@ -9,7 +9,6 @@ same file. At last the digits are fitted from a file in random order, and from o
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ ROWS_PER_GROUP = 20_000
 """16 MB of 200 columns: readers of Parquet advise 10⁵ to 10⁶ rows, of fewer columns."""
 
 PARTS = ("cost", "pca", "order")
+PHASES = ("fit", "score", "transform")
 
 
 def generated(n: int, n_columns: int, seed: int) -> np.ndarray:
@@ -69,6 +69,12 @@ def in_own_process(kind: str, folder: Path) -> dict[str, float]:
     return found
 
 
+def most_memory() -> float:
+    """Most resident memory of this process so far, in KiB: resource would count that of its parent."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return float(status.split("VmHWM:")[1].split()[0])
+
+
 def work(kind: str, folder: Path) -> None:
     """Fit, score and transform, and print seconds and memory."""
     import isthmus
@@ -98,7 +104,7 @@ def work(kind: str, folder: Path) -> None:
                 "score": scored - fitted,
                 "transform": transformed - scored,
                 "error": -score,
-                "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "mib": most_memory() / 1024,
             }
         )
     )
@@ -117,12 +123,12 @@ def cost(report: Report, sizes: Sequence[int], n_columns: int, most_in_memory: i
             if found is None:
                 row += ["–"] * 4
                 continue
-            row += [f"{found[part]:.1f}" for part in ("fit", "score", "transform")]
+            row += [f"{found[part]:.1f}" for part in PHASES]
             row += [f"{found['mib']:,.0f}"]
-        total = sum(stream[part] for part in ("fit", "score", "transform"))
+        total = sum(stream[part] for part in PHASES)
         row += [f"{1e6 * total / n:.1f}"]
         if memory is not None:
-            in_memory = sum(memory[part] for part in ("read", "fit", "score", "transform"))
+            in_memory = sum(memory[part] for part in ("read", *PHASES))
             row += [
                 report.judge(Aim(1.15, at_least=False), total / in_memory),
                 f"{total / in_memory:.2f}",
@@ -132,6 +138,13 @@ def cost(report: Report, sizes: Sequence[int], n_columns: int, most_in_memory: i
             row += ["", ""]
         table.append(row)
         report.results.setdefault("cost", []).append({"n": n, "stream": stream, "memory": memory})
+    row = ["100,000,000 (extrapolated)", f"{4 * 10**8 * n_columns / 1e9:.0f} GB"]
+    (fewer, _), (more, last) = ((found["n"], found["stream"]) for found in report.results["cost"][-2:])
+    before = report.results["cost"][-2]["stream"]
+    per_row = {part: (last[part] - before[part]) / (more - fewer) for part in PHASES}
+    beyond = {part: last[part] + per_row[part] * (10**8 - more) for part in PHASES}
+    row += [*(f"{beyond[part]:.0f}" for part in PHASES), "–", *["–"] * 4]
+    table.append([*row, f"{1e6 * sum(beyond.values()) / 10**8:.1f}", "", ""])
     columns = ("rows", "size", "fit s", "score s", "transform s", "MiB")
     columns += ("fit s, memory", "score s", "transform s", "MiB", "µs a row", "aim", "stream / memory")
     report.table(f"{n_columns} columns, from files and from memory (with reading)", columns, table)
@@ -253,7 +266,8 @@ def main(
     n_columns = 20 if quick else 200
     largest = 10_000 if quick else int(gigabytes * 1e9 / (4 * n_columns))
     if "cost" in parts or not parts:
-        sizes = [n for n in (10**4, 10**5, 10**6, 3 * 10**6) if n < largest]
+        sizes = [n for n in (2_000, 10**4, 10**5, 10**6, 3 * 10**6) if n < largest]
+        sizes = sizes[0 if quick else 1 :]
         cost(report, [*sizes, largest], n_columns, most_in_memory=3 * 10**6)
     if "pca" in parts or not parts:
         pca(report, 20_000 if quick else 500_000, n_columns, rounds=1 if quick else 3)

@@ -17,8 +17,10 @@ OF_SCIKIT_LEARN = {"_parameter_constraints", "_validate_params"}
 """What its developers' guide has every estimator call so."""
 
 OF_DASK = {"_meta", "_meta_nonempty"}
-OF_PYTHON = {"_exit"}
 """Frames without rows, or with one, by which libraries are to know the types of a collection."""
+
+OF_PYTHON = {"_exit"}
+"""The end of a process at once, in the module os."""
 
 OWN = ("self", "cls")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import click
 
 import isthmus
 from isthmus.cli._io import ColumnKinds, as_labels, say, write
+from isthmus.cli._processes import Launch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,8 +131,12 @@ def transform_stream(
     from isthmus.files.tables import ending
 
     _check_header(stream, header)
+    launch = Launch.found(os.environ)
+    share = (0, 1) if launch is None else (launch.index, launch.count)
     if stream.is_array:
         _check_no_names(stream, {"columns": columns, "drop": drop, "keep": keep})
+        if share[0]:
+            return
         rows = isthmus.scan(stream.source)
         write(output, fitted.transform(rows), list(fitted.get_feature_names_out()), {})
         return
@@ -145,10 +151,14 @@ def transform_stream(
         )
     chosen = _chosen(fitted, stream, columns, drop, keep)
     with _progress() as progress:
+        if end is not None and share[0]:
+            return
         if end is not None:
             transform_file(fitted, stream.files.paths[0], output, **chosen, progress=progress)
         else:
-            found = transform_files(fitted, stream.source, output, **chosen, progress=progress)
+            found = transform_files(
+                fitted, stream.source, output, **chosen, share=share, progress=progress
+            )
             click.echo(str(found), err=True)
 
 

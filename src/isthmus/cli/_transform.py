@@ -45,12 +45,13 @@ def transform(
 
     Several Parquet files, a folder of them, a quoted pattern or a URL, and one that does not fit into
     memory, are read in parts: each file has one of coordinates in the folder OUTPUT, and what was
-    interrupted goes on where it was.
+    interrupted goes on where it was. Processes that srun or mpirun starts share the files.
 
     \b
       isthmus transform iris.isthmus new.csv --keep species -o coordinates.csv
       isthmus transform iris.isthmus new.parquet | head
       isthmus transform map.isthmus big/*.parquet --keep id -o coordinates
+      srun -n 8 isthmus transform map.isthmus big --keep id -o coordinates
     """
     if isinstance(data, Stream):
         from isthmus.cli._streams import transform_stream

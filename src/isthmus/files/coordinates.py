@@ -92,6 +92,7 @@ def transform_files(
     keep: Sequence[str] = (),
     columns: Sequence[str] | None = None,
     drop: Sequence[str] = (),
+    share: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
 ) -> TransformedFiles:
     """Coordinates of the rows of Parquet files, in a Parquet file for each: for data larger than memory.
@@ -104,7 +105,7 @@ def transform_files(
     Each file is written beside its place and renamed once it is complete. Called again, what is complete
     is skipped, if it is of this map, of the same input (by its size and the time it was modified, in the
     cloud by the hash of its footer) and of the same columns; so what was killed goes on where it was.
-    Let one process at a time write to a folder.
+    Let one process at a time write to a folder, or several with a ``share`` each.
 
     Parameters
     ----------
@@ -123,6 +124,9 @@ def transform_files(
         and without the index of a data frame.
     drop : list of str, default ()
         Columns that are no features, for a map that was fitted without names.
+    share : pair of int, default (0, 1)
+        ``(number, count)``: of so many processes that share the files this is the one with this number,
+        from 0 on, which takes every so manieth file.
     progress : function or None, default None
         Called with a ``FileProgress`` after every few row groups, and for a file that is left as it is.
 
@@ -162,15 +166,21 @@ def transform_files(
     made_of = fingerprint(model)
     notes = [_note(files, path, made_of, choice) for path in files.paths]
     is_complete = [_is_complete(*pair) for pair in zip(outputs, notes, strict=True)]
-    n_rows = 0
-    for number, (path, output) in enumerate(zip(files.paths, outputs, strict=True)):
-        if is_complete[number]:
+    number, count = share
+    if not 0 <= number < count:
+        raise ValueError(f"share={share!r}: expected (number, count), with numbers from 0 to count - 1")
+    own, n_rows = slice(number, None, count), 0
+    outputs, is_complete = outputs[own], is_complete[own]
+    for path, output, note, is_there in zip(
+        files.paths[own], outputs, notes[own], is_complete, strict=True
+    ):
+        if is_there:
             if progress is not None:
                 n_known = pq.read_metadata(output).num_rows
                 progress(FileProgress(path, output, n_known, n_known, skipped=True))
             continue
         output.parent.mkdir(parents=True, exist_ok=True)
-        n_rows += _write(choice, files.filesystem, path, output, notes[number], progress)
+        n_rows += _write(choice, files.filesystem, path, output, note, progress)
     written, skipped = (
         tuple(output for output, done in zip(outputs, is_complete, strict=True) if done == complete)
         for complete in (False, True)
