@@ -15,6 +15,8 @@ import pytest
 
 import isthmus
 
+pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 N, D = 600, 5
 RNG = np.random.default_rng(0)
@@ -74,7 +76,7 @@ def test_the_job_of_the_page_on_slurm(tmp_path):
     path = os.pathsep.join([str(srun.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     command = ["bash", EXAMPLES / "slurm.sh", "big", "out", "--max-epochs", "2", "--widths", "8"]
     done = subprocess.run(
-        [*command, "--seed", "0"],
+        [*command, "--batch-size", "60", "--seed", "0"],
         cwd=tmp_path,
         env={**os.environ, "PATH": path, "SLURM_JOB_ID": str(free_job())},
         capture_output=True,
@@ -92,14 +94,13 @@ def test_the_job_of_the_page_on_slurm(tmp_path):
         rows = table.pop("id")
         np.testing.assert_allclose(table, np.asarray(model.encode(X[rows])), atol=1e-5)
     # The same rows in the same batches as one process takes.
-    alone = isthmus.Autoencoder(2, widths=(8,), batch_size=4096, max_epochs=2, random_state=0)
+    alone = isthmus.Autoencoder(2, widths=(8,), batch_size=60, max_epochs=2, random_state=0)
     alone.fit(isthmus.scan(tmp_path / "big", drop=["id"]))
     np.testing.assert_allclose(
         model.history_["validation_loss"], alone.history_["validation_loss"], rtol=1e-4
     )
 
 
-@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 def test_the_example_on_cloud_storage(capsys):
     memory = fsspec.filesystem("memory")
     write("/bucket/big", memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -235,7 +236,10 @@ class ParquetStore:
 
     def _file(self, number: int) -> pq.ParquetFile:
         if self._opened is None or self._opened[0] != number:
+            if self._opened is not None:
+                self._opened[1].close(force=True)
             source = self.filesystem.open_input_file(self.paths[number])
+            weakref.finalize(self, source.close)
             self._opened = (number, pq.ParquetFile(source, buffer_size=BUFFER_BYTES))
         return self._opened[1]
 
