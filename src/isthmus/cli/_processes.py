@@ -91,6 +91,7 @@ def connected(coordinator: str | None, count: int | None, index: int | None) -> 
         yield True
         return
     import jax
+    from jax.experimental import multihost_utils
 
     from isthmus.training.processes import ProcessLostError
 
@@ -102,6 +103,9 @@ def connected(coordinator: str | None, count: int | None, index: int | None) -> 
         )
     except RuntimeError as error:
         raise ConnectionError(f"the processes did not find one another: {error}") from error
+    with _stdout_on_stderr():
+        # What connects processors says so on stdout, where the command's own output belongs.
+        multihost_utils.sync_global_devices("isthmus")
     try:
         with warnings.catch_warnings():
             if jax.process_index():
@@ -114,6 +118,19 @@ def connected(coordinator: str | None, count: int | None, index: int | None) -> 
         os._exit(1)
     finally:
         jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _stdout_on_stderr() -> Iterator[None]:
+    """Let what libraries print to stdout go to stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def arguments_of(
