@@ -35,7 +35,8 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
 
 # One of each class, and two where what scikit-learn calls goes another way: a trained W has a history,
 # and an ensemble has the methods and tags of its members. Parameters that change the network or the
-# loss alone pass through the same methods.
+# loss alone pass through the same methods. Members that are trained side by side are so in Autoencoder,
+# which is cross-validated, too.
 @parametrize_with_checks(
     [
         isthmus.Autoencoder(**TINY),
@@ -47,9 +48,8 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
-                isthmus.Autoencoder(**ONE_NETWORK),
-                isthmus.FeedForwardRegressor((8,)),
-                isthmus.FeedForwardClassifier((8,)),
+                isthmus.FeedForwardRegressor((8,), validation_fraction=0),
+                isthmus.FeedForwardClassifier((8,), validation_fraction=0),
             )
         ),
         isthmus.Ensemble(isthmus.LinearAutoencoder(), 3, bootstrap=True, random_state=0),

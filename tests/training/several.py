@@ -15,60 +15,65 @@ import isthmus
 from isthmus.data.stored import parquet
 from isthmus.data.stored import rows as stored_rows
 
-index, port, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-jax.distributed.initialize(
-    f"localhost:{port}", 2, index, heartbeat_timeout_seconds=10, initialization_timeout=60
-)
 
-warnings.simplefilter("error")
-warnings.filterwarnings("ignore", "No epoch beat PCA")
-rows = np.load(folder / "rows.npy")
-parquet.PART_BYTES = 50 * rows.shape[1] * 4
-of_part, n_read = parquet.ParquetStore.read, [0]
+n_read = 0
+of_part = parquet.ParquetStore.read
 
 
 def counted(store, part):
+    """The rows of a part, which are counted."""
+    global n_read
     block = of_part(store, part)
-    n_read[0] += len(block)
+    n_read += len(block)
     return block
 
 
-parquet.ParquetStore.read = counted
+def train(index: int, folder: Path) -> dict:
+    rows = np.load(folder / "rows.npy")
+    parquet.PART_BYTES = 50 * rows.shape[1] * 4
+    parquet.ParquetStore.read = counted
 
+    def fitted(X, checkpoint=None, **settings):
+        global n_read
+        model = isthmus.Autoencoder(2, widths=(16,), batch_size=96, max_epochs=3, random_state=0)
+        n_read = 0
+        model.set_params(**settings).fit(X, checkpoint=checkpoint)
+        return {
+            "loss": np.asarray(model.history_["validation_loss"]).tolist(),
+            "map": np.asarray(model.encode(rows[:50])).tolist(),
+            "read": n_read,
+        }
 
-def fitted(X, checkpoint=None, **settings):
-    model = isthmus.Autoencoder(2, widths=(16,), batch_size=96, max_epochs=3, random_state=0)
-    n_read[0] = 0
-    model.set_params(**settings).fit(X, checkpoint=checkpoint)
-    losses = np.asarray(model.history_["validation_loss"])
-    return {
-        "loss": losses.tolist(),
-        "map": np.asarray(model.encode(rows[:50])).tolist(),
-        "read": n_read[0],
+    def refused(X, **settings):
+        try:
+            fitted(X, **settings)
+        except ValueError as error:
+            return [str(error), *getattr(error, "__notes__", [])]
+        raise AssertionError("there was no error")
+
+    def scanned(name):
+        return isthmus.scan(folder / name, block_bytes=2**14)
+
+    found = {
+        "array": fitted(rows, folder / "kept"),
+        "complete": fitted(rows, folder / "kept"),
+        "sample": fitted(scanned("whole")),
+        "own seeds": fitted(rows[:60], random_state=None),
+        "NaN": refused(scanned("broken")),
+        "unlike": refused(rows, learning_rate=0.001 * (1 + index)),
     }
+    stored_rows.MOST_BYTES = 1000
+    return found | {"blocks": fitted(scanned("whole"))}
 
 
-def refused(X, **settings):
-    try:
-        fitted(X, **settings)
-    except ValueError as error:
-        return [str(error), *getattr(error, "__notes__", [])]
-    raise AssertionError("there was no error")
+def main(index: int, port: str, folder: Path) -> None:
+    jax.distributed.initialize(
+        f"localhost:{port}", 2, index, heartbeat_timeout_seconds=10, initialization_timeout=60
+    )
+    warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "No epoch beat PCA")
+    (folder / f"{index}.json").write_text(json.dumps(train(index, folder)))
 
 
-def scanned(name):
-    return isthmus.scan(folder / name, block_bytes=2**14)
-
-
-found = {
-    "array": fitted(rows, folder / "kept"),
-    "complete": fitted(rows, folder / "kept"),
-    "sample": fitted(scanned("whole")),
-    "few rows": fitted(rows[:60]),
-    "own seeds": fitted(rows[:60], random_state=None),
-    "NaN": refused(scanned("broken")),
-    "unlike": refused(rows, learning_rate=0.001 * (1 + index)),
-}
-stored_rows.MOST_BYTES = 1000
-found["blocks"] = fitted(scanned("whole"))
-(folder / f"{index}.json").write_text(json.dumps(found))
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

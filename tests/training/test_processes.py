@@ -98,7 +98,6 @@ def test_an_array_gives_the_map_of_one_process(of_two):
     for found in of_two:
         assert_the_same(found["array"], fitted(ROWS))
         assert found["complete"] == found["array"]
-        assert_the_same(found["few rows"], fitted(ROWS[:60]))
 
 
 def test_files_give_the_map_of_one_process_and_each_reads_its_share(of_two, folder, small_parts):
@@ -119,9 +118,10 @@ def test_blocks_of_files_are_read_in_shares_too(of_two, folder, small_parts, mon
 
 
 def test_processes_agree_on_what_each_would_draw(of_two):
+    """Few rows, which are cross-validated, are trained whole by each; without a seed that was given."""
     first, second = of_two
     assert first["own seeds"] == second["own seeds"]
-    assert first["own seeds"]["loss"] != first["few rows"]["loss"]
+    assert len(first["own seeds"]["loss"]) == 4
 
 
 def test_an_error_in_one_is_raised_in_all(of_two):
@@ -189,7 +189,7 @@ def start(folder, index, port, *arguments):
 
 def test_where_one_is_killed_the_other_says_so_and_both_go_on_from_the_checkpoint(folder):
     def started():
-        port, settings = free_port(), ("--max-epochs", "60", "--checkpoint", kept)
+        port, settings = free_port(), ("--max-epochs", "15", "--checkpoint", kept)
         return [start(folder, index, port, *settings) for index in range(2)]
 
     kept = folder / "training"
@@ -206,5 +206,5 @@ def test_where_one_is_killed_the_other_says_so_and_both_go_on_from_the_checkpoin
     (of_first, _), (of_second, _) = (process.communicate(timeout=300) for process in started())
     assert f"saved {folder / 'map.isthmus'}" in of_first
     assert "saved" not in of_second
-    assert len(isthmus.load(folder / "map.isthmus").history_["epoch"]) == 61
+    assert len(isthmus.load(folder / "map.isthmus").history_["epoch"]) == 16
     assert max(kept.iterdir()).name == "isthmus-0000-00000002.safetensors"

@@ -130,7 +130,8 @@ class _Calls:
         if self.has_one_block:
             rows_per_pass = size_in_common(first.steps_per_pass * first.batch)
             most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
-            self.most_passes = int(np.clip(most, 2, min(MAX_PASSES, first.max_epochs + 1)))
+            # It does not depend on the number of epochs, so that another one compiles nothing anew.
+            self.most_passes = int(np.clip(most, 2, MAX_PASSES))
         shape = (self.most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
         self.orders = _OrdersAhead(group, shape, drawer, reached.passes)
         group.state = reached.state
