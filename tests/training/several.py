@@ -15,7 +15,6 @@ import isthmus
 from isthmus.data.stored import parquet
 from isthmus.data.stored import rows as stored_rows
 
-
 n_read = 0
 of_part = parquet.ParquetStore.read
 
