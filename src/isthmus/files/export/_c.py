@@ -80,8 +80,8 @@ def opened(path: Path, programs: Mapping[str, Program]) -> Iterator[Mapping[str,
         if done.returncode:
             raise ExportError(f"{compiler} does not compile the header: {done.stderr.strip()}")
         yield {
-            function: _Compiled(Path(folder), number, program)
-            for number, (function, program) in enumerate(programs.items())
+            function: _Compiled(Path(folder), function, program)
+            for function, program in programs.items()
         }
 
 
@@ -94,24 +94,24 @@ def prefix_of(name: str) -> str:
 class _Compiled:
     """A function of a compiled header, rows to and fro in files."""
 
-    def __init__(self, folder: Path, number: int, program: Program) -> None:
-        self.folder, self.number, self.program = folder, number, program
+    def __init__(self, folder: Path, function: str, program: Program) -> None:
+        self.folder, self.function, self.program = folder, function, program
 
     def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         ((name, output),) = self.program.outputs.items()
         rows.astype(self.program.input.dtype).tofile(self.folder / "rows")
-        subprocess.run(["./run", str(self.number), "rows", "results"], cwd=self.folder, check=True)
+        subprocess.run(["./run", self.function, "rows", "results"], cwd=self.folder, check=True)
         found = np.fromfile(self.folder / "results", output.dtype)
         return {name: found.reshape(len(rows), *output.shape)}
 
 
 def _main(name: str, programs: Mapping[str, Program]) -> str:
-    """A program that applies the function of a number to rows in a file."""
+    """A program that applies one of the functions to rows in a file."""
     cases = []
-    for number, (function, program) in enumerate(programs.items()):
+    for function, program in programs.items():
         (output,) = program.outputs.values()
         cases.append(
-            f"    if (names[1][0] == '{number}') {{\n"
+            f'    if (!strcmp(names[1], "{function}")) {{\n'
             f"        {_type(program.input)} x[{program.input.size}];\n"
             f"        {_type(output)} y[{output.size}];\n"
             f"        while (fread(x, sizeof x, 1, rows) == 1) {{\n"
@@ -119,10 +119,16 @@ def _main(name: str, programs: Mapping[str, Program]) -> str:
             "        }\n    }\n"
         )
     return (
-        '#include "map.h"\n#include <stdio.h>\nint main(int count, char **names) {\n'
+        '#include "map.h"\n#include <stdio.h>\n#include <string.h>\n'
+        "int main(int count, char **names) {\n"
         '    FILE *rows = fopen(names[2], "rb"), *results = fopen(names[3], "wb");\n'
         f"{''.join(cases)}    fclose(rows);\n    return fclose(results) || count != 4;\n}}\n"
     )
+
+
+def _of_one(name: str) -> str:
+    """The name of what a function takes or gives, which is one row."""
+    return "row" if name == "rows" else name
 
 
 def _numbers_in(program: Program) -> int:
@@ -153,19 +159,20 @@ class _Function:
     def __init__(self, name: str, program: Program) -> None:
         self.name, self.program = name, program
         self.names = program.names()
-        self.names[id(program.input)] = program.given
+        self.given = _of_one(program.given)
+        self.names[id(program.input)] = self.given
 
     def lines(self) -> list[str]:
         ((name, output),) = self.program.outputs.items()
-        given = self.program.input
+        name, given = _of_one(name), self.program.input
         constants = [
             line for one in self.program.constants if one.size > 1 for line in self._constant(one)
         ]
         body = [line for step in self.program.steps for line in self._step(step)]
         return [
             *constants,
-            f"/* {self.program.given} [{given.size}] to {name} [{output.size}]. */",
-            f"static inline void {self.name}(const {_type(given)} *{self.program.given}, "
+            f"/* {self.given} [{given.size}] to {name} [{output.size}]. */",
+            f"static inline void {self.name}(const {_type(given)} *{self.given}, "
             f"{_type(output)} *{name})",
             "{",
             *(f"    {line}" for line in body),

@@ -195,7 +195,9 @@ def _coordinates(model: Model, rows: Float[np.ndarray, "m D"]) -> Expected:
 
 
 def _back(model: Model, function: Callable[[np.ndarray], np.ndarray], probes: np.ndarray) -> Expected:
-    units = model.scaling_.scale if model.scaling_.is_per_column else None
+    scaling: Scaling = model.scaling_
+    in_common = np.sqrt(np.mean(np.var(probe_rows(model), axis=0)))
+    units = scaling.scale if scaling.is_per_column else float(in_common)
     return Expected.of(function, probes, column_names_of(model), "model.inverse_transform", units)
 
 

@@ -7,7 +7,7 @@ that a program is row-wise by construction.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -50,7 +50,11 @@ MOVING = (
 )
 """What moves the entries of its first operand, and does nothing else with them."""
 
-CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+CALLS = (
+    *("jit", "pjit", "core_call", "closed_call", "custom_jvp_call"),
+    *("custom_vjp_call", "custom_vjp_call_jaxpr", "checkpoint", "remat"),
+)
+BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
 
 def traced(function: Callable[[Array], Array], x: Value, build: Builder) -> Value:
@@ -86,14 +90,15 @@ def _results(equation: JaxprEqn, operands: list[Operand], build: Builder) -> lis
     name, params = equation.primitive.name, equation.params
     if name == "scan":
         return _unrolled(params, operands, build)
-    called = next((params[key] for key in CALLS if key in params), None)
-    if called is not None:
-        return _inlined(called, operands, build)
+    if name in CALLS:
+        body = next(params[key] for key in BODIES if key in params)
+        return _inlined(body, operands, build)
     arrays = [one for one in operands if isinstance(one, np.ndarray)]
     if len(arrays) == len(operands):
         return [*_computed(equation, arrays)]
-    if name in MOVING and len(arrays) == len(operands) - 1:
-        return _moved(equation, operands, build)
+    x, *others = operands
+    if name in MOVING and isinstance(x, Value) and len(arrays) == len(others):
+        return [*_moved(equation, x, arrays, build)]
     if name in ("concatenate", "stack"):
         return [_joined(equation, operands, build)]
     return [_simple(equation, operands, build)]
@@ -111,7 +116,7 @@ def _simple(equation: JaxprEqn, operands: list[Operand], build: Builder) -> Oper
         return build.entrywise("logical_not", build.entrywise("equal", *operands, dtype=bool))
     if name == "select_n" and len(operands) == 3 and x.dtype == bool:
         return build.entrywise("where", x, operands[2], operands[1])
-    if name == "stop_gradient":
+    if name in ("stop_gradient", "copy"):
         return x
     if name == "square":
         return build.entrywise("multiply", x, x)
@@ -136,21 +141,24 @@ def _simple(equation: JaxprEqn, operands: list[Operand], build: Builder) -> Oper
     )
 
 
-def _computed(equation: JaxprEqn, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _computed(equation: JaxprEqn, arrays: Sequence[np.ndarray], **changed: object) -> list[np.ndarray]:
     """The results where all operands are constants."""
     compute: Callable[..., Any] = equation.primitive.bind  # one array, or several
-    found = compute(*map(jnp.asarray, arrays), **equation.params)
+    found = compute(*map(jnp.asarray, arrays), **(equation.params | changed))
     return list(map(np.asarray, found if equation.primitive.multiple_results else [found]))
 
 
-def _moved(equation: JaxprEqn, operands: list[Operand], build: Builder) -> list[Operand]:
+def _moved(
+    equation: JaxprEqn, x: Value, others: Sequence[np.ndarray], build: Builder
+) -> Iterator[Operand]:
     """Entries at other places: which ones, JAX itself says of an array of places."""
-    x, *others = operands
-    if not isinstance(x, Value) or any(isinstance(one, Value) for one in others):
-        raise ExportError("the model picks entries at places that depend on the row; exports cannot")
     places = np.arange(x.size, dtype=np.int32).reshape(x.shape)
-    arrays = [places, *(one for one in others if isinstance(one, np.ndarray))]
-    return [build.rearranged(x, where) for where in _computed(equation, arrays)]
+    # What would be filled in beside the entries shows by a place of its own.
+    filling = {"fill_value": -1} if "fill_value" in equation.params else {}
+    for where in _computed(equation, [places, *others], **filling):
+        if where.size and not 0 <= where.min() <= where.max() < x.size:
+            raise ExportError("the model picks entries where there are none, which exports cannot")
+        yield build.rearranged(x, where)
 
 
 def _joined(equation: JaxprEqn, operands: list[Operand], build: Builder) -> Operand:
