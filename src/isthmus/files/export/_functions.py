@@ -69,11 +69,8 @@ def predictor(model: Model) -> Exported:
     else:
         scaling = member.target_scaling_
         predictions = _with_center(predictions, scaling.center, build)
-        names, units, method = (
-            [f"target {k}" for k in range(len(scaling.center))],
-            scaling.scale,
-            model.predict,
-        )
+        names = [f"target {k}" for k in range(len(scaling.center))]
+        units, method = scaling.scale, model.predict
     probes = probe_rows(model)
     return Exported(
         build.program("rows", rows, {"predictions": predictions}),
@@ -109,10 +106,11 @@ def both(model: Model) -> Exported:
     reconstruction = _decoded(model, coordinates, build)
     outputs = {"coordinates": coordinates, "reconstruction": reconstruction}
     there, back = _exactly(model.transform), _exactly(_inverse(model))
-    expected = {
-        "coordinates": _coordinates(model, probes),
-        "reconstruction": _back(model, lambda rows: back(there(rows)), probes),
-    }
+    whole = _back(model, lambda rows: back(there(rows)), probes)
+    # Coordinates are rounded, too, on the way.
+    second = _back(model, back, there(probes))
+    whole = dataclasses.replace(whole, moved=whole.moved + second.moved)
+    expected = {"coordinates": _coordinates(model, probes), "reconstruction": whole}
     return Exported(build.program("rows", rows, outputs), probes, expected)
 
 
@@ -197,7 +195,7 @@ def _coordinates(model: Model, rows: Float[np.ndarray, "m D"]) -> Expected:
 def _back(model: Model, function: Callable[[np.ndarray], np.ndarray], probes: np.ndarray) -> Expected:
     scaling: Scaling = model.scaling_
     in_common = np.sqrt(np.mean(np.var(probe_rows(model), axis=0)))
-    units = scaling.scale if scaling.is_per_column else float(in_common)
+    units = scaling.scale if scaling.is_per_column else float(in_common) or 1.0
     return Expected.of(function, probes, column_names_of(model), "model.inverse_transform", units)
 
 
