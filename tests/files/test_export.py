@@ -84,6 +84,9 @@ MODELS = {
     ),
     "neighbours": lambda: isthmus.NeighbourAutoencoder(2, max_epochs=1, random_state=0).fit(X),
     "ensemble of maps": lambda: isthmus.Ensemble(autoencoder(), 2, random_state=0).fit(X),
+    "ensemble of neighbours": lambda: isthmus.Ensemble(
+        isthmus.NeighbourAutoencoder(2, max_epochs=1), 2, random_state=0
+    ).fit(X),
     "classifier": lambda: isthmus.FeedForwardClassifier(**TINY).fit(X, LABELS),
     "two classes": lambda: isthmus.FeedForwardClassifier(**TINY).fit(X, LABELS == 1),
     "regressor": lambda: isthmus.FeedForwardRegressor(**TINY).fit(X, TARGETS),

@@ -186,7 +186,9 @@ def _unrolled(params: dict[str, Any], operands: list[Operand], build: Builder) -
         raise ExportError("the model has a loop over numbers of a row, which exports cannot write out")
     turns = range(params["length"])
     for turn in reversed(turns) if params["reverse"] else turns:
-        carried = _inlined(params["jaxpr"], [*fixed, *carried, *(one[turn] for one in each)], build)
+        carried = _inlined(
+            params["jaxpr"], [*fixed, *carried, *(np.asarray(one[turn]) for one in each)], build
+        )
     return carried
 
 
