@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from isthmus.estimators.neighbour import SampleWarning as SampleWarning
     from isthmus.files.coordinates import TransformedFiles as TransformedFiles
     from isthmus.files.coordinates import transform_files as transform_files
+    from isthmus.files.export.exporting import ExportError as ExportError
+    from isthmus.files.export.exporting import export as export
     from isthmus.files.models import ModelFileError as ModelFileError
     from isthmus.files.models import load as load
     from isthmus.files.models import save as save
@@ -108,6 +110,7 @@ _NAMES = {
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "plots": ("plot",),
     "files.coordinates": ("TransformedFiles", "transform_files"),
+    "files.export.exporting": ("ExportError", "export"),
     "files.models": ("ModelFileError", "load", "save"),
     "training.checkpoints": ("Checkpoint",),
     "training.problem": ("DivergenceError",),
@@ -127,6 +130,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "DivergenceError",
     "Ensemble",
+    "ExportError",
     "FeedForwardClassifier",
     "FeedForwardRegressor",
     "Hidden",
@@ -152,6 +156,7 @@ __all__ = [
     "distill",
     "distortion",
     "embed",
+    "export",
     "geodesic",
     "hidden",
     "impute",

@@ -16,6 +16,7 @@ from isthmus.cli._cache import keep_programs
 from isthmus.cli._choices import import_modules
 from isthmus.cli._compare import compare as compare
 from isthmus.cli._compare import quality as quality
+from isthmus.cli._export import export as export
 from isthmus.cli._fit import fit as fit
 from isthmus.cli._generate import impute as impute
 from isthmus.cli._generate import sample as sample
@@ -65,6 +66,11 @@ def main(traceback: bool, no_cache: bool, modules: Sequence[str]) -> None:
       isthmus impute map.isthmus gaps.csv -o complete.csv --std uncertainty.csv
       isthmus sample map.isthmus -n 100 -o new.csv
 
+    What applies the map where there is no isthmus, as ONNX, for NumPy alone, or as C:
+
+    \b
+      isthmus export map.isthmus -o map.onnx
+
     How good a map is, and what other methods make of the same rows:
 
     \b
@@ -87,7 +93,7 @@ def main(traceback: bool, no_cache: bool, modules: Sequence[str]) -> None:
 
 
 for command in (
-    *(fit, transform, inverse, denoise, impute, sample),
+    *(fit, transform, inverse, denoise, impute, sample, export),
     *(info, choices, quality, dimension, compare, report, lab, demo),
 ):
     main.add_command(command)

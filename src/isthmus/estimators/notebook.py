@@ -38,6 +38,12 @@ def some_of(rows: Rows) -> SomeRows:
     return SomeRows(some, n)
 
 
+def kept_rows(model: object) -> np.ndarray | None:
+    """Rows of its fit that a model keeps in memory; None if it does not, as after it was loaded."""
+    some: SomeRows | None = getattr(model, "_some_rows", None)
+    return None if some is None else some.rows
+
+
 def fitted_html(model: ShownMap) -> str:
     """What there is to say of a fitted map; nothing of one that is not fitted."""
     if not hasattr(model, "network_"):

@@ -1,0 +1,1 @@
+"""Maps that travel: a fitted model as ONNX, as arrays for NumPy, or as C."""
