@@ -1,5 +1,6 @@
 """What must be set before anything is imported, and what tests must not leave behind."""
 
+import collections
 import contextlib
 import gc
 import itertools
@@ -80,7 +81,20 @@ class _ByFile(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
     return _ByFile(config, log)
+
+
+LONG = (
+    *("test_double_precision.py", "test_processes.py", "test_dimension_choice.py", "test_clusters.py"),
+    *("test_distilling.py", "test_averaging.py", "test_capacity.py", "test_trained_networks.py"),
+)
+"""Few tests that take long. Were they the last ones, all processes but one would wait for them."""
+
+
+def pytest_collection_modifyitems(items):
+    counts = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONG, -counts[item.path]))
 
 
 MOST_MAPS = 20_000

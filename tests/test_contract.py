@@ -39,12 +39,12 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
 # which is cross-validated, too.
 @parametrize_with_checks(
     [
-        isthmus.Autoencoder(**TINY),
+        isthmus.Autoencoder(**TINY, input_noise=0),
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
         isthmus.NeighbourAutoencoder(max_epochs=2, random_state=0),
         isthmus.DenoisingAutoencoder(**ONE_NETWORK),
-        isthmus.VariationalAutoencoder(**ONE_NETWORK),
+        isthmus.VariationalAutoencoder(**ONE_NETWORK, input_noise=0),
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
