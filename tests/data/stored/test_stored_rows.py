@@ -1,6 +1,7 @@
 """Rows that are kept elsewhere are the rows that were written, whatever holds them."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -392,3 +393,18 @@ def test_what_cannot_be_scanned_is_refused_with_what_to_do(tmp_path):
         isthmus.scan(5)
     with pytest.raises(ValueError, match="choose columns by name, and these have none"):
         isthmus.scan([X], columns=["a"])
+
+
+@pytest.mark.parametrize("part_bytes", [2**26, 30 * D * 8])
+def test_rows_that_share_a_store_are_read_side_by_side(folder, monkeypatch, part_bytes):
+    """Each with a reader of its own: whole row groups, and pieces of them."""
+    monkeypatch.setattr(parquet, "PART_BYTES", part_bytes)
+    store = isthmus.scan(folder).store
+
+    def read(seed):
+        rows, rng = StoredRows(store), np.random.default_rng(seed)
+        for numbers in rng.integers(N, size=(60, 7)):
+            np.testing.assert_array_equal(rows[numbers], X[numbers])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, range(4)))

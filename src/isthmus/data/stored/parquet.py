@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -162,7 +163,10 @@ class ParquetStore:
         # The pieces of a large group are quickly read in their order alone.
         self.run_starts = _starts([n_rows for groups in group_rows for n_rows in groups if n_rows])
         self.file_starts = _starts([sum(groups) for groups in group_rows])
-        self._opened: tuple[int, pq.ParquetFile] | None = None
+        # Rows that share a store have a reader each, and a file has one place where it is read.
+        self._lock = threading.Lock()
+        self._opened: dict[int, pq.ParquetFile] = {}
+        weakref.finalize(self, _close, self._opened)
         self._upcoming: tuple[_Piece, Iterator[pa.RecordBatch]] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -204,9 +208,10 @@ class ParquetStore:
 
     @contextmanager
     def _named(self, file: int, group: int) -> Iterator[None]:
-        """What is wrong with a row group, said with its name."""
+        """One reader at a time; and what is wrong with a row group, said with its name."""
         try:
-            yield
+            with self._lock:
+                yield
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError, StopIteration, StoreError) as error:
@@ -235,13 +240,18 @@ class ParquetStore:
         return batch
 
     def _file(self, number: int) -> pq.ParquetFile:
-        if self._opened is None or self._opened[0] != number:
-            if self._opened is not None:
-                self._opened[1].close(force=True)
+        if number not in self._opened:
+            self._upcoming = None
+            _close(self._opened)
             source = self.filesystem.open_input_file(self.paths[number])
-            weakref.finalize(self, source.close)
-            self._opened = (number, pq.ParquetFile(source, buffer_size=BUFFER_BYTES))
-        return self._opened[1]
+            self._opened[number] = pq.ParquetFile(source, buffer_size=BUFFER_BYTES)
+        return self._opened[number]
+
+
+def _close(files: dict[int, pq.ParquetFile]) -> None:
+    """Close files, and forget them."""
+    while files:
+        files.popitem()[1].close(force=True)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class StoredRows:
         self._survey: Survey | None = None
         self._sample: SampleFile | None = None
         self._chosen: Int[np.ndarray, " m"] | None = None
-        self._processes = ALONE
+        self._processes, self._own_parts = ALONE, range(len(store.part_starts) - 1)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _again, (self.store, self.block_bytes, self.allow_nan)
@@ -119,7 +119,9 @@ class StoredRows:
         """The same rows, where each of these processes looks through its own part of them."""
         if processes == self._processes:
             return self
-        return self._with(_processes=processes, _survey=None, _sample=None, _chosen=None)
+        bounds = self._first_parts(processes.count)[processes.index : processes.index + 2]
+        of_fit = dict.fromkeys(("_survey", "_sample", "_chosen"))
+        return self._with(_processes=processes, _own_parts=range(*map(int, bounds)), **of_fit)
 
     def _with(self, **changed: object) -> StoredRows:
         other = object.__new__(StoredRows)
@@ -283,12 +285,6 @@ class StoredRows:
         middles = (starts[:-1] + starts[1:]) / 2
         wanted = len(self) * np.arange(n_processes + 1) / n_processes
         return np.asarray(np.searchsorted(middles, wanted))
-
-    @property
-    def _own_parts(self) -> range:
-        """Those that this process looks through: all, unless there are several processes."""
-        count, index = self._processes.count, self._processes.index
-        return range(*map(int, self._first_parts(count)[index : index + 2]))
 
     def _bounds_of(self, parts: range) -> Int[np.ndarray, " 2"]:
         """Where the rows of some parts begin and end."""
