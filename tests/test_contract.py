@@ -35,8 +35,7 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
 
 # One of each class, and two where what scikit-learn calls goes another way: a trained W has a history,
 # and an ensemble has the methods and tags of its members. Parameters that change the network or the
-# loss alone pass through the same methods. Members that are trained side by side are so in Autoencoder,
-# which is cross-validated, too.
+# loss alone pass through the same methods.
 @parametrize_with_checks(
     [
         isthmus.Autoencoder(**TINY, input_noise=0),
@@ -48,6 +47,7 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
+                isthmus.Autoencoder(**ONE_NETWORK, input_noise=0),
                 isthmus.FeedForwardRegressor((8,), validation_fraction=0),
                 isthmus.FeedForwardClassifier((8,), validation_fraction=0),
             )

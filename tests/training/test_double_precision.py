@@ -73,18 +73,19 @@ def answers(models):
         "spread": isthmus.coordinate_spread(model, X),
         "restored": isthmus.denoise(models["map"], X),
     }
-    model = models["variational"]
-    rows, given = np.where(np.arange(5) == 3, np.nan, HOLES), {"x_error": 0.2}
-    complete, std = isthmus.impute(model, rows, 30, random_state=0, **given)
-    found |= {
-        "posterior": np.hstack(isthmus.posterior(model, rows, **given)),
-        "density": isthmus.log_likelihood(model, rows, 30, random_state=0, **given),
-        "imputed": complete,
-        "spread of what is imputed": std,
-        "draws": isthmus.sample_posterior(model, rows[:9], 2, random_state=0),
-        "density of counts": isthmus.log_likelihood(models["counts"], COUNTS, 30, random_state=0),
-        "prior of counts": isthmus.sample_prior(models["counts"], 20, random_state=0),
-    }
+    for name, rows in (("variational", HOLES), ("counts", COUNTS)):
+        model = models[name]
+        rows = np.where(np.arange(5) == 3, np.nan, rows)
+        given = {"x_error": 0.2} if name == "variational" else {}
+        complete, std = isthmus.impute(model, rows, 30, random_state=0, **given)
+        found |= {
+            f"{name} posterior": np.hstack(isthmus.posterior(model, rows, **given)),
+            f"{name} density": isthmus.log_likelihood(model, rows, 30, random_state=0, **given),
+            f"{name} imputed": complete,
+            f"{name} spread": std,
+            f"{name} prior": isthmus.sample_prior(model, 20, random_state=0),
+            f"{name} draws": isthmus.sample_posterior(model, rows[:9], 2, random_state=0),
+        }
     found["score function"] = isthmus.score_function(models["denoiser"], X)
     found["denoised"] = isthmus.denoise(models["denoiser"], X)
     found["probabilities"] = models["classifier"].predict_proba(X)
@@ -103,8 +104,13 @@ def in_double_precision(folder):
         isthmus.save(model, f"{folder}/{name}.double")
         isthmus.load(f"{folder}/{name}.double")
     found = {f"own score of {name}": score for name, score in scores(models).items()}
+    smaller = [
+        isthmus.prune(models["map"], X),
+        isthmus.distill(models["map"], X, (4,), max_epochs=2),
+    ]
     drawn = [isthmus.sample(models[name], 9, random_state=0) for name in ("variational", "counts")]
     found["all finite"] = np.all([np.isfinite(rows).all() for rows in drawn])
+    found["smaller"] = [model.score(X) for model in smaller]
     theirs = {name: isthmus.load(f"{folder}/{name}.single") for name in models}
     np.savez(f"{folder}/found.npz", **found, **answers(theirs))
 
@@ -125,6 +131,7 @@ def test_double_precision_gives_the_same_numbers(tmp_path):
         for name, score in scores(models).items():
             # Draws of noise differ between the precisions, and three epochs leave their mark.
             assert found[f"own score of {name}"] == pytest.approx(score, rel=0.2), name
+        assert np.all(found["smaller"] > 2 * scores(models)["map"])
         for name, expected in answers(models).items():
             size = np.max(np.abs(expected))
             np.testing.assert_allclose(found[name], expected, rtol=1e-3, atol=1e-4 * size, err_msg=name)
