@@ -38,7 +38,9 @@ TINY = {"widths": (6,), "max_epochs": 1, "validation_fraction": 0, "random_state
 FORMATS = [
     ".onnx",
     ".npz",
-    pytest.param(".h", marks=pytest.mark.skipif(not shutil.which("cc"), reason="C")),
+    pytest.param(
+        ".h", marks=pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+    ),
 ]
 
 WITH_GAPS = X.copy()

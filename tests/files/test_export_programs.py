@@ -59,7 +59,9 @@ FUNCTIONS = {
 FORMATS = {
     "onnx": _onnx,
     "npz": _numpy,
-    "h": pytest.param(_c, marks=pytest.mark.skipif(not shutil.which("cc"), reason="C")),
+    "h": pytest.param(
+        _c, marks=pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+    ),
 }
 
 

@@ -59,6 +59,7 @@ def train(index: int, folder: Path) -> dict:
         "sample": fitted(scanned("whole")),
         "own seeds": fitted(rows[:60], random_state=None),
         "NaN": refused(scanned("broken")),
+        "columns": refused(isthmus.scan(folder / "whole", drop=[f"c{index}"])),
         "unlike": refused(rows, learning_rate=0.001 * (1 + index)),
     }
     stored_rows.MOST_BYTES = 1000

@@ -130,6 +130,7 @@ def test_an_error_in_one_is_raised_in_all(of_two):
         assert "NaN" in message
         assert "column 'c3' in row 10 of row group 9" in message
         assert notes == ([] if index else ["raised in process 1 of 2, and so in all"])
+        assert found["columns"][0].startswith("X is (2000, 11) of float32, columns ('c1', 'c2', ")
         assert found["unlike"][0].startswith(
             "learning_rate is 0.001 in process 0 and 0.002 in process 1"
         )

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -201,6 +201,51 @@ class Trainable(Protocol):
         """What is minimised, from where, and what a trained network makes of the model."""
 
 
+class _Checked(NamedTuple):
+    """What a fit was given, and the seed of it; ``identity`` says in words what it is of."""
+
+    rows: Any  # as check_rows gives them
+    schedule: Any  # what the estimator's _schedule returned
+    targets: Targets | None
+    errors: Float[np.ndarray, "n D"] | None
+    seed: int
+    identity: Callable[..., dict[str, str]]
+
+
+def _checked(
+    model: Trainable,
+    X: object,
+    y: object,
+    errors: object = None,
+    *,
+    continues: bool,
+    one_pass: bool = False,
+    **known: np.ndarray | None,
+) -> _Checked:
+    """What was given, checked in each process where several train together, which then agree on a seed.
+
+    Raises ValueError where they were not given the same.
+    """
+
+    def check() -> tuple[Any, Any, Targets | None, Float[np.ndarray, "n D"] | None]:
+        model._validate_params()
+        goes_on = continues and one_pass
+        rows = check_rows(model, X, reset=not continues, min_rows=1 if goes_on else 2)
+        schedule = model._schedule(*rows.shape, continues=goes_on)
+        targets = model._targets(y, rows, continues=continues, **known)
+        checked_errors = None if errors is None else check_errors(errors, rows)
+        return rows, schedule.for_one_pass() if one_pass else schedule, targets, checked_errors
+
+    rows, schedule, targets, checked_errors = processes.in_each(check)
+    labels = None if targets is None else y
+    identity = partial(identity_of, model, rows, labels, checked_errors, continues=continues)
+    seed = seed_of(model.random_state)
+    if processes.several():
+        processes.check_agreement(identity(brief=True))
+        seed = processes.from_first(lambda: seed)
+    return _Checked(processes.shared(rows), schedule, targets, checked_errors, seed, identity)
+
+
 def prepare(
     model: Trainable,
     X: object,
@@ -222,22 +267,12 @@ def prepare(
     check_process()
     continues = model.warm_start and hasattr(model, "network_")
     with unchanged(model):
-
-        def check() -> tuple[Any, Any, Targets | None, Float[np.ndarray, "n D"] | None]:
-            model._validate_params()
-            rows = check_rows(model, X, reset=not continues, min_rows=2)
-            schedule = model._schedule(*rows.shape, continues=False)
-            targets = model._targets(y, rows, continues=continues)
-            return rows, schedule, targets, None if errors is None else check_errors(errors, rows)
-
-        rows, schedule, targets, checked_errors = processes.in_each(check)
-        labels = None if targets is None else y
-        identity = partial(identity_of, model, rows, labels, checked_errors, continues=continues)
-        seed, checkpoints = agreed_seed(model, identity), None
+        checked = _checked(model, X, y, errors, continues=continues)
+        rows, schedule, targets, seed = checked.rows, checked.schedule, checked.targets, checked.seed
+        checkpoints = None
         if checkpoint is not None:
-            of_fit = FitCheckpoints(checkpoint, processes.from_first(identity))
+            of_fit = FitCheckpoints(checkpoint, processes.from_first(checked.identity))
             (seed,), checkpoints = of_fit.seeds_of([seed]), of_fit.of_training(0)
-        rows = processes.shared(rows)
         split_rng, weights_rng, batches_rng, draws_rng = np.random.default_rng(seed).spawn(4)
         strata = None if targets is None else targets.strata
         train_rows, held_out_rows = split_rows(
@@ -245,7 +280,7 @@ def prepare(
         )
         if isinstance(rows, StoredRows):
             rows.keep_for_training(schedule.n_taken, held_out_rows)
-        given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked_errors)
+        given = Given(rows, train_rows, weights_rng, continues, targets=targets, errors=checked.errors)
         if cross_validated and not model.warm_start and not schedule.solver.needs_all_rows:
             prepared = _cross_validated(model, schedule, given, split_rng)
             if prepared is not None:
@@ -272,22 +307,13 @@ def prepare_one_pass(
     check_process()
     continues = hasattr(model, "network_")
     with unchanged(model):
-
-        def check() -> tuple[Any, Any, Targets | None]:
-            model._validate_params()
-            rows = check_rows(model, X, reset=not continues, min_rows=1 if continues else 2)
-            schedule = model._schedule(*rows.shape, continues=continues).for_one_pass()
-            return rows, schedule, model._targets(y, rows, continues=continues, **known)
-
-        rows, schedule, targets = processes.in_each(check)
-        labels = None if targets is None else y
-        identity = partial(identity_of, model, rows, labels, continues=continues)
-        rng = np.random.default_rng(agreed_seed(model, identity))
-        rows = processes.shared(rows)
-        every = AllBut(rows.shape[0], NONE)
-        task = model._task(Given(rows, every, rng, continues, one_pass=True, targets=targets), schedule)
+        checked = _checked(model, X, y, continues=continues, one_pass=True, **known)
+        rng = np.random.default_rng(checked.seed)
+        every = AllBut(checked.rows.shape[0], NONE)
+        given = Given(checked.rows, every, rng, continues, one_pass=True, targets=checked.targets)
+        task = model._task(given, checked.schedule)
         features = _features(model)
-    training = _training(model, schedule, task, every, NONE, rng)
+    training = _training(model, checked.schedule, task, every, NONE, rng)
     optimiser = getattr(model, "_optimiser", None)
     return Prepared(replace(training, optimiser=optimiser), task, features)
 
@@ -422,17 +448,6 @@ def generator(random_state: int | np.random.RandomState | None) -> np.random.Gen
 def seed_of(random_state: int | np.random.RandomState | None) -> int:
     """The seed of that generator: drawn, unless ``random_state`` is an integer."""
     return int(check_random_state(random_state).randint(2**31))
-
-
-def agreed_seed(model: Any, identity: Callable[..., Mapping[str, str]]) -> int:
-    """The seed of a fit, which is the first process's where several train together.
-
-    Raises ValueError where they were not given the same model and data.
-    """
-    seed = seed_of(model.random_state)
-    if processes.several():
-        processes.check_agreement(identity(brief=True))
-    return processes.from_first(lambda: seed)
 
 
 def input_noise_for(rows: View, train_rows: RowNumbers, spread: float) -> float:

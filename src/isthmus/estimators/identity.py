@@ -55,7 +55,7 @@ def identity_of(
         "estimator": type(model).__name__,
         **{name: in_words(value) for name, value in parameters.items() if name not in WITHOUT_EFFECT},
         "X": (
-            f"{rows.shape} of {rows.dtype}"
+            f"{rows.shape} of {rows.dtype}, columns {rows.names}"
             if brief and isinstance(rows, StoredRows)
             else _of_rows(rows.shape, rows.dtype, lambda some: dense(rows[some]), _looked_at(rows))
         ),
