@@ -224,7 +224,7 @@ def test_linear_hidden_layers_of_a_map_are_folded():
 
 
 def test_nothing_to_remove_returns_the_model_and_says_so():
-    model = Autoencoder(1, widths=(1,), max_epochs=1, random_state=0).fit(ARC)
+    model = Autoencoder(1, widths=(1,), max_epochs=2, random_state=0).fit(ARC)
     with pytest.warns(UserWarning, match="no hidden unit could be removed"):
         assert prune(model, ARC, trials=1) is model
 

@@ -46,6 +46,7 @@ from isthmus.objectives.losses import Loss
 from isthmus.objectives.reconstruction import Reconstruction
 from isthmus.training.loop import train
 from isthmus.training.problem import Objective
+from isthmus.training.random import key_of
 
 ROWS_OF_REGRESSION = 10_000
 """Rows, evenly spaced, that the linear start is regressed on."""
@@ -311,8 +312,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
     axes = principal_axes(ChosenRows(rows, train_rows), student.n_components_)
     own, pca = single(rows[unseen]), PCAPath.of(axes).pair()
     student.validation_loss_, student.pca_validation_loss_ = (
-        float(np.mean(task.held_out_objective(pair, own, jax.random.key(0))))
-        for pair in (result.network, pca)
+        float(np.mean(task.held_out_objective(pair, own, key_of(0)))) for pair in (result.network, pca)
     )
     with _names_aside():
         errors = [

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -24,6 +23,7 @@ from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.layers import ACTIVATIONS, FeedForward
 from isthmus.networks.pairs import MirrorShifts
 from isthmus.training.problem import HeldOut, Objective, Training
+from isthmus.training.random import key_of
 from isthmus.variational.elbo import VariationalPair
 
 SMALLEST_ERROR = 1e-7
@@ -204,7 +204,7 @@ class HeldOutLosses:
 def _loss_sum(
     objective: Objective, network: PyTree, rows: Array, valid: Array, seed: ArrayLike
 ) -> Float[Array, ""]:
-    return jnp.sum(objective(network, rows, jax.random.key(seed)) * valid)
+    return jnp.sum(objective(network, rows, key_of(jnp.asarray(seed))) * valid)
 
 
 def measured(

@@ -43,6 +43,7 @@ from isthmus.training import processes
 from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints, TrainingCheckpoints
 from isthmus.training.members import are_of_one_shape
 from isthmus.training.problem import SIGNIFICANCE, Objective, Training, TrainingResult
+from isthmus.training.random import key_of
 
 NOISE_OF_GAP = 1.25
 """Input noise in units of the distance to the nearest row, per feature. Chosen by held-out error."""
@@ -108,7 +109,7 @@ class Baseline:
             return float(result.history["validation_loss"][0])
         if held_out is None:
             return float("nan")
-        losses = prepared.task.held_out_objective(self.network, single(held_out), jax.random.key(0))
+        losses = prepared.task.held_out_objective(self.network, single(held_out), key_of(0))
         return float(np.mean(losses))
 
     def warning(self, prepared: Prepared, loss: float, result: TrainingResult) -> Warning:

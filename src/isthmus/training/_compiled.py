@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from isthmus.training.random import key_of
 from isthmus.training.solvers import Solver
 
 
@@ -119,7 +120,7 @@ def train_on_block(
     members = axis if jointly else None
     objective, held_out_objective, solver, static = static_part
     # Two streams, so that no step shares its draws with a chunk of held-out rows.
-    steps_key, evaluation_key = jax.random.split(jax.random.key(call.seed))
+    steps_key, evaluation_key = jax.random.split(key_of(call.seed))
 
     def batch_loss(weights: PyTree, batch: Array, step: Array) -> Array:
         network = eqx.combine(weights, static)

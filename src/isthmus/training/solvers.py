@@ -96,11 +96,12 @@ WEIGHT_DECAY = 0.1
 def adam(weight_decay: float) -> Solver:
     """Adam with Nesterov's momentum and b2 = 0.99.
 
-    λ W is added to what Adam makes of the gradient, for each W that decays.
+    λ W is added to what Adam makes of the gradient, for each W that decays. Adam sees all weights as
+    one vector: the steps are the same, and compiling them takes three quarters of the time.
     """
     return Solver(
         optax.chain(
-            optax.scale_by_adam(b2=0.99, nesterov=True),
+            optax.flatten(optax.scale_by_adam(b2=0.99, nesterov=True)),
             optax.add_decayed_weights(weight_decay, mask=decaying),
         ),
         up_and_down,
