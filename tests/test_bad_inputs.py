@@ -26,11 +26,11 @@ from sklearn.exceptions import NotFittedError
 import isthmus
 from isthmus import cli
 from isthmus.cli._choices import map_classes
+from isthmus.data.checks import check_image_shape
 from isthmus.files import tables
 from isthmus.files.formats import TableError
 from isthmus.objectives import noise
 from isthmus.report import gather
-from isthmus.report.page import check_image_shape
 from isthmus.variational import likelihoods
 
 ROWS = np.random.default_rng(0).standard_normal((40, 4))

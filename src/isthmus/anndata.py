@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from isthmus.data.checks import rows_without_names
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap
 
@@ -82,9 +82,7 @@ def embed(
         model.fit(rows)
         if names is not None:
             model.feature_names_in_ = names
-    with warnings.catch_warnings():
-        # The names were compared above, and a matrix has none.
-        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+    with rows_without_names():  # they were compared above
         adata.obsm[key_added] = model.transform(rows)
     return model
 

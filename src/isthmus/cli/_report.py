@@ -145,8 +145,9 @@ def report(
       isthmus report measurements.csv --label species -o measurements.html
       isthmus report digits.npy --image 8x8 -o digits.html
     """
+    from isthmus.data.checks import check_image_shape
     from isthmus.report import gather, write
-    from isthmus.report.page import check_image_shape, check_template
+    from isthmus.report.page import check_template
 
     check_template()
     kinds = ColumnKinds(periodic, categorical)

@@ -7,9 +7,7 @@ the ones to reproduce, its probabilities tell how near the other classes are (Hi
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
@@ -24,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.compression.kinds import MAP, measured
 from isthmus.compression.prune import ROWS_LOOKED_AT, continued
 from isthmus.compression.units import Prunable, hidden_widths, n_parameters
-from isthmus.data.checks import check_rows
+from isthmus.data.checks import check_rows, rows_without_names
 from isthmus.data.moments import principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, ScaledRows, View, dense
 from isthmus.data.sources import ArraySource
@@ -314,7 +312,7 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
     student.validation_loss_, student.pca_validation_loss_ = (
         float(np.mean(task.held_out_objective(pair, own, key_of(0)))) for pair in (result.network, pca)
     )
-    with _names_aside():
+    with rows_without_names():
         errors = [
             float(np.mean(reconstruction_error(model, rows.rows[unseen])))
             for model in (teacher, student)
@@ -397,11 +395,3 @@ def _size(model: Model) -> int:
         return sum(map(_size, model.members_))
     network: PyTree = model.network_
     return n_parameters(network.network if isinstance(model, FeedForwardPredictor) else network.pair)
-
-
-@contextmanager
-def _names_aside() -> Iterator[None]:
-    """Rows of a checked array carry no feature names, rightly."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*feature names.*")
-        yield

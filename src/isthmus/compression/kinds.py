@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float, PyTree
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.compression.units import Places, hidden_widths
+from isthmus.data.checks import rows_without_names
 from isthmus.data.coding import in_code
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import TrainedMap
@@ -218,9 +218,7 @@ def measured(
     code = getattr(model, "code_", None)
     repeated = in_code(np.resize(rows, (TIMED_ROWS, rows.shape[1])), code)
     seconds = []
-    with warnings.catch_warnings():
-        # These rows carry no feature names, rightly.
-        warnings.filterwarnings("ignore", message=".*feature names.*")
+    with rows_without_names():
         for _ in range(TIMINGS + 1):
             start = time.perf_counter()
             apply(repeated)

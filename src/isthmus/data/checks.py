@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from numbers import Integral, Real
@@ -162,6 +163,14 @@ def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: b
     )
 
 
+@contextlib.contextmanager
+def rows_without_names() -> Iterator[None]:
+    """For rows of a checked array, which carry no feature names, rightly: scikit-learn says nothing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+        yield
+
+
 def check_columns(estimator: BaseEstimator, X: Any) -> None:  # a collection of Dask
     """Raise ValueError where a collection of Dask has not the columns that a model was fitted on.
 
@@ -254,6 +263,15 @@ def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
     named = entry_of([f"coordinate {k}" for k in range(n_components)])
     check_finite(coordinates, named, what="Z")
     return np.asarray(coordinates)
+
+
+def check_image_shape(image_shape: tuple[int, ...] | None, n_features: int) -> None:
+    """Raise ValueError if rows of so many features are no images of this shape."""
+    if image_shape is not None and prod(image_shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape} has {prod(image_shape)} pixels, and rows have {n_features} "
+            "columns: pass the height and width of the images, or none"
+        )
 
 
 def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:

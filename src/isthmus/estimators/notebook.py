@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from isthmus import plots
+from isthmus.data.checks import rows_without_names
 from isthmus.data.coding import code_of, in_code
 from isthmus.data.rows import Rows, dense, evenly_spaced
 from isthmus.results import as_html_text
@@ -77,7 +78,8 @@ def _against_pca(model: ShownMap) -> str:
 
 def _picture(model: ShownMap, some: SomeRows) -> str:
     figure = plots.figure_in_memory(4.2, 4.2)
-    plots.plot(model, some.rows, ax=figure.subplots())
+    with rows_without_names():
+        plots.plot(model, some.rows, ax=figure.subplots())
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=100)
     image = base64.b64encode(sink.getvalue()).decode("ascii")

@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 import isthmus
 from isthmus import registry
 from isthmus.data.atomic import digest, replacing
+from isthmus.data.checks import rows_without_names
 from isthmus.data.coding import in_code
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap, decoded_rows
@@ -201,9 +202,7 @@ def _probe_rows(model: Model) -> np.ndarray:
 
 
 def _probe_outputs(model: Model, rows: np.ndarray) -> dict[str, np.ndarray]:
-    with warnings.catch_warnings():
-        # Probe rows carry no feature names, rightly.
-        warnings.filterwarnings("ignore", message=".*feature names.*")
+    with rows_without_names():
         for method in ("predict_proba", "predict"):
             if hasattr(model, method):
                 return {method: getattr(model, method)(rows)}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus.data.atomic import replacing
+from isthmus.data.checks import check_image_shape
 from isthmus.report import _figures as figures
 from isthmus.report._distrust import reasons
 from isthmus.report.findings import Findings
@@ -129,15 +130,6 @@ def records(findings: Findings) -> Any:  # whatever JSON holds
             "versions": _versions(),
         }
     )
-
-
-def check_image_shape(image_shape: tuple[int, int] | None, n_features: int) -> None:
-    """Raise ValueError if rows of so many features are no images of this shape."""
-    if image_shape is not None and np.prod(image_shape) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape} has {np.prod(image_shape)} pixels, and rows have {n_features} "
-            "columns: pass the height and width of the images, or none"
-        )
 
 
 def check_template() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from jaxtyping import Array, Float, PyTree
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
+from isthmus.data.checks import rows_without_names
 from isthmus.data.scaling import UNIFORM, Scaling
 from isthmus.estimators.base import BaseMap, column_names_of, decoded_rows
 from isthmus.estimators.ensemble import Ensemble
@@ -207,8 +207,7 @@ def _exactly(method: Callable[[np.ndarray], object]) -> Callable[[np.ndarray], n
     """A method of rows without names, in the full single precision of any device: flat, in float64."""
 
     def called(rows: np.ndarray) -> np.ndarray:
-        with warnings.catch_warnings(), jax.default_matmul_precision("highest"):
-            warnings.filterwarnings("ignore", message=".*feature names.*")
+        with rows_without_names(), jax.default_matmul_precision("highest"):
             return np.reshape(np.asarray(method(rows), np.float64), (len(rows), -1))
 
     return called
