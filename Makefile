@@ -5,14 +5,14 @@ BENCH_VENV ?= .venv-bench
 PEERS_VENV ?= .venv-peers
 BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform quality defaults noises variational \
 	imputation ensembles compression double_descent trust dimension gate first_hour neighbours neighbours_time checkpoints \
-	streams many_processes parametric
+	streams many_processes serving parametric
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 INSTALL = -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench dist clean
+.PHONY: help demo test check bench explorer dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ bench: ## measure against other libraries, in environments of their own
 			$(BENCH_VENV)/bin/python "benchmarks/$$name.py" --json "benchmarks/results/$$name.json" || exit 1; \
 	done
 	@$(BENCH_VENV)/bin/python benchmarks/results.py
+
+explorer: ## build the explorer's page from web/, with Node 20 or later
+	cd web && npm ci --silent && npm run check && npm test && npm run build
 
 dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
 	@$(BIN)/python -m build

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from isthmus import noise as noise
     from isthmus import priors as priors
     from isthmus import registry as registry
+    from isthmus import serving as serving
     from isthmus.anndata import embed as embed
     from isthmus.comparison.comparing import compare as compare
     from isthmus.comparison.report import ComparisonReport as ComparisonReport
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
     from isthmus.estimators.neighbour import SampleWarning as SampleWarning
+    from isthmus.explorer.exploring import Explorer as Explorer
+    from isthmus.explorer.exploring import explore as explore
     from isthmus.files.coordinates import TransformedFiles as TransformedFiles
     from isthmus.files.coordinates import transform_files as transform_files
     from isthmus.files.export.exporting import ExportError as ExportError
@@ -109,13 +112,23 @@ _NAMES = {
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),
     "plots": ("plot",),
+    "explorer.exploring": ("Explorer", "explore"),
     "files.coordinates": ("TransformedFiles", "transform_files"),
     "files.export.exporting": ("ExportError", "export"),
     "files.models": ("ModelFileError", "load", "save"),
     "training.checkpoints": ("Checkpoint",),
     "training.problem": ("DivergenceError",),
 }
-_PUBLIC_MODULES = ("comparison", "experiments", "likelihoods", "noise", "plots", "priors", "registry")
+_PUBLIC_MODULES = (
+    "comparison",
+    "experiments",
+    "likelihoods",
+    "noise",
+    "plots",
+    "priors",
+    "registry",
+    "serving",
+)
 """Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""
 
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -130,6 +143,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "DivergenceError",
     "Ensemble",
+    "Explorer",
     "ExportError",
     "FeedForwardClassifier",
     "FeedForwardRegressor",
@@ -156,6 +170,7 @@ __all__ = [
     "distill",
     "distortion",
     "embed",
+    "explore",
     "export",
     "geodesic",
     "hidden",

@@ -23,8 +23,8 @@ from isthmus.objectives import losses
 from isthmus.training import _groups as training
 
 COMMANDS = [
-    *("fit", "transform", "inverse", "denoise", "impute", "sample", "export"),
-    *("info", "choices", "quality", "dimension", "compare", "report", "lab", "demo"),
+    *("fit", "transform", "inverse", "denoise", "impute", "sample", "export", "serve"),
+    *("explore", "info", "choices", "quality", "dimension", "compare", "report", "lab", "demo"),
 ]
 PROGRAM = [sys.executable, "-c", "from isthmus.cli import main; main(prog_name='isthmus')"]
 

@@ -16,6 +16,7 @@ from isthmus.cli._cache import keep_programs
 from isthmus.cli._choices import import_modules
 from isthmus.cli._compare import compare as compare
 from isthmus.cli._compare import quality as quality
+from isthmus.cli._explore import explore as explore
 from isthmus.cli._export import export as export
 from isthmus.cli._fit import fit as fit
 from isthmus.cli._generate import impute as impute
@@ -27,6 +28,7 @@ from isthmus.cli._info import info as info
 from isthmus.cli._lab import lab as lab
 from isthmus.cli._report import dimension as dimension
 from isthmus.cli._report import report as report
+from isthmus.cli._serve import serve as serve
 from isthmus.cli._transform import denoise as denoise
 from isthmus.cli._transform import inverse as inverse
 from isthmus.cli._transform import transform as transform
@@ -66,10 +68,20 @@ def main(traceback: bool, no_cache: bool, modules: Sequence[str]) -> None:
       isthmus impute map.isthmus gaps.csv -o complete.csv --std uncertainty.csv
       isthmus sample map.isthmus -n 100 -o new.csv
 
+    A page to move in, which shows what data would be where the pointer is:
+
+    \b
+      isthmus explore map.isthmus measurements.csv -o map.html
+
     What applies the map where there is no isthmus, as ONNX, for NumPy alone, or as C:
 
     \b
       isthmus export map.isthmus -o map.onnx
+
+    What applies it for other programs, over HTTP:
+
+    \b
+      isthmus serve map.isthmus
 
     How good a map is, and what other methods make of the same rows:
 
@@ -93,7 +105,7 @@ def main(traceback: bool, no_cache: bool, modules: Sequence[str]) -> None:
 
 
 for command in (
-    *(fit, transform, inverse, denoise, impute, sample, export),
-    *(info, choices, quality, dimension, compare, report, lab, demo),
+    *(fit, transform, inverse, denoise, impute, sample, export, serve),
+    *(explore, info, choices, quality, dimension, compare, report, lab, demo),
 ):
     main.add_command(command)

@@ -1,0 +1,59 @@
+"""The columns of what a function takes: their names, and what may stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from isthmus.data.checks import entry_of
+from isthmus.data.finite import check_finite
+
+MOST_SHOWN = 10
+"""Names that an error lists."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of rows or coordinates.
+
+    ``key`` is what they are called in JSON. ``are_named`` says that the names were given with the data
+    of the fit, and not made up: a table must then have them. ``categories`` are those of the columns
+    at these positions, texts or numbers.
+    """
+
+    key: str
+    names: tuple[str, ...]
+    are_named: bool
+    takes_missing: bool = False
+    categories: Mapping[int, tuple[str | float, ...]] = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    @property
+    def texts(self) -> frozenset[int]:
+        """Positions of the columns that hold texts."""
+        return frozenset(
+            position
+            for position, values in self.categories.items()
+            if any(isinstance(value, str) for value in values)
+        )
+
+    @property
+    def in_words(self) -> str:
+        return listed(self.names)
+
+    def check(self, rows: np.ndarray) -> None:
+        """Raise ValueError for NaN, unless the columns take it, infinities and numbers beyond 1e37."""
+        if rows.dtype != object:
+            named = entry_of([f"column {name!r}" for name in self.names])
+            check_finite(rows, named, what="the request", allow_nan=self.takes_missing)
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """The names with commas between them, of many the first ones."""
+    shown = ", ".join(map(repr, names[:MOST_SHOWN]))
+    return f"{shown}, … ({len(names)} in all)" if len(names) > MOST_SHOWN else shown

@@ -1,0 +1,70 @@
+/** The map in a notebook, for anywidget. */
+
+import { failure, mount, type Explorer } from './mount';
+import style from './style.css?inline';
+
+interface Widget {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(name: string, listener: () => void): void;
+  off(name: string, listener: () => void): void;
+}
+
+function bytesOf(data: unknown): Uint8Array {
+  if (data instanceof DataView) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return data as Uint8Array;
+}
+
+const same = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((one, k) => one === b[k]);
+
+function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
+  let explorer: Explorer | null = null;
+  let closed = false;
+  const sheet = document.createElement('style');
+  sheet.textContent = style;
+  const box = document.createElement('div');
+  el.append(sheet, box);
+  const trait = model.get('_selected') === undefined ? 'selected' : '_selected';
+  const chosen = (): number[] => Array.from((model.get(trait) as number[] | null) ?? []);
+  const height = (): number => Number(model.get('height')) || 640;
+  const followSelection = (): void => {
+    if (explorer && !same(chosen(), explorer.selection())) explorer.select(chosen());
+  };
+  const followHeight = (): void => explorer?.resize(height());
+  const start = (): void => {
+    explorer?.destroy();
+    explorer = null;
+    mount(box, bytesOf(model.get('data')), {
+      embedded: true,
+      height: height(),
+      onSelect: (indices) => {
+        if (same(indices, chosen())) return;
+        model.set(trait, indices);
+        model.save_changes();
+      },
+    }).then((made) => {
+      if (closed) {
+        made.destroy();
+        return;
+      }
+      explorer = made;
+      followSelection();
+    }, (error: unknown) => failure(box, error));
+  };
+  model.on(`change:${trait}`, followSelection);
+  model.on('change:height', followHeight);
+  model.on('change:data', start);
+  start();
+  return () => {
+    closed = true;
+    model.off(`change:${trait}`, followSelection);
+    model.off('change:height', followHeight);
+    model.off('change:data', start);
+    explorer?.destroy();
+  };
+}
+
+export default { render };
