@@ -1,6 +1,6 @@
 // Builds the page's template and the widget's module into the Python package.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { build, transformWithEsbuild } from 'vite';
 
 const target = new URL('../src/isthmus/explorer/built/', import.meta.url);
@@ -53,4 +53,20 @@ await mkdir(target, { recursive: true });
 await writeFile(new URL('page.html', target), page);
 const module = await bundled('src/widget.ts', 'es');
 await writeFile(new URL('widget.js', target), `/*\n${licences}*/\n${module}`);
+
+// A test of the package compares these with the sources and the built files that it finds.
+const sources = ['build.mjs', 'package-lock.json', 'page.html',
+  ...(await readdir(new URL('src/', import.meta.url))).sort().map((name) => `src/${name}`)];
+const digest = createHash('sha256');
+for (const name of sources) {
+  const text = (await readFile(new URL(name, import.meta.url), 'latin1')).replace(/\r\n/g, '\n');
+  digest.update(`${name}\n${text.length}\n`).update(text, 'latin1');
+}
+await writeFile(new URL('source.sha256', target), `${digest.digest('hex')}\n`);
+let made = '';
+for (const name of ['page.html', 'widget.js']) {
+  const hash = createHash('sha256').update(await readFile(new URL(name, target))).digest('hex');
+  made += `${name} ${hash}\n`;
+}
+await writeFile(new URL('files.sha256', target), made);
 console.log(`page.html ${(page.length / 1024).toFixed(0)} kB, widget.js ${(module.length / 1024).toFixed(0)} kB`);

@@ -50,7 +50,7 @@ def opened(browser, tmp_path):
     """Opens what ``isthmus.explore`` gives; fails at the end if the page complained or went online."""
     faults, contexts = [], []
 
-    def look(explorer, width=1400, height=900, **settings):
+    def look(explorer, width=1100, height=640, **settings):
         path = tmp_path / f"map {len(contexts)} #ü.html"
         explorer.save(path)
         context = browser.new_context(

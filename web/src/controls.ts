@@ -129,7 +129,7 @@ function drawn(app: App): HTMLElement | null {
   const parts: HTMLElement[] = [];
   if (model.header.support && model.d <= 2) parts.push(checkbox('Shade places without rows', 'support', 'toggle-support'));
   if (model.covariance || model.deviation) {
-    parts.push(checkbox('Ellipses of 1 standard deviation', 'ellipses', 'toggle-ellipses'));
+    parts.push(checkbox('Ellipses of 1 standard deviation, where fewer than 600 points are in view', 'ellipses', 'toggle-ellipses'));
   }
   if (model.decoder && model.d > 1) parts.push(arrows(app));
   return parts.length ? h('div', { class: 'group' }, h('h2', {}, 'On the map'), ...parts) : null;

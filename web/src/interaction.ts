@@ -110,8 +110,9 @@ export function listen(
     if (!moved && far) {
       moved = true;
       actions.tooltip(null, x, y);
-      if (drags === 'path' && !store.state.drawing) {
-        store.set({ drawing: true, path: [view.data(...start)] });
+      if (drags === 'path') {
+        const before = store.state.drawing ? store.state.path : [];
+        store.set({ drawing: true, path: [...before, view.data(...start)] });
       }
     }
     if (!moved) return;

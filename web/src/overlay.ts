@@ -5,7 +5,7 @@ import { Arrows } from './arrows';
 import { format, sized } from './dom';
 import { Support } from './support';
 
-const MANY_ELLIPSES = 3000;
+const MANY_ELLIPSES = 600;
 
 export class Overlay {
   readonly support: Support;

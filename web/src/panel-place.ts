@@ -1,7 +1,7 @@
 /** The panel of the decoded place. */
 
 import type { App } from './app';
-import { format, frames, h, later, name, replace } from './dom';
+import { format, h, later, name, replace } from './dom';
 import { Bars, painted, ranked } from './rowview';
 
 export function placePanel(app: App): HTMLElement {
@@ -42,7 +42,7 @@ export function placePanel(app: App): HTMLElement {
     app.announce(`${where}.${what}${bad}`);
   }, 700);
 
-  const draw = frames((): void => {
+  const draw = (): void => {
     const { place } = store.state;
     if (!place) return;
     hint.hidden = Boolean(model.decoder);
@@ -57,7 +57,7 @@ export function placePanel(app: App): HTMLElement {
     if (canvas) painted(canvas, model, row);
     if (!details || details.open) bars.show(row);
     spoken();
-  });
+  };
   store.on(['place'], draw);
   return root;
 }

@@ -27,8 +27,7 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
   sheet.textContent = style;
   const box = document.createElement('div');
   el.append(sheet, box);
-  const trait = model.get('_selected') === undefined ? 'selected' : '_selected';
-  const chosen = (): number[] => Array.from((model.get(trait) as number[] | null) ?? []);
+  const chosen = (): number[] => Array.from((model.get('selected') as number[] | null) ?? []);
   const height = (): number => Number(model.get('height')) || 640;
   const followSelection = (): void => {
     if (explorer && !same(chosen(), explorer.selection())) explorer.select(chosen());
@@ -42,7 +41,7 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
       height: height(),
       onSelect: (indices) => {
         if (same(indices, chosen())) return;
-        model.set(trait, indices);
+        model.set('selected', indices);
         model.save_changes();
       },
     }).then((made) => {
@@ -54,13 +53,13 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
       followSelection();
     }, (error: unknown) => failure(box, error));
   };
-  model.on(`change:${trait}`, followSelection);
+  model.on('change:selected', followSelection);
   model.on('change:height', followHeight);
   model.on('change:data', start);
   start();
   return () => {
     closed = true;
-    model.off(`change:${trait}`, followSelection);
+    model.off('change:selected', followSelection);
     model.off('change:height', followHeight);
     model.off('change:data', start);
     explorer?.destroy();
