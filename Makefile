@@ -5,7 +5,7 @@ BENCH_VENV ?= .venv-bench
 PEERS_VENV ?= .venv-peers
 BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform quality defaults noises variational \
 	imputation ensembles compression double_descent trust dimension gate first_hour neighbours neighbours_time checkpoints \
-	streams many_processes serving parametric
+	streams many_processes serving explorer parametric
 PYTEST_FLAGS ?= -n 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

@@ -50,10 +50,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
-from jaxtyping import install_import_hook
 from xdist.scheduler import LoadScopeScheduling
 
-install_import_hook("isthmus", "shapes.checked")
+import shapes
+
+shapes.install("isthmus")
 
 OF_STARTED = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
 OWN = OF_STARTED.with_name(OF_STARTED.name.removesuffix("-started"))

@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 import isthmus
 from explorer.container import read
 from isthmus.data import rows as data_rows
-from isthmus.explorer import _rows
+from isthmus.explorer import _measures, _rows
 from isthmus.files.export import reader
 
 IRIS = load_iris(as_frame=True)
@@ -135,6 +135,16 @@ def test_the_ellipses_of_an_ensemble_are_the_scatter_of_its_members():
     aligned = np.einsum("mni,mij->mnj", z - np.asarray(alignment.origins)[:, None], alignment.rotations)
     expected = np.stack([np.cov(of_row.T) for of_row in np.swapaxes(aligned, 0, 1)])
     np.testing.assert_allclose(found["covariance"], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+def test_of_very_many_points_there_are_standard_deviations_alone(monkeypatch):
+    monkeypatch.setattr(_measures, "MOST_COVARIANCES", 799)
+    ensemble = isthmus.Ensemble(isthmus.LinearAutoencoder(2), 3, bootstrap=True, random_state=0)
+    ensemble.fit(DIGITS[:200])
+    found = given(ensemble, DIGITS[:200])
+    assert found["covariance"] is None
+    expected = isthmus.coordinate_spread(ensemble, DIGITS[:200])
+    np.testing.assert_allclose(found["deviation"], expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
 def test_a_variational_map_shows_its_posterior():

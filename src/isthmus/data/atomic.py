@@ -57,7 +57,7 @@ def remove_left_over(path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def digest(text: str, arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, 32]:
+def digest(text: str, arrays: Mapping[str, np.ndarray]) -> UInt8[np.ndarray, " 32"]:
     """SHA-256 of a text and of every array, with its name, type and shape: 32 bytes."""
     found = hashlib.sha256(text.encode())
     for name in sorted(arrays):

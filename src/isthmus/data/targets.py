@@ -31,7 +31,7 @@ MOST_CLASSES = 20
 class CheckedTargets:
     """Targets of n rows, checked: finite numbers as float64, or the index of each row's class."""
 
-    values: Shaped[np.ndarray, n * K]
+    values: Shaped[np.ndarray, " n *K"]
     classes: Shaped[np.ndarray, " c"] | None
     """The sorted classes that ``values`` are indices of; None for numbers."""
 
@@ -41,7 +41,7 @@ class CheckedTargets:
         return 0 if self.classes is None else len(self.classes)
 
     @property
-    def labels(self) -> Shaped[np.ndarray, n * K]:
+    def labels(self) -> Shaped[np.ndarray, " n *K"]:
         """The targets themselves: numbers, or the class of each row."""
         return self.values if self.classes is None else self.classes[self.values]
 

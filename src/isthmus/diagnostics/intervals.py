@@ -151,7 +151,7 @@ def _nearby(
     return distances[:, -1], np.where(np.isnan(means), _means_known(gaps, 0), means)
 
 
-def _means_known(values: Float[np.ndarray, ...], axis: int) -> Float[np.ndarray, ...]:
+def _means_known(values: Float[np.ndarray, " ..."], axis: int) -> Float[np.ndarray, " ..."]:
     """Means of what is not NaN; NaN where nothing is."""
     known = ~np.isnan(values)
     counts = known.sum(axis=axis)

@@ -26,6 +26,10 @@ farther than for 99 % of the points themselves, the map has seen next to nothing
 Points: TypeAlias = Float[np.ndarray, "n d"]
 
 
+MOST_COVARIANCES = 2**20
+"""Numbers in the covariances of all points, beyond which the page has standard deviations alone."""
+
+
 class Measure(NamedTuple):
     """One number for each point."""
 
@@ -37,7 +41,10 @@ class Measure(NamedTuple):
 
 
 class Uncertainty(NamedTuple):
-    """How far the coordinates of each point are uncertain, as an ensemble or a posterior says."""
+    """How far the coordinates of each point are uncertain, as an ensemble or a posterior says.
+
+    One of the two, or neither.
+    """
 
     covariance: Float[np.ndarray, "n d d"] | None
     deviation: Float[np.ndarray, "n d"] | None
@@ -110,7 +117,7 @@ def spread(uncertainty: Uncertainty) -> list[Measure]:
         about = "Standard deviation over the members of the ensemble, all coordinates together."
         total = np.trace(uncertainty.covariance, axis1=1, axis2=2)
     elif uncertainty.deviation is not None:
-        about = "σ of the posterior, all coordinates together."
+        about = "Standard deviation of the coordinates, all of them together."
         total = np.square(uncertainty.deviation).sum(axis=1)
     else:
         return []
@@ -133,7 +140,10 @@ def uncertainty(model: BaseMap, X: object) -> Uncertainty:
         gap = z - mean
         mean = mean + gap / count
         squares = squares + gap[:, :, None] * (z - mean)[:, None, :]
-    return Uncertainty(squares / (len(model.members_) - 1), None)
+    covariance = squares / (len(model.members_) - 1)
+    if covariance.size > MOST_COVARIANCES:
+        return Uncertainty(None, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)))
+    return Uncertainty(covariance, None)
 
 
 def tenth_nearest(Z: Points) -> Float[np.ndarray, " n"]:
@@ -156,6 +166,7 @@ def _density(nearest: Float[np.ndarray, " n"], d: int) -> Float[np.ndarray, " n"
     """1 / rᵈ, the k nearest being in a ball of radius r, over its mean; NaN where all points are one."""
     if not nearest.any():
         return np.full(len(nearest), np.nan)
+    least = nearest[nearest > 0].min()
     # Of many coordinates the powers themselves would be beyond all numbers.
-    density = np.exp(d * (np.log(nearest.min()) - np.log(nearest)))
+    density = np.exp(d * (np.log(least) - np.log(np.maximum(nearest, least))))
     return np.asarray(density / np.mean(density))

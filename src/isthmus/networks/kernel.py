@@ -77,12 +77,12 @@ class Landmarks(eqx.Module):
         lengths = np.sum(np.square(np.asarray(self.centres, np.float64)), axis=1)
         return float(np.finfo(np.float32).eps * lengths.max() / np.asarray(self.bandwidth))
 
-    def distance(self, squares: Float[Array, "... M"]) -> Float[Array, ...]:
+    def distance(self, squares: Float[Array, "... M"]) -> Float[Array, " ..."]:
         """The mean squared distance to the landmarks nearby."""
         return jnp.sum(_shares(squares, self.bandwidth) * squares, axis=-1)
 
 
-def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, ...]) -> Float[Array, "... M"]:
+def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, " ..."]) -> Float[Array, "... M"]:
     """Gaussian shares at such squared distances.
 
     The least of them is subtracted before the division: a quotient of 10¹³ is rounded by more than an
@@ -93,8 +93,8 @@ def _shares(squares: Float[Array, "... M"], bandwidth: Float[Array, ...]) -> Flo
 
 
 def agreed_position(
-    shares: Float[Array, "... M"], positions: Sequence[Float[Array, "#... M"]], rounds: int
-) -> list[Float[Array, ...]]:
+    shares: Float[Array, "... M"], positions: Sequence[Float[Array, "*#n M"]], rounds: int
+) -> list[Float[Array, " ..."]]:
     """z after so many rounds of agreement, of landmarks with these shares: one array per coordinate.
 
     ``positions`` has an array for each coordinate, (M,) of landmarks that all rows share or (n, M) of
@@ -108,8 +108,8 @@ def agreed_position(
 
 
 def _mean(
-    say: Float[Array, "... M"], positions: Sequence[Float[Array, "#... M"]]
-) -> list[Float[Array, ...]]:
+    say: Float[Array, "... M"], positions: Sequence[Float[Array, "*#n M"]]
+) -> list[Float[Array, " ..."]]:
     """Mean position of landmarks with such a say: one array per coordinate."""
     if positions[0].ndim == 1:  # One product for all rows is six times as fast as sums.
         sums = say @ jnp.stack([*positions, jnp.ones_like(positions[0])], axis=-1)

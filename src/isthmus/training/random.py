@@ -27,13 +27,13 @@ def key_of(seed: Integer[Array, ""] | int) -> Array:
     return jax.random.key(seed, impl=_HASH)
 
 
-def _mixed(x: UInt32[Array, ...]) -> UInt32[Array, ...]:
+def _mixed(x: UInt32[Array, " ..."]) -> UInt32[Array, " ..."]:
     x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
     return x ^ (x >> 16)
 
 
-def _hashed(words: Words, use: int, first: Array, shape: tuple[int, ...]) -> UInt32[Array, ...]:
+def _hashed(words: Words, use: int, first: Array, shape: tuple[int, ...]) -> UInt32[Array, " ..."]:
     """One number for each place of ``shape``, of those that the key has from number ``first`` on."""
     number = jnp.arange(prod(shape), dtype=jnp.uint32).reshape(shape) + first
     return _mixed(_mixed(number + words[0]) ^ words[1] ^ jnp.uint32(use))

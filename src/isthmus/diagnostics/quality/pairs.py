@@ -208,7 +208,7 @@ def _products(
 
 
 def estimate(
-    measure: Callable[..., Float[np.ndarray, ...]], columns: Float[np.ndarray, "m c"], n: int
+    measure: Callable[..., Float[np.ndarray, " ..."]], columns: Float[np.ndarray, "m c"], n: int
 ) -> tuple[float, float]:
     """A function of means over m queries, and its standard error if they are a sample of n rows.
 

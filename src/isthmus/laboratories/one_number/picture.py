@@ -125,7 +125,7 @@ def _typical(one: OneNumber, lines: Sequence[str]) -> int:
     return int(np.argmin(apart))
 
 
-def _flat(images: Int[np.ndarray, ...], n_leading: int = 1) -> Int[np.ndarray, ...]:
+def _flat(images: Int[np.ndarray, " ..."], n_leading: int = 1) -> Int[np.ndarray, " ..."]:
     """Images with two axes: more are laid side by side, one is a line."""
     leading, shape = images.shape[:n_leading], images.shape[n_leading:]
     return images.reshape(*leading, shape[0] if len(shape) > 1 else 1, -1)
