@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 
 import isthmus
 
@@ -78,3 +84,21 @@ def test_what_cannot_be_embedded_is_refused_and_nothing_is_kept(change, options,
     with pytest.raises(error, match=words):
         isthmus.embed(adata, model, **options)
     assert not len(getattr(adata, "obsm", ()))
+
+
+def test_the_page_on_single_cells_works(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "single_cells.md").read_text("utf-8")
+    monkeypatch.setitem(sys.modules, "anndata", SimpleNamespace(AnnData=lambda X: cells(X)))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    page = page.replace("NeighbourAutoencoder(random", "NeighbourAutoencoder(max_epochs=20, random")
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    adata, kind = names["adata"], names["kind"]
+    for key in ("X_isthmus", "X_map"):
+        # Kinds of cells are apart, though cells of a kind differ in depth.
+        near = KNeighborsClassifier(5)
+        assert cross_val_score(near, adata.obsm[key], kind).mean() > 0.95
+    known = KNeighborsClassifier(5).fit(adata.obsm["X_isthmus"], kind)
+    np.testing.assert_array_equal(known.predict(names["later"].obsm["X_isthmus"]), [0, 1, 2])
+    assert (tmp_path / "cells.html").stat().st_size > 10_000

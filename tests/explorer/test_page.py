@@ -1,5 +1,6 @@
 """The page in a real browser, opened from the disk: what it shows is what the model says."""
 
+import base64
 import csv
 import gzip
 import io
@@ -419,3 +420,51 @@ def test_without_webgl_the_page_says_so_and_decodes(opened, iris, browser, tmp_p
     decoded = page.evaluate("() => window.isthmus.decode([1, 0])")
     np.testing.assert_allclose(decoded, model.inverse_transform([[1.0, 0.0]])[0], atol=1e-4)
     context.close()
+
+
+WIDGET = """
+const listeners = {};
+const values = { data: new DataView(Uint8Array.from(atob('@@'), (one) => one.charCodeAt(0)).buffer),
+                 height: 500, selected: [] };
+window.model = {
+  get: (name) => values[name],
+  set: (name, value) => {
+    values[name] = value;
+    (listeners['change:' + name] ?? []).forEach((one) => one());
+  },
+  save_changes: () => { window.saved = [...values.selected]; },
+  on: (name, one) => (listeners[name] ??= []).push(one),
+  off: (name, one) => { listeners[name] = (listeners[name] ?? []).filter((other) => other !== one); },
+};
+"""
+
+
+def test_a_widget_selects_and_follows(browser, iris, tmp_path):
+    """The module that a notebook loads, with a model of widgets that keeps what it is told."""
+    explorer = iris[1]
+    pytest.importorskip("anywidget", reason="no anywidget: pip install 'isthmus[notebook]'")
+    module = base64.b64encode(explorer.widget._esm.encode()).decode()
+    data = base64.b64encode(explorer._data).decode()
+    (tmp_path / "notebook.html").write_text(
+        f"""<meta charset=utf-8><div id=one></div><script>{WIDGET.replace("@@", data)}</script>
+        <script type=module>
+        const {{default: widget}} = await import('data:text/javascript;base64,{module}');
+        const el = document.getElementById('one');
+        window.close = widget.render({{model: window.model, el}});
+        </script>"""
+    )
+    page, faults = browser.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((tmp_path / "notebook.html").as_uri())
+    shown(page, "map").wait_for()
+    page.evaluate("() => window.model.set('selected', [3, 5, 8])")
+    page.wait_for_timeout(200)
+    assert "3" in shown(page, "selection-count").inner_text()
+    shown(page, "search").fill("42")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.saved") == [42]
+    assert shown(page, "isthmus").bounding_box()["height"] == pytest.approx(500, abs=60)
+    page.evaluate("() => window.close()")
+    page.close()
+    assert faults == []

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -74,57 +73,3 @@ def test_a_notebook_with_the_widget_is_executed(tmp_path):
         if buffer["path"] == ["data"]
     )
     assert read(base64.b64decode(data))["features"]["names"] == list(IRIS.data.columns)
-
-
-MODEL = """
-const listeners = {};
-const values = { data: new DataView(Uint8Array.from(atob('@@'), (one) => one.charCodeAt(0)).buffer),
-                 height: 500, selected: [] };
-window.model = {
-  get: (name) => values[name],
-  set: (name, value) => {
-    values[name] = value;
-    (listeners['change:' + name] ?? []).forEach((one) => one());
-  },
-  save_changes: () => { window.saved = [...values.selected]; },
-  on: (name, one) => (listeners[name] ??= []).push(one),
-  off: (name, one) => { listeners[name] = (listeners[name] ?? []).filter((other) => other !== one); },
-};
-"""
-
-
-def test_the_page_side_selects_and_follows(explorer, tmp_path):
-    """The module that a notebook loads, with a model of widgets that keeps what it is told."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no browser to look at the page with: apt-get install chromium")
-    module = base64.b64encode(explorer.widget._esm.encode()).decode()
-    data = base64.b64encode(explorer._data).decode()
-    (tmp_path / "notebook.html").write_text(
-        f"""<meta charset=utf-8><div id=one></div><script>{MODEL.replace("@@", data)}</script>
-        <script type=module>
-        const {{default: widget}} = await import('data:text/javascript;base64,{module}');
-        const el = document.getElementById('one');
-        window.close = widget.render({{model: window.model, el}});
-        </script>"""
-    )
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-        )
-        page, faults = browser.new_page(), []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto((tmp_path / "notebook.html").as_uri())
-        page.get_by_test_id("map").wait_for()
-        page.evaluate("() => window.model.set('selected', [3, 5, 8])")
-        page.wait_for_timeout(200)
-        assert "3" in page.get_by_test_id("selection-count").inner_text()
-        page.get_by_test_id("search").fill("42")
-        page.keyboard.press("Enter")
-        page.wait_for_timeout(200)
-        assert page.evaluate("() => window.saved") == [42]
-        assert page.get_by_test_id("isthmus").bounding_box()["height"] == pytest.approx(500, abs=60)
-        page.evaluate("() => window.close()")
-        browser.close()
-    assert faults == []
