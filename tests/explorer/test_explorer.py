@@ -252,6 +252,19 @@ def test_rows_of_a_file_are_read_in_blocks(tmp_path, monkeypatch):
         np.testing.assert_allclose(found["features"][name], expected["features"][name], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("shape", "drawn"),
+    [((4, 3), [4, 3]), ((4, 3, 1), [4, 3]), ((2, 2, 3), [2, 2, 3]), ((3, 2, 2), None)],
+)
+def test_a_map_of_images_shows_images(shape, drawn):
+    X = np.random.default_rng(0).uniform(size=(30, *shape))
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    found = given(model, X)
+    assert found["image"] == drawn
+    np.testing.assert_allclose(found["rows"]["values"], X.reshape(30, 12), rtol=1e-6)
+    assert given(model, X.reshape(30, 12), image_shape=(3, 4))["image"] == [3, 4]
+
+
 def test_angles_and_categories_are_shown_without_functions():
     X = np.random.default_rng(0).uniform(0, 360, (100, 3))
     model = isthmus.LinearAutoencoder(2, periodic={0: 360}).fit(X)

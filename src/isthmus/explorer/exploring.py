@@ -59,6 +59,7 @@ def explore(
         What the rows are called, for the search; None is their numbers, from 0.
     image_shape : (height, width), (height, width, 3) or None, default None
         Rows are images of this shape; None is that of the images that the map was fitted on, if any.
+        Images of other channels are shown as features.
     known : array (m, D) or None, default None
         Rows that the map was not fitted on and is good for: then each row has ``isthmus.reliability``.
     title : str or None, default None
@@ -91,8 +92,7 @@ def explore(
     n = rows.shape[0]
     if n < LEAST_ROWS:
         raise ValueError(f"X has {n} row, and a map of one point has nothing to show: pass more rows")
-    shape = image_shape or getattr(model, "row_shape_", None)
-    check_image_shape(shape, rows.shape[1])
+    check_image_shape(image_shape, rows.shape[1])
     title = type(model).__name__ if title is None else str(title)
     data = contents(
         model,
@@ -101,7 +101,7 @@ def explore(
         title=title,
         labels=_labels(labels, label_name, n),
         ids=_ids(ids, n),
-        image_shape=shape,
+        image_shape=_drawn(getattr(model, "row_shape_", None) if image_shape is None else image_shape),
         known=known,
     )
     return Explorer(data, title, n)
@@ -171,6 +171,14 @@ class Explorer:
 
 def _built(name: str) -> str:
     return files("isthmus.explorer").joinpath("built", name).read_text("utf-8")
+
+
+def _drawn(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Of images what the page can draw: gray ones, and ones of three colours."""
+    if shape is None or len(shape) < 2:
+        return None
+    height, width, *channels = shape
+    return {(): (height, width), (1,): (height, width), (3,): (height, width, 3)}.get(tuple(channels))
 
 
 def _labels(labels: object, name: str | None, n: int) -> Labels | None:
