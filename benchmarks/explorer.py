@@ -31,6 +31,9 @@ AIMS = {
     "decoding a row, ms": Aim(5, at_least=False),
 }
 
+PAUSE = 1 / 60
+"""Seconds between two places of the pointer, as of a hand."""
+
 FRAMES = """() => {
     window.frames_ = []; window.moving_ = true; let last = performance.now();
     const next = () => requestAnimationFrame((now) => {
@@ -60,12 +63,14 @@ def drag(page: Page, seconds: float) -> np.ndarray:
     assert box is not None
     center = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
     page.mouse.move(*center)
+    time.sleep(1)
     page.mouse.down()
     page.evaluate(FRAMES)
     end, angle = time.perf_counter() + seconds, 0.0
     while time.perf_counter() < end:
         angle += 0.1
         page.mouse.move(*(center + 80 * np.array([np.cos(angle), np.sin(angle)])))
+        time.sleep(PAUSE)
     frames = page.evaluate("() => { window.moving_ = false; return window.frames_ }")
     page.mouse.up()
     return np.array(frames[1:])
