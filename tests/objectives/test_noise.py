@@ -1,6 +1,7 @@
 """Each noise against what it promises: in raw units, under every scaling, whatever its draws."""
 
 import pickle
+import warnings
 
 import equinox as eqx
 import jax
@@ -17,6 +18,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.objectives.corruption import TrainingRows, bind
 from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Masking, Neighbours, SaltAndPepper
 from isthmus.objectives.reconstruction import Reconstruction
+from isthmus.training.random import key_of
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(0)
@@ -348,3 +350,19 @@ def test_what_is_not_a_noise_is_refused(noise):
 def test_one_row_has_no_neighbour():
     with pytest.raises(ValueError, match="at least two rows to train on, and there is one"):
         Neighbours().bind(sheet(CLOUD, None, [3]))
+
+
+def test_a_function_of_ones_own_may_draw_counts_in_training():
+    # jax.random.poisson takes JAX's own keys alone, and training has others.
+    def counts(x, key):
+        return jax.random.poisson(key, x).astype(x.dtype)
+
+    data = sheet(np.full((N, 2), 7.0) + RNG.uniform(0, 1e-3, (N, 2)))
+    drawn = corrupt(counts, data, key_of(3))
+    np.testing.assert_allclose(drawn, np.rint(drawn), atol=1e-5)
+    for moment, expected in ((drawn.mean(axis=0), 7.0), (drawn.var(axis=0), 7.0)):
+        np.testing.assert_allclose(moment, expected, atol=SIGMAS * np.sqrt(7 * 15 / N))
+    model = isthmus.DenoisingAutoencoder(1, noise=counts, widths=(4,), max_epochs=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
+        assert np.isfinite(model.fit(RNG.poisson(5.0, (300, 3))).score(RNG.poisson(5.0, (50, 3))))
