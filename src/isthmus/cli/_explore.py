@@ -10,7 +10,6 @@ import click
 import isthmus
 from isthmus.cli import _options as options
 from isthmus.cli._io import labels_to_draw, read_table, rows_for
-from isthmus.cli._report import image_shape
 
 
 @click.command(cls=options.Command)
@@ -27,12 +26,7 @@ from isthmus.cli._report import image_shape
 )
 @click.option("--label", help="A column, such as a class, that colours the map and is no feature.")
 @click.option("--id", "id_column", help="A column that says what each row is called, for the search.")
-@click.option(
-    "--image",
-    metavar="HEIGHTxWIDTH",
-    callback=image_shape,
-    help="Rows are images of this size: draw them as such.",
-)
+@options.IMAGE
 @click.option(
     "--known",
     metavar="FILE",

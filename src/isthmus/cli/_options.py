@@ -50,6 +50,17 @@ def data_files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     return Stream(value)
 
 
+def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Height and width, written 28x28."""
+    if value is None:
+        return None
+    try:
+        height, width = map(int, value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}: expected height and width, as in 28x28.") from None
+    return height, width
+
+
 @dataclass(frozen=True)
 class OutputFile:
     """A path that can be written, found out before the work; without endings, of a data file."""
@@ -267,6 +278,12 @@ DATA_OUTPUT = click.option(
     metavar="FILE",
     callback=output(),
     help=f"Where to write. {DATA_HELP} Without it: CSV on stdout.",
+)
+IMAGE = click.option(
+    "--image",
+    metavar="HEIGHTxWIDTH",
+    callback=image_shape,
+    help="Rows are images of this size: draw them as such.",
 )
 FILE_OR_FOLDER = click.option(
     "-o",

@@ -69,17 +69,6 @@ def dimension(
     click.echo(json.dumps(facts, indent=2) if as_json else str(found))
 
 
-def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Height and width, written 28x28."""
-    if value is None:
-        return None
-    try:
-        height, width = map(int, value.lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(f"{value!r}: expected height and width, as in 28x28.") from None
-    return height, width
-
-
 @click.command(cls=options.Command)
 @options.DATA
 @click.option(
@@ -103,12 +92,7 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     "choices` lists all.",
 )
 @click.option("-d", "--n-components", type=int, default=2, show_default=True, help="Coordinates.")
-@click.option(
-    "--image",
-    metavar="HEIGHTxWIDTH",
-    callback=image_shape,
-    help="Rows are images of this size: draw them as such.",
-)
+@options.IMAGE
 @click.option(
     "--methods",
     metavar="NAMES",
