@@ -1,8 +1,8 @@
 """The random numbers of training: keys for ``jax.random`` that are compiled in a fraction of the time.
 
-JAX's own, threefry, is cryptography. Compiling it is half of what a first fit waits for, because each
-place that draws has a copy of its twenty rounds. Noise needs no secrecy: here the i-th number that a key
-draws is a hash of i and the key, of two rounds of Wellons' 32-bit mixer ``lowbias32``
+JAX's own, threefry, is cryptography. Compiling a first fit with it takes half as long again, because
+each place that draws has a copy of its twenty rounds. Noise needs no secrecy: here the i-th number that
+a key draws is a hash of i and the key, of two rounds of Wellons' 32-bit mixer ``lowbias32``
 (https://nullprogram.com/blog/2018/07/31/), which a change of one bit anywhere changes in half of all
 bits. Such keys go wherever a key of JAX goes but into ``jax.random.poisson``, which takes threefry
 alone; a user's function of rows and a key gets one of these.

@@ -97,7 +97,7 @@ def adam(weight_decay: float) -> Solver:
     """Adam with Nesterov's momentum and b2 = 0.99.
 
     λ W is added to what Adam makes of the gradient, for each W that decays. Adam sees all weights as
-    one vector: the steps are the same, and compiling them takes three quarters of the time.
+    one vector: the steps are the same, and a fit is compiled in five sixths of the time.
     """
     return Solver(
         optax.chain(
