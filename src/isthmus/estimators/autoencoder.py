@@ -133,7 +133,10 @@ class Autoencoder(TrainedMap):
         The map as an Equinox module: raw data in, coordinates out.
     code_ : ColumnCode, if there are angles or categories
         How these are written as numbers, which ``network_`` takes, and read back.
+    row_shape_ : tuple, if X was images
+        (height, width) or (height, width, c): what ``inverse_transform`` gives for each row.
     n_components_, n_features_in_ : int
+        Coordinates d, and features D that ``fit`` saw; of images the pixels.
     feature_names_in_ : (D,) array of str, if X had names.
 
     Raises

@@ -57,11 +57,31 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     @abstractmethod
     def fit(self, X: object, y: object = None) -> Self:
-        """Learn the map from rows (n, D)."""
+        """Learn the map from rows (n, D).
+
+        Parameters
+        ----------
+        X : array-like (n, D), or images (n, height, width) or (n, height, width, c)
+            Rows, in their own units.
+        y : object, default None
+            Ignored; it is there for pipelines.
+
+        Returns
+        -------
+        self
+            The fitted map.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> isthmus.LinearAutoencoder(2).fit(load_iris().data).n_components_
+        2
+        """
 
     @property
     def training_in_words(self) -> str:
-        """Where training began and what was kept, as sentences below ``history_``; else nothing."""
+        """Where training began and what was kept, in sentences; empty without training."""
         return ""
 
     @property
@@ -80,11 +100,23 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     @property
     def encode(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... d"]]:
-        """The pure function z = f(x) in raw units: traceable, differentiable, and itself a pytree.
+        """The pure function z = f(x) in raw units, (..., D) → (..., d): traceable, and itself a pytree.
 
         Computes in the precision of JAX, float32 unless the caller enabled 64 bits. ``transform`` is
         the same function for arrays and tables of any size. A category that is a text is its place
-        among the categories, from 0.
+        among the categories, from 0. Raises NotFittedError before ``fit``.
+
+        Examples
+        --------
+        The derivative of z = W (x − x̄) is W itself:
+
+        >>> import isthmus, jax, numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> J = jax.jacobian(model.encode)(X[0])  # (4,) → (2, 4)
+        >>> np.allclose(J, model.components_, atol=1e-6)
+        True
         """
         check_is_fitted(self)
         code = getattr(self, "code_", None)
@@ -92,7 +124,23 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
     @property
     def decode(self) -> Callable[[Float[Array, "... d"]], Float[Array, "... D"]]:
-        """The pure function x̂(z) in raw units: traceable, differentiable, and itself a pytree."""
+        """The pure function x̂(z) in raw units, (..., d) → (..., D): traceable, and itself a pytree.
+
+        Computes in the precision of JAX, float32 unless the caller enabled 64 bits;
+        ``inverse_transform`` is the same function for arrays of any size. Raises NotFittedError before
+        ``fit``.
+
+        Examples
+        --------
+        z = 0 decodes to the mean of the data, for PCA:
+
+        >>> import isthmus, numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> np.allclose(model.decode(np.zeros(2)), X.mean(axis=0), atol=1e-6)
+        True
+        """
         check_is_fitted(self)
         code = getattr(self, "code_", None)
         return self.network_.decode if code is None else CodedDecoder(code, self.network_)
@@ -103,10 +151,37 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
 
         Row-wise: each row's coordinates depend on that row alone. A row that is far from all that the
         map was fitted to has coordinates, too, and nothing in them tells: ``isthmus.reliability`` flags
-        such rows. Images are rows, as in ``fit``. Reads the rows in blocks, so the extra memory does not
-        grow with n. Of an array or a data frame of Dask it returns a Dask array, which is computed block
-        by block when it is used. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity,
-        text, or another number of features than ``fit`` saw.
+        such rows. Reads the rows in blocks, so the extra memory does not grow with n.
+
+        Parameters
+        ----------
+        X : array-like (n, D), images as in ``fit``, or rows that are kept elsewhere
+            Rows in their own units. Of an array or a data frame of Dask a Dask array comes back, which
+            is computed block by block when it is used.
+
+        Returns
+        -------
+        array (n, d)
+            float32; with ``set_output`` a data frame of pandas or Polars.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For NaN, infinity, text, or another number of features than ``fit`` saw.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> Z = model.transform(X)
+        >>> Z.shape
+        (150, 2)
+        >>> bool(abs(Z[:1] - model.transform(X[:1])).max() < 1e-6)  # the row alone decides
+        True
         """
         check_is_fitted(self)
         return apply(
@@ -121,11 +196,36 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     def inverse_transform(self, Z: object) -> np.ndarray:
         """Rows that coordinates decode to: (n, d) → (n, D), in the data's units, float64.
 
-        A map that was fitted on images gives images, (n, height, width) or (n, height, width, c); one
-        with categories that are texts an array of objects. Coordinates in a Dask array are decoded
-        to one, block by block when it is used. Raises
-        NotFittedError before ``fit``, and ValueError for NaN, infinity or another number of columns than
-        the map has coordinates.
+        Parameters
+        ----------
+        Z : array-like (n, d)
+            Coordinates: those of rows, or of any other point of the map. Of a Dask array a Dask array
+            comes back, which is decoded block by block when it is used.
+
+        Returns
+        -------
+        array (n, D)
+            float64. A map that was fitted on images gives images, (n, height, width) or
+            (n, height, width, c); one with categories that are texts gives an array of objects.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For NaN, infinity or another number of columns than the map has coordinates.
+
+        Examples
+        --------
+        With as many coordinates as features, decoding gives the rows back:
+
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.LinearAutoencoder(4).fit(X)
+        >>> X_hat = model.inverse_transform(model.transform(X))
+        >>> X_hat.shape, bool(abs(X_hat - X).max() < 1e-9)
+        ((150, 4), True)
         """
         check_is_fitted(self)
         return as_given(self, self._decoded(check_coordinates(Z, self._n_features_out)))
@@ -144,8 +244,30 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
     def score(self, X: object, y: object = None) -> float:
         """−mean ‖x − x̂‖² over the rows of X, in the data's squared units: the higher the better.
 
-        The same for every loss, so that a grid search may compare losses. The mean of a collection of
-        Dask is taken where Dask computes.
+        The same for every loss, so that a grid search may compare losses.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows, best such as the map was not fitted to. The mean of a collection of Dask is taken where
+            Dask computes.
+        y : object, default None
+            Ignored; it is there for pipelines.
+
+        Returns
+        -------
+        float
+            Minus the mean of ``isthmus.reconstruction_error``. Raises what ``transform`` raises.
+
+        Examples
+        --------
+        One coordinate of four points at (±2, 0) and (0, ±1) leaves out the second axis, where two rows
+        have a square of 1 and two of 0:
+
+        >>> import isthmus
+        >>> X = [[2, 0], [-2, 0], [0, 1], [0, -1]]
+        >>> round(isthmus.LinearAutoencoder(1).fit(X).score(X), 6)  # −(0 + 0 + 1 + 1)/4
+        -0.5
         """
         return -float(np.mean(reconstruction_error(self, X)))
 
@@ -225,12 +347,27 @@ def decoded_rows(model: BaseMap, Z: Float[np.ndarray, "n d"]) -> Float[np.ndarra
 def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     """‖x − x̂‖² of each row, x̂ = decode(encode(x)): (n, D) → (n,), in the data's squared units.
 
-    The distance of angles is that of their points on a circle, and of categories that of their codes.
-
     For a linear map the mean over the training rows is the sum of the left-out eigenvalues of the
-    covariance, times (n − 1)/n. Entries that are NaN, where the map takes them, are left out. Reads and
-    decodes the rows in blocks; of a collection of Dask it returns a Dask array (n,), which is computed
-    when it is used. Raises what ``model.transform`` raises.
+    covariance, times (n − 1)/n. Reads and decodes the rows in blocks.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any map or ensemble of maps of isthmus.
+    X : array-like (n, D)
+        Rows, as ``model.transform`` takes them. Entries that are NaN, where the map takes them, are
+        left out. The distance of angles is that of their points on a circle, and of categories that of
+        their codes.
+
+    Returns
+    -------
+    array (n,)
+        float64; of a collection of Dask a Dask array, which is computed when it is used.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        What ``model.transform`` raises.
 
     Examples
     --------
@@ -240,6 +377,9 @@ def reconstruction_error(model: BaseMap, X: object) -> Float[np.ndarray, " n"]:
     >>> model = isthmus.LinearAutoencoder(n_components=4).fit(X)
     >>> bool(isthmus.reconstruction_error(model, X).max() < 1e-9)
     True
+    >>> X = [[2, 0], [-2, 0], [0, 1], [0, -1]]  # the first axis is kept, the second left out
+    >>> isthmus.reconstruction_error(isthmus.LinearAutoencoder(1).fit(X), X).round(6).tolist()
+    [0.0, 0.0, 1.0, 1.0]
     """
     return squared_gaps(model, X, model.transform(X))
 

@@ -67,7 +67,8 @@ random_state, verbose
         on with other rows.
     noise_scale_ : (D,) array or None
         Standard deviation of ``Gaussian`` noise in each feature, in its own units; None for others.
-    history_, best_epoch_, scaling_, network_, n_components_, n_features_in_, feature_names_in_
+    history_, best_epoch_, scaling_, network_, code_, row_shape_, n_components_, n_features_in_, \
+feature_names_in_
         As for ``isthmus.Autoencoder``.
 
     Raises
@@ -184,7 +185,24 @@ def denoise(model: BaseMap, X: object) -> np.ndarray:
     """What a map makes of rows: (n, D) → (n, D), x̂ = decode(encode(x)), in the data's units, float64.
 
     For a ``DenoisingAutoencoder`` that is the mean of the rows that a noisy one may have come from; for
-    any other map, the reconstruction. Raises what ``model.transform`` raises.
+    any other map, the reconstruction.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any map or ensemble of maps of isthmus.
+    X : array-like (n, D)
+        Rows, as ``model.transform`` takes them; of a collection of Dask a Dask array comes back.
+
+    Returns
+    -------
+    array (n, D)
+        float64; images where the map was fitted on images.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        What ``model.transform`` raises.
 
     Examples
     --------
@@ -211,8 +229,25 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
     With d < D coordinates it holds along the learnt surface, and across it says how far away the
     surface is. A feature without spread has no noise, and a score of 0.
 
-    Raises TypeError for a model that was not trained with Gaussian noise, and what ``transform``
-    raises.
+    Parameters
+    ----------
+    model : fitted DenoisingAutoencoder
+        Trained with ``isthmus.noise.Gaussian``, the default; σ is its standard deviation in each
+        feature, ``noise_scale_``.
+    X : array-like (n, D)
+        Rows in their own units.
+
+    Returns
+    -------
+    array (n, D)
+        float64, in nats per unit of each feature.
+
+    Raises
+    ------
+    TypeError
+        For a model that was not trained with Gaussian noise.
+    NotFittedError, ValueError
+        What ``model.transform`` raises.
 
     References
     ----------

@@ -100,9 +100,15 @@ class Ensemble(BaseMap):
         rows drawn for it. Seeds differ in the held-out rows, too. The optimiser's state is not kept.
     network_ : MeanMap or MeanPredictor
         The ensemble as an Equinox module.
+    alignment_ : Alignment, of maps
+        How each member's coordinates are turned and moved onto the common frame.
+    scaling_ : Scaling
+        center and scale of the features, of the first member; the same in all, unless drawn rows have
+        their own.
     classes_ : (K,) array, of classifiers
     n_components_, n_features_in_ : int
     feature_names_in_ : (D,) array of str, if X had names.
+    code_, row_shape_ : if X had angles or categories, or was images, as of ``isthmus.Autoencoder``.
 
     Raises
     ------
@@ -162,9 +168,37 @@ class Ensemble(BaseMap):
     def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
         """Train all members on rows (n, D), and with targets ``y`` if they are predictors.
 
-        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
-        time: the same fit, killed and started again, goes on from there and ends with the same bits.
-        Members that are no networks have none, and are fitted in seconds.
+        Parameters
+        ----------
+        X : array-like (n, D), n ≥ 2
+            Rows in their own units, as the estimator takes them.
+        y : array-like (n,) or (n, k), or None, default None
+            Targets of predictors; ignored by maps.
+        checkpoint : path, isthmus.Checkpoint or None, default None
+            Where training is kept from time to time: the same fit, killed and started again, goes on
+            from there and ends with the same bits. Members that are no networks have none, and are
+            fitted in seconds. None keeps nothing.
+
+        Returns
+        -------
+        self
+            The fitted ensemble.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the estimator, and for members with different numbers of coordinates.
+        DivergenceError
+            If the loss of a member becomes NaN or infinite; that one then has its last good weights.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.Ensemble(isthmus.LinearAutoencoder(2), n_members=3, random_state=0).fit(X)
+        >>> len(model.members_), model.n_components_
+        (3, 2)
         """
         self._check_estimator()
         self._validate_params()
@@ -220,7 +254,31 @@ class Ensemble(BaseMap):
     def predict(self, X: object) -> np.ndarray:
         """What the mean of the members says of each row: (n, D) → (n,) or (n, k).
 
-        Of classifiers, the class whose probability is the largest on average.
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n,) or (n, k)
+            Of regressors the mean of the members' numbers, float64. Of classifiers the class whose
+            probability is the largest on average.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            What the members' ``predict`` raises; an ensemble of maps has no ``predict``.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> member = isthmus.FeedForwardClassifier((), max_epochs=50)
+        >>> model = isthmus.Ensemble(member, n_members=2, random_state=0).fit(X, y)
+        >>> bool((model.predict(X) == model.predict_proba(X).argmax(axis=1)).all())  # classes 0, 1, 2
+        True
         """
         check_is_fitted(self)
         if _classifies(self):
@@ -231,17 +289,74 @@ class Ensemble(BaseMap):
 
     @by_blocks(lambda model, _: ((len(model.classes_),), FLOAT32))
     def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
-        """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32."""
+        """Mean of the members' probabilities of the classes: (n, D) → (n, K), float32.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n, K)
+            In the order of ``classes_``; each row's sum is 1.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            What the members' ``predict_proba`` raises; only an ensemble of classifiers has it.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> member = isthmus.FeedForwardClassifier((), max_epochs=50)
+        >>> model = isthmus.Ensemble(member, n_members=2, random_state=0).fit(X, y)
+        >>> one, other = (member.predict_proba(X) for member in model.members_)
+        >>> bool(abs(model.predict_proba(X) - (one + other) / 2).max() < 1e-6)
+        True
+        """
         check_is_fitted(self)
         return self._mean_prediction(X, np.zeros(len(self.classes_))).astype(np.float32)
 
     @property
     def predict_function(self) -> Callable[[Float[Array, "... D"]], Float[Array, "... K"]]:
-        """The pure function of raw rows that a predictor's members are on average: traceable."""
+        """The pure function of raw rows that a predictor's members are on average: (..., D) → (..., k).
+
+        Traceable, differentiable, and itself a pytree, as that of one predictor. Raises NotFittedError
+        before ``fit``.
+        """
         return cast(Callable[[Array], Array], self.network_)
 
     def score(self, X: object, y: object = None) -> float:
-        """Of maps, −mean ‖x − x̂‖² over the rows of X; of regressors R², of classifiers the accuracy."""
+        """How good the ensemble is on rows: the higher the better.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows, best such as it was not fitted to.
+        y : array-like (n,) or (n, k), or None, default None
+            Targets of predictors; ignored by maps.
+
+        Returns
+        -------
+        float
+            Of maps −mean ‖x − x̂‖², in the data's squared units; of regressors R², of classifiers the
+            accuracy. Raises what ``transform`` or ``predict`` raises.
+
+        Examples
+        --------
+        Members that are PCA are the same, and so is their mean:
+
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> member = isthmus.LinearAutoencoder(2)
+        >>> model = isthmus.Ensemble(member, n_members=3, random_state=0).fit(X)
+        >>> abs(model.score(X) - member.fit(X).score(X)) < 1e-6
+        True
+        """
         check_is_fitted(self)
         if _is_map(self):
             return super().score(X)
@@ -360,8 +475,26 @@ def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]
     frame and in the coordinates' units: the error bar that says whether another seed would tell the same
     story. That of ``ensemble.transform`` itself is smaller, by √M.
 
-    Raises NotFittedError before ``fit``, TypeError for an ensemble of predictors, and ValueError for one
-    member, and for what ``transform`` refuses.
+    Parameters
+    ----------
+    ensemble : fitted Ensemble of maps
+        Of two members at least.
+    X : array-like (n, D)
+        Rows, as ``transform`` takes them; of a collection of Dask a Dask array comes back.
+
+    Returns
+    -------
+    array (n, d)
+        float32.
+
+    Raises
+    ------
+    NotFittedError
+        Before ``fit``.
+    TypeError
+        For anything but an ensemble of maps.
+    ValueError
+        For one member, and for what ``transform`` refuses.
 
     Examples
     --------
@@ -371,8 +504,9 @@ def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
     >>> model = isthmus.Ensemble(isthmus.LinearAutoencoder(2), n_members=3).fit(X)
-    >>> bool(isthmus.coordinate_spread(model, X).max() < 1e-5)
-    True
+    >>> spread = isthmus.coordinate_spread(model, X)
+    >>> spread.shape, bool(spread.max() < 1e-5)
+    ((150, 2), True)
     """
     if not isinstance(ensemble, Ensemble) or not _is_map(ensemble):
         raise TypeError(

@@ -193,10 +193,42 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     def partial_fit(self, X: object, y: object, classes: object = None) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
-        The first call needs all ``classes``, and sets the scaling from its rows. Adam keeps its moments
-        from call to call, at a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are
-        held out. Raises what ``fit`` raises, and ValueError for class_weight="balanced", which needs all
-        rows at once; so does solver="lbfgs", with which there is no ``partial_fit``.
+        Adam keeps its moments from call to call, at a constant rate, 1e-3 unless ``learning_rate`` says
+        otherwise. No rows are held out. With solver="lbfgs", which needs all rows at once, there is no
+        ``partial_fit``.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units. Those of the first call set the scaling.
+        y : array-like (n,)
+            Their classes.
+        classes : array-like (K,) or None, default None
+            All classes that any y will have: the first call needs them, and later ones may repeat them.
+
+        Returns
+        -------
+        self
+            The classifier after this pass.
+
+        Raises
+        ------
+        ValueError
+            Without ``classes`` in the first call, for others in a later one, for
+            class_weight="balanced", which needs all rows at once, and for what ``fit`` refuses.
+        TypeError, DivergenceError
+            As ``fit``.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = isthmus.FeedForwardClassifier((), random_state=0)
+        >>> for start in (0, 1):  # every other row, and then the others
+        ...     model = model.partial_fit(X[start::2], y[start::2], classes=[0, 1, 2])
+        >>> model.predict_proba(X).shape
+        (150, 3)
         """
         if self.class_weight == "balanced":
             raise ValueError(
@@ -219,7 +251,28 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
 
     @by_blocks(lambda model, _: ((), model.classes_.dtype))
     def predict(self, X: object) -> np.ndarray:
-        """The most probable class of each row: (n, D) → (n,), as ``classes_`` has it."""
+        """The most probable class of each row: (n, D) → (n,), as ``classes_`` has it.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n,)
+            Labels of the type that y had. Raises what ``predict_proba`` raises.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = isthmus.FeedForwardClassifier((64,), max_epochs=20, random_state=0)
+        >>> model = model.fit(X[::2], y[::2])
+        >>> model.predict(X[[1, 3, 7]]).tolist()  # images of 1, 3 and 7, which it has not seen
+        [1, 3, 7]
+        """
         decision = self.decision_function(X)
         number = decision > 0 if decision.ndim == 1 else np.argmax(decision, axis=1)
         labels: np.ndarray = self.classes_[np.asarray(number, int)]
@@ -229,9 +282,35 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     def predict_proba(self, X: object) -> Float[np.ndarray, "n K"]:
         """Probabilities of the classes: (n, D) → (n, K), float32, in the order of ``classes_``.
 
-        Row-wise, and in blocks, so that the extra memory does not grow with n. Raises NotFittedError
-        before ``fit``, and ValueError for NaN, infinity, text, or another number of features than
-        ``fit`` saw.
+        Row-wise, and in blocks, so that the extra memory does not grow with n.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n, K)
+            Each row's sum is 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For NaN, infinity, text, or another number of features than ``fit`` saw.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = isthmus.FeedForwardClassifier((64,), max_epochs=20, random_state=0)
+        >>> model = model.fit(X[::2], y[::2])
+        >>> p = model.predict_proba(X[1::2])  # (898, 64) → (898, 10)
+        >>> p.shape, bool(abs(p.sum(axis=1) - 1.0).max() < 1e-5)
+        ((898, 10), True)
         """
         check_is_fitted(self)
         return self._apply(self.network_.predict_centred, X, len(self.classes_))
@@ -240,7 +319,31 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
     def decision_function(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Outputs of the network, float32: f (n,) for two classes, otherwise (n, K), before the softmax.
 
-        f > 0 is the class ``classes_[1]``, and f = artanh(2p − 1). Raises what ``predict_proba`` raises.
+        f > 0 is the class ``classes_[1]``, and f = artanh(2p − 1).
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n,) or (n, K)
+            Raises what ``predict_proba`` raises.
+
+        Examples
+        --------
+        The probabilities of more than two classes are the softmax of the outputs:
+
+        >>> from scipy.special import softmax
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = isthmus.FeedForwardClassifier((64,), max_epochs=20, random_state=0)
+        >>> model = model.fit(X[::2], y[::2])
+        >>> f = model.decision_function(X[1::2])  # (898, 64) → (898, 10)
+        >>> bool(abs(softmax(f, axis=1) - model.predict_proba(X[1::2])).max() < 1e-5)
+        True
         """
         check_is_fitted(self)
         n_classes = len(self.classes_)
@@ -352,9 +455,36 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
     def partial_fit(self, X: object, y: object) -> Self:
         """Train for one pass over rows (n, D), from where the last call, or ``fit``, ended.
 
-        The first call sets the scaling of rows and targets. Adam keeps its moments from call to call, at
-        a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are held out. Raises what
-        ``fit`` raises. With solver="lbfgs", which needs all rows at once, there is no ``partial_fit``.
+        Adam keeps its moments from call to call, at a constant rate, 1e-3 unless ``learning_rate`` says
+        otherwise. No rows are held out. With solver="lbfgs", which needs all rows at once, there is no
+        ``partial_fit``.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units.
+        y : array-like (n,) or (n, k)
+            Their targets, in their own units. The first call sets the scaling of rows and targets.
+
+        Returns
+        -------
+        self
+            The regressor after this pass.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As ``fit``.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> x = np.linspace(-1, 1, 60)[:, None]
+        >>> model = isthmus.FeedForwardRegressor((), random_state=0)
+        >>> for _ in range(2):  # two passes
+        ...     model = model.partial_fit(x, 2 * x[:, 0] + 1)
+        >>> model.predict(x).shape
+        (60,)
         """
         return self._fit_one_pass(X, y)
 
@@ -362,9 +492,34 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
     def predict(self, X: object) -> Float[np.ndarray, "n ..."]:
         """Targets of rows: (n, D) → (n,), or (n, k) where y was, in their own units, float64.
 
-        Row-wise, and in blocks, so that the extra memory does not grow with n. Raises NotFittedError
-        before ``fit``, and ValueError for NaN, infinity, text, or another number of features than
-        ``fit`` saw.
+        Row-wise, and in blocks, so that the extra memory does not grow with n.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; of a collection of Dask a Dask array comes back.
+
+        Returns
+        -------
+        array (n,) or (n, k)
+            float64.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For NaN, infinity, text, or another number of features than ``fit`` saw.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> x = np.linspace(-3, 3, 400)[:, None]
+        >>> model = isthmus.FeedForwardRegressor((32,), learning_rate=0.01, random_state=0)
+        >>> model = model.fit(x, np.sin(x[:, 0]))
+        >>> y = model.predict([[0.0], [np.pi / 2]])  # (2, 1) → (2,)
+        >>> y.shape, bool(abs(y - [0.0, 1.0]).max() < 0.1)  # sin 0 = 0 and sin π/2 = 1
+        ((2,), True)
         """
         check_is_fitted(self)
         center = self.target_scaling_.center

@@ -60,7 +60,27 @@ the code of angles and categories."""
 
 
 class NoImprovementWarning(UserWarning):
-    """Training found no network that beats PCA, or what it began with, on held-out rows."""
+    """Training found no network that beats PCA, or what it began with, on held-out rows.
+
+    The model is then PCA, for a ``VariationalAutoencoder`` probabilistic PCA, and for a predictor a
+    constant, which is a result: the data are flat, or too few to tell. The text has both losses and what
+    may help: more rows, another ``n_components``, for curved data ``warm_up``. Where PCA will do,
+    ``isthmus.LinearAutoencoder`` is the simpler model. A ``NeighbourAutoencoder`` that decodes worse
+    than PCA is kept as it is, and warns, too.
+
+    Examples
+    --------
+    A Gaussian cloud has nothing but its axes:
+
+    >>> import isthmus, numpy as np, warnings
+    >>> X = np.random.default_rng(0).standard_normal((1797, 64))
+    >>> model = isthmus.Autoencoder(2, widths=(32,), max_epochs=10, random_state=0)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = model.fit(X)
+    >>> caught[0].category.__name__, model.best_epoch_  # epoch 0 is PCA
+    ('NoImprovementWarning', 0)
+    """
 
 
 @dataclass(frozen=True)

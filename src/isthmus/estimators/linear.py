@@ -95,6 +95,8 @@ class LinearAutoencoder(BaseMap):
         Steps of a trained W. Steps needed grow with λ₁/(λ_d − λ_{d+1}).
     random_state : int, RandomState or None, default None
         Of the initial weights of a trained W.
+    verbose : bool or None, default None
+        Whether the progress of a trained W is shown on stderr, as of ``isthmus.Autoencoder``.
 
     Attributes
     ----------
@@ -107,6 +109,9 @@ class LinearAutoencoder(BaseMap):
     n_components_ : int, d.
     history_ : dict, of a trained W: "epoch", "train_loss", "learning_rate", "seconds", … per epoch.
     network_ : the same map as an Equinox module in float32.
+    n_features_in_ : int, D; of images the number of pixels.
+    feature_names_in_ : (D,) array of str, if X had names.
+    row_shape_, code_ : if X was images, or had angles or categories, as of ``isthmus.Autoencoder``.
 
     Raises
     ------
@@ -175,10 +180,46 @@ class LinearAutoencoder(BaseMap):
 
     @property
     def training_in_words(self) -> str:
+        """Where training began and what was kept, as sentences below ``history_``."""
         return "Epoch 0 has random weights. No rows are held out, and the last epoch is kept."
 
     def fit(self, X: object, y: object = None) -> Self:
-        """Learn W from rows (n, D); ``y`` is ignored."""
+        """Learn W from rows (n, D).
+
+        Parameters
+        ----------
+        X : array-like (n, D), n ≥ 2, or images (n, height, width) or (n, height, width, c)
+            Rows, in their own units.
+        y : object, default None
+            Ignored; it is there for pipelines.
+
+        Returns
+        -------
+        self
+            The fitted map.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinity, text, fewer than two rows, or n_components > min(n, D).
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a trained W is not yet the leading subspace.
+        UnequalScalesWarning
+            If columns have different units, and nothing scales them.
+
+        Examples
+        --------
+        The variances of the columns are 8/3 and 2/3, and no two columns are correlated:
+
+        >>> import isthmus
+        >>> X = [[2, 0], [-2, 0], [0, 1], [0, -1]]
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> model.explained_variance_.round(3).tolist()  # (4 + 4)/3 and (1 + 1)/3
+        [2.667, 0.667]
+        """
         with unchanged_on_error(self):
             rows = processes.shared(check_rows(self, X, reset=True, min_rows=2))
             self._validate_params()
@@ -195,11 +236,33 @@ class LinearAutoencoder(BaseMap):
 
     @by_blocks(lambda model, X: ((model.n_components_,), floating_of(X)))
     def transform(self, X: object) -> Float[np.ndarray, "n d"]:
-        """Scores z = W u of scaled rows u: (n, D) → (n, d); float32 stays float32.
+        """Scores z = W u of scaled rows u: (n, D) → (n, d); float32 stays float32, all else is float64.
 
-        Of an array or a data frame of Dask it returns a Dask array, which is computed block by block
-        when it is used. Raises NotFittedError before ``fit``, and ValueError for NaN, infinity, text,
-        or another number of features than ``fit`` saw.
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units. Of an array or a data frame of Dask a Dask array comes back, which
+            is computed block by block when it is used.
+
+        Returns
+        -------
+        array (n, d)
+            In the data's units, or in scaled ones with ``scaling``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For NaN, infinity, text, or another number of features than ``fit`` saw.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> X = [[2, 0], [-2, 0], [0, 1], [0, -1]]
+        >>> model = isthmus.LinearAutoencoder(1).fit(X)
+        >>> (model.transform(X) + 0.0).round(6).tolist()  # the first axis: x₁ − 0
+        [[2.0], [-2.0], [0.0], [0.0]]
         """
         check_is_fitted(self)
         rows = check_rows(self, X, reset=False)

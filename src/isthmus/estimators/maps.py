@@ -91,10 +91,45 @@ class TrainedMap(MapParameters, BaseMap):
         """Raise for parameters that only this map has, where their constraints cannot say it."""
 
     def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored.
+        """Learn the map from rows (n, D).
 
-        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
-        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        Parameters
+        ----------
+        X : array-like (n, D), n ≥ 2, or images (n, height, width) or (n, height, width, c)
+            Rows in their own units, in memory or what ``isthmus.scan`` takes.
+        y : object, default None
+            Ignored; it is there for pipelines.
+        checkpoint : path, isthmus.Checkpoint or None, default None
+            Where training is kept from time to time: the same fit, killed and started again, goes on
+            from there and ends with the same bits. None keeps nothing.
+
+        Returns
+        -------
+        self
+            The fitted map. Nothing of an earlier fit changes before training has ended.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For rows that are not finite numbers, and parameters that do not fit them or one another.
+        DivergenceError
+            If the loss becomes NaN or infinite; the map then holds its last good weights.
+
+        Warns
+        -----
+        NoImprovementWarning
+            If no epoch beat PCA on the held-out rows.
+        UnequalScalesWarning
+            If columns have different units, and nothing scales them.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X = load_digits().data
+        >>> model = isthmus.Autoencoder(2, widths=(32,), max_epochs=10, random_state=0).fit(X)
+        >>> len(model.history_["epoch"])  # the start, and 10 epochs
+        11
         """
         prepared = prepare(self, X, cross_validated=self.skip == "pca", checkpoint=checkpoint)
         result = train(prepared.trainings, jointly=True, checkpoints=prepared.checkpoints)[0]
@@ -110,7 +145,35 @@ class TrainedMap(MapParameters, BaseMap):
         from call to call, at a constant rate, 1e-3 unless ``learning_rate`` says otherwise. No rows are
         held out, so nothing chooses an epoch, and ``validation_loss_`` and ``pca_validation_loss_`` are
         NaN: watch the error on rows of your own. Calls with equal numbers of rows share one compiled
-        program. Raises what ``fit`` raises.
+        program.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows in their own units; the first call needs more of them than the map has coordinates.
+        y : object, default None
+            Ignored; it is there for pipelines.
+
+        Returns
+        -------
+        self
+            The map after this pass.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            What ``fit`` raises.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X = load_digits().data
+        >>> model = isthmus.Autoencoder(2, widths=(32,), max_epochs=10, random_state=0)
+        >>> for part in (X[:850], X[850:1700]):  # two parts of one stream
+        ...     model = model.partial_fit(part)
+        >>> model.transform(X).shape, model.validation_loss_
+        ((1797, 2), nan)
         """
         prepared = prepare_one_pass(self, X)
         (result,) = train([prepared.training])
@@ -120,6 +183,7 @@ class TrainedMap(MapParameters, BaseMap):
 
     @property
     def training_in_words(self) -> str:
+        """Where training began and what was kept, as sentences below ``history_``."""
         starts_at_baseline = self.skip == "pca"
         start = (
             f"epoch 0 is {self.BASELINE} itself" if starts_at_baseline else "epoch 0 has random weights"

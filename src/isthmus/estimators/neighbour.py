@@ -70,7 +70,26 @@ def _has_no_partial_fit(model: object) -> bool:
 
 
 class SampleWarning(UserWarning):
-    """A map was fitted to some of the rows that were given, evenly spaced."""
+    """A map was fitted to some of the rows that were given, evenly spaced.
+
+    It comes from ``NeighbourAutoencoder.fit`` of more than 300 000 rows that are kept elsewhere, as
+    ``isthmus.scan`` gives them: neighbours are sought among rows in memory. ``transform`` places all of
+    them. To choose the rows yourself, take them first, such as ``rows[::10]``; what is in memory is
+    fitted as a whole, whatever its size.
+
+    Examples
+    --------
+    To end a program where a sample would not do, make an error of it:
+
+    >>> import isthmus, warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", isthmus.SampleWarning)
+    ...     try:
+    ...         warnings.warn("300,000 of 1,000,000 rows", isthmus.SampleWarning)  # as fit does
+    ...     except isthmus.SampleWarning as warning:
+    ...         print(warning)
+    300,000 of 1,000,000 rows
+    """
 
 
 def _at_most(X: object, most: int) -> object:
@@ -168,7 +187,7 @@ class NeighbourAutoencoder(BaseMap):
         fitted to all.
     history_ : dict, of the neighbour loss per epoch, while repulsion grows to its whole.
     best_epoch_ : int, the last.
-    scaling_, network_, n_components_, n_features_in_, feature_names_in_
+    scaling_, network_, code_, row_shape_, n_components_, n_features_in_, feature_names_in_
         As of ``isthmus.Autoencoder``. ``network_.pair.encoder`` has the landmarks.
 
     Raises
@@ -210,8 +229,8 @@ class NeighbourAutoencoder(BaseMap):
     >>> import isthmus
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
-    >>> model = isthmus.NeighbourAutoencoder(landmarks=300, max_epochs=100, random_state=0)
-    >>> model = model.fit(X[:1000])  # the defaults take ten times as long, and keep a little more
+    >>> model = isthmus.NeighbourAutoencoder(landmarks=300, max_epochs=20, random_state=0)
+    >>> model = model.fit(X[:1000])  # the defaults take far longer, and keep a little more
     >>> Z = model.transform(X[1000:])  # (797, 64) → (797, 2), rows that it has not seen
     >>> model.inverse_transform(Z).shape
     (797, 64)
@@ -276,10 +295,47 @@ class NeighbourAutoencoder(BaseMap):
         self.verbose = verbose
 
     def fit(self, X: object, y: object = None, *, checkpoint: CheckpointLike | None = None) -> Self:
-        """Learn the map from rows (n, D); ``y`` is ignored.
+        """Learn the map from rows (n, D).
 
-        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
-        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        Parameters
+        ----------
+        X : array-like (n, D), n ≥ 4, or images (n, height, width) or (n, height, width, c)
+            Rows in their own units. Of more than 300 000 that are kept elsewhere, as ``isthmus.scan``
+            gives them, so many are taken, evenly spaced.
+        y : object, default None
+            Ignored; it is there for pipelines.
+        checkpoint : path, isthmus.Checkpoint or None, default None
+            Where training is kept from time to time: the same fit, killed and started again, goes on
+            from there and ends with the same bits. None keeps nothing.
+
+        Returns
+        -------
+        self
+            The fitted map.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For rows that are not finite numbers, fewer than four rows, and parameters that do not fit.
+        DivergenceError
+            If the loss becomes NaN or infinite.
+
+        Warns
+        -----
+        NoImprovementWarning, SampleWarning, UnequalScalesWarning, UserWarning
+            As the class says.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_digits
+        >>> X = load_digits().data
+        >>> model = isthmus.NeighbourAutoencoder(landmarks=300, max_epochs=10, random_state=0)
+        >>> model = model.fit(X[:1000])
+        >>> len(model.history_["epoch"])  # the start, and 10 epochs
+        11
+        >>> model.held_out_.n_rows  # a twentieth of the rows
+        50
         """
         prepared = prepare(self, _at_most(X, MOST_STORED_ROWS), checkpoint=checkpoint)
         (result,) = train([prepared.training], checkpoints=prepared.checkpoints)
@@ -289,11 +345,36 @@ class NeighbourAutoencoder(BaseMap):
 
     @available_if(_has_no_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: object, y: object = None) -> Self:
-        """Not available: neighbours are neighbours among rows that are seen together."""
+        """Not available: neighbours are neighbours among rows that are seen together.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            Rows; call ``fit`` with all of them.
+        y : object, default None
+            Ignored.
+
+        Returns
+        -------
+        self
+            Never, as the method is not there.
+
+        Raises
+        ------
+        AttributeError
+            Always, with what to do instead; ``hasattr(model, "partial_fit")`` is False.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> hasattr(isthmus.NeighbourAutoencoder(), "partial_fit")
+        False
+        """
         return self
 
     @property
     def training_in_words(self) -> str:
+        """Where training began and what was kept, as sentences below ``history_``."""
         judges = "every tenth of the training rows chooses"
         if self.held_out_ is not None:
             judges = "held-out rows choose"

@@ -84,13 +84,38 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
         """The loss that the parameter names."""
 
     def fit(self, X: object, y: object, *, checkpoint: CheckpointLike | None = None) -> Self:
-        """Learn to predict ``y`` from rows (n, D).
+        """Learn to predict ``y`` from rows: (n, D) and (n,) or (n, k).
 
-        ``checkpoint``, a folder or an ``isthmus.Checkpoint``, is where training is kept from time to
-        time: the same fit, killed and started again, goes on from there and ends with the same bits.
+        Parameters
+        ----------
+        X : array-like (n, D), n ≥ 2
+            Rows in their own units, in memory or what ``isthmus.scan`` takes.
+        y : array-like (n,), of a regressor also (n, k)
+            Classes of any type, or numbers in their own units.
+        checkpoint : path, isthmus.Checkpoint or None, default None
+            Where training is kept from time to time: the same fit, killed and started again, goes on
+            from there and ends with the same bits. None keeps nothing.
 
-        Raises ValueError or TypeError for rows, targets and parameters that do not fit one another,
-        DivergenceError if the loss becomes NaN or infinite; the model then holds its last good weights.
+        Returns
+        -------
+        self
+            The fitted predictor.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For rows, targets and parameters that do not fit one another.
+        DivergenceError
+            If the loss becomes NaN or infinite; the model then holds its last good weights.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> x = np.linspace(-3, 3, 400)[:, None]
+        >>> model = isthmus.FeedForwardRegressor((32,), learning_rate=0.01, random_state=0)
+        >>> model = model.fit(x, np.sin(x[:, 0]))
+        >>> bool(model.validation_loss_ < model.history_["validation_loss"][0])  # of the mean of y
+        True
         """
         prepared = prepare(self, X, y, checkpoint=checkpoint)
         (result,) = train([prepared.training], checkpoints=prepared.checkpoints)
@@ -196,7 +221,19 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
 
         A regressor's gives the targets, (..., D) → (..., k), a classifier's the probabilities of the
         classes, (..., D) → (..., K). Computes in the precision of JAX, float32 unless the caller enabled
-        64 bits.
+        64 bits. Raises NotFittedError before ``fit``.
+
+        Examples
+        --------
+        The derivative of what was learnt of a sine is nearly a cosine:
+
+        >>> import isthmus, jax, numpy as np
+        >>> x = np.linspace(-3, 3, 400)[:, None]
+        >>> model = isthmus.FeedForwardRegressor((32,), learning_rate=0.01, random_state=0)
+        >>> model = model.fit(x, np.sin(x[:, 0]))
+        >>> slope = jax.jacobian(model.predict_function)(np.zeros(1))  # (1,) → (1, 1)
+        >>> bool(abs(slope[0, 0] - 1.0) < 0.1)  # cos 0 = 1
+        True
         """
         check_is_fitted(self)
         return self.network_

@@ -54,7 +54,23 @@ class TrainingRows:
 
 
 class Corruption(Protocol):
-    """A noise bound to rows: an Equinox module. Entries of ``aside`` (n, n_aside) belong to the row."""
+    """A noise bound to rows: an Equinox module that maps scaled rows to noisy ones.
+
+    Called as ``corruption(u, aside, key)`` with rows u (n, D) in scaled units, what it needs beside each
+    of them, (n, n_aside), and a JAX random key; it gives rows (n, D). JAX traces it.
+
+    Examples
+    --------
+    >>> import equinox as eqx
+    >>> class Adding(eqx.Module):
+    ...     amount: float
+    ...     n_aside: int = eqx.field(static=True, default=0)
+    ...
+    ...     def __call__(self, u, aside, key):
+    ...         return u + self.amount
+    >>> Adding(2.0)(1.0, None, None)  # 1 + 2
+    3.0
+    """
 
     @property
     def n_aside(self) -> int:
@@ -66,10 +82,55 @@ class Corruption(Protocol):
 
 
 class Noise(Protocol):
-    """What a noise of your own has, if it is more than a function ``(x, key) -> x`` in raw units."""
+    """What a noise of your own has, if it is more than a function ``(x, key) -> x`` in raw units.
+
+    Examples
+    --------
+    A noise that is a fixed step, whatever the rows:
+
+    >>> import equinox as eqx
+    >>> class Adding(eqx.Module):
+    ...     amount: float
+    ...     n_aside: int = eqx.field(static=True, default=0)
+    ...
+    ...     def __call__(self, u, aside, key):
+    ...         return u + self.amount
+    >>> class Step:
+    ...     def bind(self, data):
+    ...         return Adding(2.0), None
+    >>> import isthmus
+    >>> model = isthmus.DenoisingAutoencoder(2, noise=Step())
+    >>> corruption, aside = model.noise.bind(data=None)
+    >>> corruption(1.0, aside, None)  # 1 + 2
+    3.0
+    """
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
-        """The corruption, and what it needs beside each of the rows."""
+        """The corruption of the rows of a training, and what it needs beside each of them.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            All rows in scaled units, ``rows``; the numbers of those that are trained on, ``train_rows``;
+            and statistics of these, ``columns``.
+
+        Returns
+        -------
+        corruption, aside
+            A ``Corruption``, and an array (n, n_aside), or None if it needs nothing.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [2.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
+        >>> corruption, aside = isthmus.noise.Neighbours(k=1).bind(data)
+        >>> corruption.n_aside, aside.tolist()  # one number beside each row: its neighbour's
+        (1, [[1.0], [0.0]])
+        """
 
 
 Function = Callable[[Array, Array], Array]

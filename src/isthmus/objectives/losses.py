@@ -31,7 +31,20 @@ class Loss(Protocol):
 @registry.losses
 @dataclass(frozen=True)
 class Squared:
-    """½ Σⱼ (xⱼ − x̂ⱼ)²: Gaussian errors of unit variance. Least squares, PCA's own loss."""
+    """½ Σⱼ (xⱼ − x̂ⱼ)²: Gaussian errors of unit variance. Least squares, PCA's own loss.
+
+    Called as ``loss(x, output)`` with rows and the decoder's output, both (n, D) in scaled units, it
+    gives (n,): summed over features, so that it is a negative log-likelihood up to a constant.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> loss = isthmus.Squared()
+    >>> loss(np.array([[1.0, 0.0]]), np.array([[3.0, 1.0]])).tolist()  # ½ (2² + 1²)
+    [2.5]
+    >>> isthmus.Autoencoder(2, loss="squared").loss  # the default
+    'squared'
+    """
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         return 0.5 * jnp.sum(jnp.square(x - output), axis=-1)
@@ -40,7 +53,18 @@ class Squared:
 @registry.losses
 @dataclass(frozen=True)
 class Absolute:
-    """Σⱼ |xⱼ − x̂ⱼ|: Laplace errors; one wild entry costs in proportion, not squared."""
+    """Σⱼ |xⱼ − x̂ⱼ|: Laplace errors; one wild entry costs in proportion, not squared.
+
+    Called as ``loss(x, output)`` with rows and the decoder's output, both (n, D) in scaled units, it
+    gives (n,). Its best constant is the median.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> loss = isthmus.Absolute()
+    >>> loss(np.array([[1.0, 0.0]]), np.array([[3.0, 1.0]])).tolist()  # 2 + 1
+    [3.0]
+    """
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
         return jnp.sum(jnp.abs(x - output), axis=-1)
@@ -49,9 +73,33 @@ class Absolute:
 @registry.losses
 @dataclass(frozen=True)
 class Huber:
-    """½ r² where |r| ≤ delta, delta (|r| − ½ delta) beyond, with r = xⱼ − x̂ⱼ in scaled units.
+    """½ r² where |r| ≤ delta, delta (|r| − ½ delta) beyond, with r = xⱼ − x̂ⱼ, summed over j.
 
-    ``delta=1.0`` is one standard deviation of a feature under ``scaling="standard"`` (Huber 1964).
+    Called as ``loss(x, output)`` with rows and the decoder's output, both (n, D) in scaled units, it
+    gives (n,): squared for small residuals, and in proportion for large ones.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        Where the one becomes the other, in scaled units: 1.0 is one standard deviation of a feature
+        under ``scaling="standard"``.
+
+    Raises
+    ------
+    ValueError
+        For a delta that is not positive.
+
+    References
+    ----------
+    Huber 1964, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35:73.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> loss = isthmus.Huber(delta=1.0)
+    >>> x, x_hat = np.array([[1.0, 0.0]]), np.array([[3.0, 0.5]])
+    >>> loss(x, x_hat).tolist()  # 1 · (2 − ½ · 1) + ½ · 0.5²
+    [1.625]
     """
 
     delta: float = 1.0
@@ -73,9 +121,19 @@ class Huber:
 class CrossEntropy:
     """−Σⱼ xⱼ log pⱼ + (1 − xⱼ) log(1 − pⱼ), for data in [0, 1].
 
-    p = s(output), where s is that of ``SoftClip``: the identity but for the ends of [0, 1]. A logistic s
-    would do as well for a plain network, but with this one a linear path still starts as PCA. log p and
-    log(1 − p) are evaluated without cancellation, so that no output gives an infinite loss.
+    Called as ``loss(x, output)`` with rows (n, D) and the raw output of the decoder (n, D), it gives
+    (n,), in nats. p = s(output), where s is that of ``SoftClip``: the identity but for the ends of [0,
+    1]. A logistic s would do as well for a plain network, but with this one a linear path still starts
+    as PCA. log p and log(1 − p) are evaluated without cancellation, so that no output gives an infinite
+    loss.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> loss = isthmus.CrossEntropy()
+    >>> found = loss(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
+    >>> round(float(found[0]), 4)  # −2 log ½
+    1.3863
     """
 
     link: ClassVar[Link] = SoftClip()

@@ -56,8 +56,30 @@ __all__ = [
 class Gaussian:
     """x̃ = x + scale · s ε with ε ~ N(0, 1), and s the standard deviation of each feature.
 
-    ``scale=0.3`` by default: a third of a feature's spread hides what is small and keeps what is large.
     With this noise a denoiser gives the gradient of the log density: ``isthmus.score_function``.
+
+    Parameters
+    ----------
+    scale : float, default 0.3
+        Standard deviation in units of each feature's own: a third of its spread hides what is small and
+        keeps what is large. 0 is no noise.
+
+    Raises
+    ------
+    ValueError
+        For a scale that is negative or not finite.
+
+    References
+    ----------
+    Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11:3371.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.noise.Gaussian(0.1)
+    Gaussian(scale=0.1)
+    >>> isthmus.DenoisingAutoencoder(2, noise=isthmus.noise.Gaussian(0.1)).noise.scale
+    0.1
     """
 
     scale: float = 0.3
@@ -66,11 +88,55 @@ class Gaussian:
         _check_real(self, "scale", self.scale, 0.0, np.inf)
 
     def spread(self, data: TrainingRows) -> Float[np.ndarray, " D"]:
-        """The standard deviation of the noise in each feature, in scaled units."""
+        """The standard deviation of the noise in each feature, in scaled units: (n, D) → (D,).
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [1.0], [2.0]])  # of variance ((0 − 1)² + (2 − 1)²)/2 = 1
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
+        >>> isthmus.noise.Gaussian(0.3).spread(data)  # 0.3 · 1
+        array([0.3])
+        """
         spread: np.ndarray = self.scale * np.sqrt(data.columns.variance)
         return spread
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
+        """The noise for these rows, in scaled units, and nothing beside a row.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
+
+        Examples
+        --------
+        Half of the rows have the noise of the others with its sign turned, so that the mean stays:
+
+        >>> import isthmus, jax, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [2.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
+        >>> corruption, aside = isthmus.noise.Gaussian(0.3).bind(data)
+        >>> moved = corruption(X, aside, jax.random.key(0))
+        >>> moved.shape, round(float(moved.mean()), 6)
+        ((2, 1), 1.0)
+        """
         return white(self.spread(data)), None
 
 
@@ -96,9 +162,32 @@ class _Replacing(eqx.Module):
 class Masking:
     """x̃ⱼ = value with probability ``fraction``, else xⱼ.
 
-    ``fraction=0.25`` by default, the middle of what Vincent et al. try. ``value``, in the data's units,
-    stands for "nothing": 0.0 for the background of an image; ``None``, the default, is each feature's
-    mean.
+    Parameters
+    ----------
+    fraction : float in [0, 1], default 0.25
+        Probability of each entry, the middle of what Vincent et al. try.
+    value : float or None, default None
+        What stands for "nothing", in the data's units: 0.0 for the background of an image. None is each
+        feature's mean.
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside [0, 1], or a value that is not finite.
+
+    References
+    ----------
+    Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11:3371.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.noise.Masking(0.3, value=0.0)
+    Masking(fraction=0.3, value=0.0)
+    >>> isthmus.noise.Masking(30)
+    Traceback (most recent call last):
+        ...
+    ValueError: Masking(fraction=30): expected a finite number from 0 to 1
     """
 
     fraction: float = 0.25
@@ -110,6 +199,30 @@ class Masking:
             _check_real(self, "value", self.value, -np.inf, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
+        """The noise for these rows, in scaled units, and nothing beside a row.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
+
+        Examples
+        --------
+        >>> import isthmus, jax, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [2.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
+        >>> corruption, aside = isthmus.noise.Masking(1.0).bind(data)
+        >>> corruption(X, aside, jax.random.key(0)).tolist()  # every entry becomes the mean, (0 + 2)/2
+        [[1.0], [1.0]]
+        """
         scaling = data.scaling
         if self.value is None:
             value = single(data.columns.mean)
@@ -121,8 +234,30 @@ class Masking:
 @registry.noises
 @dataclass(frozen=True)
 class SaltAndPepper:
-    """x̃ⱼ is, with probability ``fraction``, the least or the largest value of feature j, one as likely
-    as the other. ``fraction=0.1`` by default."""
+    """x̃ⱼ is, with probability ``fraction``, the least or the largest value of feature j.
+
+    The one is as likely as the other: each with half of the fraction.
+
+    Parameters
+    ----------
+    fraction : float in [0, 1], default 0.1
+        Probability of each entry; small, because an extreme value hides more than a mean.
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside [0, 1].
+
+    References
+    ----------
+    Vincent et al. 2010, "Stacked denoising autoencoders", JMLR 11:3371.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.noise.SaltAndPepper()
+    SaltAndPepper(fraction=0.1)
+    """
 
     fraction: float = 0.1
 
@@ -130,6 +265,31 @@ class SaltAndPepper:
         _check_real(self, "fraction", self.fraction, 0.0, 1.0)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
+        """The noise for these rows, in scaled units, and nothing beside a row.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
+
+        Examples
+        --------
+        >>> import isthmus, jax, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [1.0], [2.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
+        >>> corruption, aside = isthmus.noise.SaltAndPepper(1.0).bind(data)
+        >>> moved = corruption(X, aside, jax.random.key(0))
+        >>> set(moved.ravel().tolist()) <= {0.0, 2.0}  # the least and the largest
+        True
+        """
         low, high = single(data.columns.low), single(data.columns.high)
         return _Replacing(single(np.asarray(self.fraction)), low, high), None
 
@@ -157,9 +317,32 @@ class Neighbours:
     """A row moves part of the way towards one of its ``k`` nearest neighbours: noise along the data.
 
     x̃ = x + t (x_neighbour − x), t uniform on [0, reach]. Neighbours are found among the rows of the
-    training, before it begins, by distance in scaled units; if there are more than ``n_reference`` of
-    these, among that many, evenly spaced. ``k=10`` and ``reach=1.0`` by default: the whole of a
-    neighbourhood, and nothing beyond it.
+    training, before it begins, by distance in scaled units; a row's copies are none.
+
+    Parameters
+    ----------
+    k : int, default 10
+        Neighbours, one of which is drawn: the whole of a neighbourhood.
+    reach : float, default 1.0
+        Largest share of the way: to the neighbour, and not beyond.
+    n_reference : int, default 20 000
+        Rows among which neighbours are sought, evenly spaced if there are more: the time of the search
+        grows with their number.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range; in ``fit``, for a single row to train on.
+
+    References
+    ----------
+    Lecture notes, "Denoising auto-encoders".
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.noise.Neighbours(5)
+    Neighbours(k=5, reach=1.0, n_reference=20000)
     """
 
     k: int = 10
@@ -172,6 +355,31 @@ class Neighbours:
         _check_real(self, "reach", self.reach, 0.0, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
+        """The noise for these rows, in scaled units, and the numbers of each row's neighbours.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on: two at least.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and an array (n, k): which of the
+            distinct training rows are nearest to each row.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [1.0], [5.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
+        >>> corruption, aside = isthmus.noise.Neighbours(k=1).bind(data)
+        >>> aside.tolist()  # 0 and 1 are each other's nearest, and 1 is that of 5
+        [[1.0], [0.0], [1.0]]
+        """
         n_rows = len(data.train_rows)
         if n_rows < 2:
             raise ValueError(
@@ -220,13 +428,39 @@ def _nearest_others(
 class ImageJitter:
     """A small random shift, rotation, scaling and elastic deformation of an image in a row.
 
-    ``shape`` is (height, width) or (height, width, channels). Each draw moves the picture by up to
-    ``shift`` pixels each way, turns it by up to ``rotation`` degrees and scales it by a factor of up to
-    1 + ``zoom``, up or down, each uniform (the factor in its logarithm), and displaces every pixel by a
-    smooth random field of ``elastic`` pixels each way, root mean square (Simard et al. 2003, "Best
-    practices for convolutional neural networks"). Values between pixels are bilinear; beyond the edge,
-    the edge's value goes on. The defaults, a pixel, 10°, a tenth and half a pixel, leave an 8×8 digit
-    the digit that it is.
+    Each draw moves, turns, scales and bends the picture by uniform amounts (of the factor, in its
+    logarithm). Values between pixels are bilinear; beyond the edge, the edge's value goes on. The
+    defaults leave an 8×8 digit the digit that it is. Itself a function ``(x, key) -> x`` of rows
+    (n, D) and a JAX random key.
+
+    Parameters
+    ----------
+    shape : (height, width) or (height, width, channels)
+        Of the image in a row, D = height · width · channels.
+    shift : float, default 1.0
+        Most pixels each way.
+    rotation : float, default 10.0
+        Most degrees each way.
+    zoom : float, default 0.1
+        The size changes by a factor of up to 1 + zoom, up or down.
+    elastic : float, default 0.5
+        Root mean square, in pixels each way, of a smooth random field that displaces every pixel.
+
+    Raises
+    ------
+    ValueError
+        For a shape that is none, and for negative numbers; in ``fit``, where D is another number.
+
+    References
+    ----------
+    Simard et al. 2003, "Best practices for convolutional neural networks".
+
+    Examples
+    --------
+    >>> import isthmus, jax, numpy as np
+    >>> jitter = isthmus.noise.ImageJitter((8, 8), shift=0.5)
+    >>> jax.eval_shape(jitter, np.zeros((3, 64), np.float32), jax.random.key(0)).shape
+    (3, 64)
     """
 
     shape: tuple[int, ...]
@@ -248,6 +482,37 @@ class ImageJitter:
             _check_real(self, name, getattr(self, name), 0.0, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
+        """The noise for these rows, in scaled units, and nothing beside a row.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
+
+        Raises
+        ------
+        ValueError
+            Where the image has another number of pixels than the rows have features.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> data = TrainingRows(ScaledRows(np.zeros((5, 9)), Scaling.none(9)), np.arange(5))
+        >>> isthmus.noise.ImageJitter((3, 3)).bind(data)[1] is None  # 3 · 3 = 9
+        True
+        >>> isthmus.noise.ImageJitter((2, 2)).bind(data)
+        Traceback (most recent call last):
+            ...
+        ValueError: ImageJitter(...): the shape has 4 pixels, and the data have 9 features
+        """
         D = data.rows.shape[1]
         if np.prod(self.shape) != D:
             raise ValueError(
@@ -325,7 +590,28 @@ class _InTurn(eqx.Module):
 @registry.noises
 @dataclass(frozen=True)
 class Compose:
-    """One noise after the other: ``Compose([Neighbours(5), Gaussian(0.1)])``."""
+    """One noise after the other: x̃ = f_m(… f₂(f₁(x)) …).
+
+    Parameters
+    ----------
+    noises : sequence of noises and functions ``(x, key) -> x``
+        In the order in which they are applied, each with a random key of its own.
+
+    Raises
+    ------
+    ValueError
+        For an empty list.
+    TypeError
+        For what is no noise.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from isthmus.noise import Compose, Gaussian, Neighbours
+    >>> noise = Compose([Neighbours(5), Gaussian(0.1), lambda x, key: x.clip(0, 16)])
+    >>> len(noise.noises)
+    3
+    """
 
     noises: Sequence[Noise | Function]
 
@@ -338,6 +624,32 @@ class Compose:
         object.__setattr__(self, "noises", tuple(map(as_noise, self.noises)))
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
+        """The noises for these rows, in scaled units, and what they need beside each row, side by side.
+
+        Parameters
+        ----------
+        data : TrainingRows
+            The rows of a training, in scaled units, and which of them are trained on.
+
+        Returns
+        -------
+        corruption, aside
+            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and an array (n, a), or None where
+            no noise needs anything.
+
+        Examples
+        --------
+        >>> import isthmus, jax, numpy as np
+        >>> from isthmus.data.rows import ScaledRows
+        >>> from isthmus.data.scaling import Scaling
+        >>> from isthmus.objectives.corruption import TrainingRows
+        >>> X = np.array([[0.0], [2.0]])
+        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
+        >>> noise = isthmus.noise.Compose([isthmus.noise.Masking(1.0), lambda x, key: 3 * x])
+        >>> corruption, aside = noise.bind(data)
+        >>> corruption(X, np.empty((2, 0)), jax.random.key(0)).tolist()  # 3 · (0 + 2)/2
+        [[3.0], [3.0]]
+        """
         parts, asides = zip(*(bind(noise, data) for noise in self.noises), strict=True)
         found = [aside for aside in asides if aside is not None]
         return _InTurn(parts), np.concatenate(found, axis=1) if found else None

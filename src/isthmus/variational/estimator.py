@@ -132,8 +132,8 @@ learning_rate, batch_size, max_epochs, validation_fraction, patience, warm_start
         Mean KL divergence of each coordinate from the prior, in nats: what it carries.
     active_ : (d,) array of bool
         Whether the variance of μ over the rows is above 0.01.
-    history_, best_epoch_, input_noise_, scaling_, network_, n_components_, n_features_in_, \
-feature_names_in_
+    history_, best_epoch_, input_noise_, scaling_, network_, code_, row_shape_, n_components_, \
+n_features_in_, feature_names_in_
         As for ``isthmus.Autoencoder``.
 
     Raises

@@ -53,8 +53,26 @@ LARGE_COUNT = 2.0**18
 class Known:
     """What is known of the data when training begins: all that a likelihood may start from.
 
-    ``columns`` are statistics in the data's units, ``left_out`` (D,) is the variance in scaled units
-    that the start does not explain, and ``rows`` are the data, to be looked at in blocks.
+    Parameters
+    ----------
+    rows : rows (n, D)
+        The data in their own units, to be looked at in blocks.
+    scaling : Scaling
+        center (D,) and scale (D,) of the columns.
+    columns : ColumnStatistics
+        Mean, variance, least and largest value of each column, in the data's units.
+    left_out : array (D,)
+        The variance in scaled units that the start does not explain.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [2.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+    >>> known.columns.mean.tolist()  # (0 + 2)/2
+    [1.0]
     """
 
     rows: Rows
@@ -66,16 +84,66 @@ class Known:
 class Distribution(Protocol):
     """p(x | z) for the decoder's output at z. Rows u and means are in scaled units, densities in raw.
 
-    ``error`` is a known standard deviation of each entry, in scaled units, or None. Draws of x are
-    rounded where the distribution has an attribute ``whole_numbers`` that is true. It may have a method
-    ``supports(x)``: whether each of the numbers x, float64 in the data's units, can occur.
+    Its methods are entry by entry, (..., D) → (..., D). Draws of x are rounded where the distribution
+    has an attribute ``whole_numbers`` that is true. It may have a method ``supports(x)``: whether each
+    of the numbers x, float64 in the data's units, can occur. What training is to learn of it are the
+    arrays that it holds: it is an Equinox module.
+
+    Examples
+    --------
+    Errors of a fixed standard deviation of 1 about the output:
+
+    >>> import isthmus, numpy as np
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [2.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+    >>> p = isthmus.likelihoods.Gaussian(1.0)(known)
+    >>> round(float(p.log_density(np.zeros(1), np.zeros(1))[0]), 4)  # −½ log 2π
+    -0.9189
     """
 
     def mean(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        """E[u | z]."""
+        """E[u | z], in scaled units: (..., D) → (..., D).
+
+        Parameters
+        ----------
+        output : array (..., D)
+            Of the decoder at z.
+
+        Examples
+        --------
+        A count's mean is its rate, the output itself far from zero:
+
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.moments import column_statistics
+        >>> from isthmus.data.scaling import Scaling
+        >>> X = np.array([[0.0], [2.0]])
+        >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+        >>> isthmus.likelihoods.Poisson()(known).mean(np.full(1, 5.0)).tolist()
+        [5.0]
+        """
 
     def variance(self, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        """Var[u | z]."""
+        """Var[u | z], in squared scaled units: (..., D) → (..., D).
+
+        Parameters
+        ----------
+        output : array (..., D)
+            Of the decoder at z.
+
+        Examples
+        --------
+        The variance of a Poisson count is its mean:
+
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.moments import column_statistics
+        >>> from isthmus.data.scaling import Scaling
+        >>> X = np.array([[0.0], [2.0]])
+        >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+        >>> isthmus.likelihoods.Poisson()(known).variance(np.full(1, 5.0)).tolist()
+        [5.0]
+        """
 
     def log_density(
         self,
@@ -83,14 +151,74 @@ class Distribution(Protocol):
         output: Float[Array, "... D"],
         error: Float[Array, "... D"] | None = None,
     ) -> Float[Array, "... D"]:
-        """log p(x_j | z), per unit of x_j."""
+        """log p(x_j | z), per unit of x_j, in nats and with every constant: (..., D) → (..., D).
+
+        Parameters
+        ----------
+        u : array (..., D)
+            Rows in scaled units.
+        output : array (..., D)
+            Of the decoder at z.
+        error : array (..., D) or None, default None
+            Known standard deviation of each entry, in scaled units; None for none.
+
+        Examples
+        --------
+        Two counts where five are expected, 2 log 5 − 5 − log 2!:
+
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.moments import column_statistics
+        >>> from isthmus.data.scaling import Scaling
+        >>> X = np.array([[0.0], [2.0]])
+        >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+        >>> p = isthmus.likelihoods.Poisson()(known)
+        >>> round(float(p.log_density(np.full(1, 2.0), np.full(1, 5.0))[0]), 3)
+        -2.474
+        """
 
     def sample(self, key: Array, output: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        """A draw of u."""
+        """A draw of u, in scaled units: (..., D) → (..., D).
+
+        Parameters
+        ----------
+        key : JAX random key
+        output : array (..., D)
+            Of the decoder at z.
+
+        Examples
+        --------
+        >>> import isthmus, jax, numpy as np
+        >>> from isthmus.data.moments import column_statistics
+        >>> from isthmus.data.scaling import Scaling
+        >>> X = np.array([[0.0], [2.0]])
+        >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+        >>> p = isthmus.likelihoods.Gaussian(1.0)(known)
+        >>> p.sample(jax.random.key(0), np.zeros((3, 1), np.float32)).shape
+        (3, 1)
+        """
 
 
 class Likelihood(Protocol):
-    """What a likelihood of your own is: any function that gives a distribution."""
+    """What a likelihood of your own is: any function that gives a ``Distribution`` of a ``Known``.
+
+    Called once, when training begins; numbers to learn are the arrays of what it gives.
+
+    Examples
+    --------
+    Gaussian errors whose fixed standard deviation is a tenth of what PCA leaves:
+
+    >>> import isthmus, numpy as np
+    >>> def small_errors(known):
+    ...     left_out = np.sqrt(np.mean(known.left_out)) * np.mean(known.scaling.scale)
+    ...     return isthmus.likelihoods.Gaussian(0.1 * float(left_out))(known)
+    >>> model = isthmus.VariationalAutoencoder(2, likelihood=small_errors)
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [2.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+    >>> round(float(model.likelihood(known).variance(np.zeros(1))[0]), 4)  # (0.1 · 1)²
+    0.01
+    """
 
     def __call__(self, known: Known) -> Distribution: ...
 
@@ -179,9 +307,31 @@ def _hypotenuse(std: Float[Array, " ..."], error: Float[Array, "... D"]) -> Floa
 class Gaussian:
     """x_j = x̂_j(z) + σ_j ε, ε ~ N(0, 1).
 
-    ``scale="shared"``, the default, learns one σ in scaled units: one in the data's unit, unless
-    ``scaling`` says otherwise. That is probabilistic PCA's, with which training begins. ``"feature"``
-    learns one per feature, as factor analysis does. A number is a fixed σ in the data's units.
+    Parameters
+    ----------
+    scale : {"shared", "feature"} or float, default "shared"
+        "shared" learns one σ in scaled units: one in the data's unit, unless ``scaling`` says otherwise.
+        That is probabilistic PCA's, with which training begins. "feature" learns one per feature, as
+        factor analysis does. A number is a fixed σ in the data's units.
+
+    Raises
+    ------
+    ValueError
+        For another word, and for a number that is not positive.
+
+    References
+    ----------
+    Tipping & Bishop 1999, "Probabilistic principal component analysis", JRSS B 61:611.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.likelihoods.Gaussian("feature")
+    Gaussian(scale='feature')
+    >>> isthmus.likelihoods.Gaussian(-1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Gaussian(scale=-1.0): expected 'shared', 'feature' or a positive number, ...
     """
 
     scale: str | float = "shared"
@@ -198,7 +348,23 @@ class Gaussian:
             )
 
     def fixed_variance(self, scaling: Scaling) -> float | None:
-        """The mean of σ² in scaled units, if it is fixed."""
+        """The mean over features of σ² in scaled units, if it is fixed, else None.
+
+        Parameters
+        ----------
+        scaling : Scaling
+            scale (D,) is what features are divided by.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.data.scaling import Scaling
+        >>> scaling = Scaling(np.zeros(1), np.full(1, 2.0))
+        >>> isthmus.likelihoods.Gaussian(1.0).fixed_variance(scaling)  # (1/2)²
+        0.25
+        >>> isthmus.likelihoods.Gaussian().fixed_variance(scaling) is None  # it is learnt
+        True
+        """
         if isinstance(self.scale, str):
             return None
         return float(np.mean(np.square(self.scale / scaling.scale)))
@@ -245,8 +411,25 @@ class Coins(eqx.Module):
 class Bernoulli:
     """x_j is 1 with probability p_j(z), else 0.
 
-    Numbers between 0 and 1 are taken as shares of ones, as is usual for grey levels: then
-    x log p + (1 − x) log(1 − p) compares with the literature, but is no density.
+    Numbers between 0 and 1 are taken as shares of ones, as is usual for grey levels: then x log p + (1 −
+    x) log(1 − p) compares with the literature, but is no density. p is the decoder's output, bent where
+    it leaves [0, 1].
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for data outside [0, 1].
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [1.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+    >>> p = isthmus.likelihoods.Bernoulli()(known)
+    >>> round(float(p.log_density(np.ones(1), np.full(1, 0.5))[0]), 4)  # log ½
+    -0.6931
     """
 
     def __call__(self, known: Known) -> Coins:
@@ -337,7 +520,26 @@ class PoissonCounts(_Counts):
 @registry.likelihoods
 @dataclass(frozen=True)
 class Poisson:
-    """x_j is a count with mean and variance λ_j(z)."""
+    """x_j is a count with mean and variance λ_j(z): λ^x e^−λ/x!.
+
+    λ is the decoder's output, bent where it would be negative. Pass counts before any normalisation.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for numbers that are not counts 0, 1, 2, …: which column and row.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [2.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.ones(1))
+    >>> p = isthmus.likelihoods.Poisson()(known)
+    >>> round(float(p.log_density(np.zeros(1), np.full(1, 5.0))[0]), 3)  # log e⁻⁵
+    -5.0
+    """
 
     def __call__(self, known: Known) -> PoissonCounts:
         _check_counts(self, known)
@@ -392,9 +594,31 @@ class OverdispersedCounts(_Counts):
 class NegativeBinomial:
     """x_j is a count with mean λ_j(z) and variance λ_j + λ_j²/θ_j; θ_j is learnt.
 
-    For counts that scatter more than Poisson's, such as those of RNA (Lopez et al. 2018, "Deep
-    generative modeling for single-cell transcriptomics"). θ starts where it explains the variance that
-    PCA leaves.
+    For counts that scatter more than Poisson's, such as those of RNA. θ starts where it explains the
+    variance that PCA leaves.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for numbers that are not counts 0, 1, 2, …: which column and row.
+
+    References
+    ----------
+    Lopez et al. 2018, "Deep generative modeling for single-cell transcriptomics", Nature Methods
+    15:1053.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from isthmus.data.moments import column_statistics
+    >>> from isthmus.data.scaling import Scaling
+    >>> X = np.array([[0.0], [2.0]])
+    >>> known = isthmus.likelihoods.Known(X, Scaling.none(1), column_statistics(X), np.full(1, 2.0))
+    >>> p = isthmus.likelihoods.NegativeBinomial()(known)
+    >>> round(float(p.dispersion[0]), 3)  # θ = mean²/(left out − mean) = 1/(2 − 1)
+    1.0
+    >>> round(float(p.variance(np.full(1, 5.0))[0]), 3)  # 5 + 5²/1
+    30.0
     """
 
     def __call__(self, known: Known) -> OverdispersedCounts:

@@ -31,13 +31,67 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Prior(Protocol):
-    """What a prior of your own has. With numbers to learn it is an Equinox module that holds them."""
+    """What a prior of your own has: the log density of coordinates, and draws of them.
+
+    With numbers to learn it is an Equinox module that holds them; with a closed form of its divergence
+    from a Gaussian it has a method ``kl(mean, log_var)``, too.
+
+    References
+    ----------
+    Kingma & Welling 2014, arXiv:1312.6114.
+
+    Examples
+    --------
+    A logistic prior of variance 1, p(z) = 1/(4 s cosh²(z/2s)) with s = √3/π:
+
+    >>> import isthmus, jax, jax.numpy as jnp
+    >>> class Logistic:
+    ...     def log_density(self, z):
+    ...         s = 3**0.5 / jnp.pi
+    ...         return -jnp.abs(z) / s - 2 * jnp.log1p(jnp.exp(-jnp.abs(z) / s)) - jnp.log(s)
+    ...
+    ...     def sample(self, key, n, d):
+    ...         return 3**0.5 / jnp.pi * jax.random.logistic(key, (n, d), jnp.float32)
+    >>> model = isthmus.VariationalAutoencoder(2, prior=Logistic())
+    >>> round(float(model.prior.log_density(jnp.zeros(1))[0]), 4)  # −log 4s, s = 0.5513
+    -0.7909
+    """
 
     def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
-        """log p(z_k | z_1 … z_{k−1}) for each coordinate k: log p(z_k) where they are independent."""
+        """log p(z_k | z_1 … z_{k−1}) for each coordinate k, in nats: (..., d) → (..., d).
+
+        log p(z_k) where coordinates are independent; the sum over k is the joint log density.
+
+        Parameters
+        ----------
+        z : array (..., d)
+            Coordinates, as the encoder gives them.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> prior = isthmus.priors.StandardNormal()
+        >>> prior.log_density(np.zeros((5, 2))).shape
+        (5, 2)
+        """
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
-        """n draws of z."""
+        """n draws of z: (n, d).
+
+        Parameters
+        ----------
+        key : JAX random key
+        n : int
+            Draws.
+        d : int
+            Coordinates of each.
+
+        Examples
+        --------
+        >>> import isthmus, jax
+        >>> isthmus.priors.StandardNormal().sample(jax.random.key(0), 3, 2).shape
+        (3, 2)
+        """
 
 
 @runtime_checkable
@@ -50,9 +104,13 @@ class ClosedDivergence(Protocol):
 
 @registry.priors
 class StandardNormal(eqx.Module):
-    """p(z) = N(0, 1): the usual prior (Kingma & Welling 2014, arXiv:1312.6114).
+    """p(z) = N(0, 1) in each coordinate: the usual prior.
 
     KL(N(μ, σ²) ‖ p) = ½ (μ² + σ² − log σ² − 1), zero at μ = 0, σ = 1 alone.
+
+    References
+    ----------
+    Kingma & Welling 2014, "Auto-encoding variational Bayes", arXiv:1312.6114.
 
     Examples
     --------
@@ -60,15 +118,60 @@ class StandardNormal(eqx.Module):
     >>> prior = isthmus.priors.StandardNormal()
     >>> float(prior.kl(np.zeros(1), np.zeros(1))[0])
     0.0
+    >>> float(prior.kl(np.full(1, 2.0), np.zeros(1))[0])  # ½ (2² + 1 − 0 − 1)
+    2.0
     """
 
     def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """−½ (z² + log 2π), in nats: (..., d) → (..., d).
+
+        Parameters
+        ----------
+        z : array (..., d)
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> prior = isthmus.priors.StandardNormal()
+        >>> round(float(prior.log_density(np.zeros(1))[0]), 4)  # −½ log 2π
+        -0.9189
+        """
         return -0.5 * (jnp.square(z) + LOG_2PI)
 
     def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """KL(N(mean, exp log_var) ‖ p) of each coordinate, in nats: (..., d) → (..., d).
+
+        Parameters
+        ----------
+        mean, log_var : arrays (..., d)
+            μ and log σ².
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> prior = isthmus.priors.StandardNormal()
+        >>> prior.kl(np.full(1, 3.0), np.zeros(1)).tolist()  # ½ (3² + 1 − 0 − 1)
+        [4.5]
+        """
         return 0.5 * (jnp.square(mean) + jnp.exp(log_var) - log_var - 1.0)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        """n draws of z: (n, d), float32.
+
+        Parameters
+        ----------
+        key : JAX random key
+        n : int
+            Draws.
+        d : int
+            Coordinates of each.
+
+        Examples
+        --------
+        >>> import isthmus, jax
+        >>> isthmus.priors.StandardNormal().sample(jax.random.key(0), 3, 2).shape
+        (3, 2)
+        """
         return jax.random.normal(key, (n, d), jnp.float32)
 
     def __call__(self, z: Float[Array, "... d"]) -> Float[Array, " ..."]:
@@ -85,7 +188,26 @@ class Uniform(eqx.Module):
     infinite for every Gaussian; with flanks it is finite, and closed: with
     E[(z − a)₊²] = ((μ − a)² + σ²) Φ(t) + (μ − a) σ φ(t), t = (μ − a)/σ.
 
-    ``half_width=√3`` by default: the box alone has variance 1; ``edge=0.1``, a small part of it.
+    Parameters
+    ----------
+    half_width : float, default √3
+        Half the side of the box: that of the default has variance 1.
+    edge : float, default 0.1
+        Standard deviation of the flanks, a small part of the box.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are not positive.
+
+    Examples
+    --------
+    The density in the box is one over the box and both flanks, 1/(2 · 1 + √(2π) · 0.1):
+
+    >>> import isthmus, numpy as np
+    >>> prior = isthmus.priors.Uniform(half_width=1.0, edge=0.1)
+    >>> [round(float(p), 4) for p in np.exp(prior.log_density(np.array([0.0, 0.9])))]
+    [0.4443, 0.4443]
     """
 
     half_width: float = eqx.field(static=True, default=3**0.5)
@@ -102,16 +224,66 @@ class Uniform(eqx.Module):
         return float(np.log(2 * self.half_width + np.sqrt(2 * np.pi) * self.edge))
 
     def log_density(self, z: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """log p(z) of each coordinate, in nats: (..., d) → (..., d).
+
+        Parameters
+        ----------
+        z : array (..., d)
+
+        Examples
+        --------
+        Two widths of the edge beyond the box, −½ · 2² less than within:
+
+        >>> import isthmus, numpy as np
+        >>> prior = isthmus.priors.Uniform(half_width=1.0, edge=0.1)
+        >>> inside, outside = prior.log_density(np.array([0.0, 1.2]))
+        >>> round(float(outside - inside), 3)
+        -2.0
+        """
         outside = jnp.maximum(jnp.abs(z) - self.half_width, 0.0) / self.edge
         return -0.5 * jnp.square(outside) - self.log_volume
 
     def kl(self, mean: Float[Array, "... d"], log_var: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """KL(N(mean, exp log_var) ‖ p) of each coordinate, in nats: (..., d) → (..., d).
+
+        Parameters
+        ----------
+        mean, log_var : arrays (..., d)
+            μ and log σ².
+
+        Examples
+        --------
+        Well inside the box it does not depend on μ:
+
+        >>> import isthmus, numpy as np
+        >>> prior = isthmus.priors.Uniform()
+        >>> divergence = prior.kl(np.array([0.0, 0.5]), np.full(2, -6.0))  # σ = e⁻³ = 0.05
+        >>> float(abs(divergence[1] - divergence[0]))
+        0.0
+        """
         std = jnp.exp(0.5 * log_var)
         outside = _mean_square_above(mean - self.half_width, std)
         outside = outside + _mean_square_above(-mean - self.half_width, std)
         return 0.5 * outside / self.edge**2 + self.log_volume - gaussian_entropy(log_var)
 
     def sample(self, key: Array, n: int, d: int) -> Float[Array, "n d"]:
+        """n draws of z: (n, d), float32.
+
+        Parameters
+        ----------
+        key : JAX random key
+        n : int
+            Draws.
+        d : int
+            Coordinates of each.
+
+        Examples
+        --------
+        >>> import isthmus, jax
+        >>> z = isthmus.priors.Uniform(edge=0.1).sample(jax.random.key(0), 100, 2)
+        >>> z.shape, bool(abs(z).max() < 3**0.5 + 10 * 0.1)  # ten widths of the flank
+        ((100, 2), True)
+        """
         where, which, how_far = jax.random.split(key, 3)
         inside = self.half_width * jax.random.uniform(where, (n, d), jnp.float32, minval=-1.0)
         flank = self.edge * jax.random.normal(how_far, (n, d), jnp.float32)
@@ -164,10 +336,33 @@ class GaussianMixture(eqx.Module):
 
 @registry.priors
 class Mixture(eqx.Module):
-    """A learnt mixture of ``n`` Gaussians (Jiang et al. 2017, arXiv:1611.05148): data in clumps.
+    """A learnt mixture of ``n`` Gaussians, Σ_j π_j N(z; m_j, diag s_j²): for data in clumps.
 
-    ``n=10`` by default. It starts as about N(0, 1): means with a standard deviation of a half, variances
-    of three quarters, equal shares. Its KL divergence has no closed form; training draws it.
+    It starts as about N(0, 1): means with a standard deviation of a half, variances of three quarters,
+    equal shares. Its KL divergence has no closed form; training draws it.
+
+    Parameters
+    ----------
+    n : int, default 10
+        Gaussians. More than there are clumps do no harm: ten suffice for ten digits.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one.
+
+    References
+    ----------
+    Jiang et al. 2017, "Variational deep embedding", arXiv:1611.05148.
+
+    Examples
+    --------
+    The mixture that training of two coordinates begins with:
+
+    >>> import isthmus, numpy as np
+    >>> start = isthmus.priors.Mixture(3)(np.random.default_rng(0), 2)
+    >>> start.means.shape, start.log_vars.shape, start.logits.tolist()  # equal shares
+    ((3, 2), (3, 2), [0.0, 0.0, 0.0])
     """
 
     n: int = eqx.field(static=True, default=10)
