@@ -62,6 +62,15 @@ def embed(
 
         model = isthmus.embed(adata, use_rep="X_pca")
         scanpy.pl.embedding(adata, "X_isthmus", color="cell_type")
+
+    Of a few numbers in place of cells:
+
+    >>> import isthmus, numpy as np
+    >>> from anndata import AnnData
+    >>> adata = AnnData(np.random.default_rng(0).standard_normal((60, 4)))  # 60 cells of 4 genes
+    >>> model = isthmus.embed(adata, isthmus.LinearAutoencoder(2))
+    >>> adata.obsm["X_isthmus"].shape, model.feature_names_in_.tolist()
+    ((60, 2), ['0', '1', '2', '3'])
     """
     if type(adata).__name__ != "AnnData":
         raise TypeError(

@@ -27,7 +27,7 @@ class Result(ABC):
 
     @abstractmethod
     def table(self) -> Sequence[TableRow]:
-        """The numbers as plain rows, each with the same columns."""
+        """The numbers as plain rows, dictionaries that all have the same keys."""
 
     @abstractmethod
     def __str__(self) -> str:
@@ -39,7 +39,23 @@ class Result(ABC):
         return str(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """The table as a data frame of pandas. Raises ImportError without pandas."""
+        """The table as a data frame of pandas, a row for each dictionary of ``table()``.
+
+        Raises
+        ------
+        ImportError
+            Without pandas; ``table()`` needs nothing.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> frame = isthmus.quality(X, X[:, :2], k=5).to_frame()
+        >>> frame.columns.tolist()
+        ['measure', 'at', 'value', 'standard_error']
+        >>> "trustworthiness" in frame.measure.tolist()
+        True
+        """
         try:
             import pandas as pd
         except ImportError as error:

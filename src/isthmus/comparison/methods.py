@@ -77,7 +77,24 @@ class Method:
             )
 
     def functions(self, model: Any) -> tuple[str, str, str]:  # of any library
-        """Whether it is explicit, invertible and differentiable, in words."""
+        """Whether it is explicit, invertible and differentiable, in words.
+
+        Parameters
+        ----------
+        model : object
+            Of the method, fitted or not: what it has tells, where the method itself does not say.
+
+        Returns
+        -------
+        (str, str, str)
+
+        Examples
+        --------
+        >>> from isthmus.comparison import METHODS
+        >>> pca = METHODS[0]
+        >>> pca.functions(pca.make(2, 0))
+        ('yes', 'yes', 'yes')
+        """
         found = zip(
             (self.explicit, self.invertible, self.differentiable),
             ("transform", "inverse_transform", "encode"),

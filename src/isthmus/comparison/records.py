@@ -11,7 +11,31 @@ Row = dict[str, Any]  # texts, numbers and None, by column
 
 @dataclass(frozen=True)
 class Judgement:
-    """How faithful a map of some rows is. The best value of each measure is in brackets."""
+    """How faithful a map of some rows is. The best value of each measure is in brackets.
+
+    Attributes
+    ----------
+    trustworthiness : float
+        Are neighbours in the map neighbours in the data? [1]
+    continuity : float
+        Are neighbours in the data neighbours in the map? [1]
+    overlap : float
+        Share of the k nearest rows that are the same in both. [1]
+    spearman : float
+        Rank correlation of the distances of pairs of rows. [1]
+    imbalance_to_map, imbalance_to_data : float
+        Information imbalance Δ(data → map) and Δ(map → data). [2/n]
+    score : float or None
+        Accuracy, or R², of the k nearest neighbours in the map [1]; None without y.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((60, 4))
+    >>> (record,) = isthmus.compare(X, methods="PCA", n_components=3).records
+    >>> record.train.trustworthiness > 0.9, record.train.score is None
+    (True, True)
+    """
 
     trustworthiness: float
     """Are neighbours in the map neighbours in the data? [1]"""
@@ -34,7 +58,44 @@ MEASURES = tuple(field.name for field in fields(Judgement))
 
 @dataclass(frozen=True)
 class ComparisonRecord:
-    """One method on one split. A field is None if the method lacks it or it was not measured."""
+    """One method on one split. A field is None if the method lacks it or it was not measured.
+
+    Attributes
+    ----------
+    method : str
+    seed : int
+    failure : str or None
+        Why there are no numbers; None if there are.
+    n_fitted : int
+        Number of training rows in the fit: all, or a random sample.
+    explicit, invertible, differentiable : str or None
+        Whether it has a function for new rows, one back to rows, and a Jacobian: "yes", "no function",
+        or how it does without one.
+    train, test : Judgement or None
+        Evaluation on training rows, the same for all methods, with ``score`` by leave-one-out; and on
+        held-out rows, with ``score`` of predicting them from the training rows.
+    neighbours_kept : float or None
+        Share of the k nearest training rows of a held-out row that are its nearest in the map. [1]
+    reconstruction_error : float or None
+        Mean of ‖x − x̂‖² over the held-out rows, in the data's squared units. [0]
+    variance_left_out : float or None
+        The same as a share of the mean of ‖x − x̄‖², x̄ the training mean. [0]
+    fit_seconds, transform_seconds : float or None
+        Of ``fit_transform``, compilation included; and per held-out row of the second call of
+        ``transform``, when everything is compiled.
+    peak_mib : float or None
+        Largest growth of the process's own memory in the fit, in MiB, sampled; None if not on Linux.
+    notes : tuple of str
+        Remarks: that a sample of the rows was fitted, warnings.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((60, 4))
+    >>> (record,) = isthmus.compare(X, methods="PCA").records
+    >>> record.method, record.explicit, record.n_fitted
+    ('PCA', 'yes', 45)
+    """
 
     method: str
     seed: int
@@ -68,7 +129,20 @@ class ComparisonRecord:
     """Remarks: that a sample of the rows was fitted, warnings."""
 
     def numbers(self) -> dict[str, float | None]:
-        """All measures by name; those of training rows begin with train_, others with test_."""
+        """All measures by name; those of training rows begin with train_, others with test_.
+
+        Returns
+        -------
+        dict of str to float or None
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> (record,) = isthmus.compare(X, methods="PCA").records
+        >>> record.numbers()["test_overlap"] == record.test.overlap
+        True
+        """
         found: dict[str, float | None] = {}
         for part, evaluation in (("train", self.train), ("test", self.test)):
             for name in MEASURES:

@@ -20,9 +20,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class ComparisonReport(Result, Conditions):
-    """The result of ``isthmus.compare``: tables, notes and the verdict.
+    """The result of ``isthmus.compare``: tables, notes and the verdict. ``print`` shows them.
 
-    ``records`` are in the order of methods and, within each, of seeds.
+    Attributes
+    ----------
+    records : tuple of ComparisonRecord
+        In the order of methods and, within each, of seeds.
+    n_components, n_features, n_train, n_test : int
+        Coordinates d, features D, and rows on either side of the split.
+    n_judged_train, n_judged_test : int
+        Rows of either side that maps are evaluated on: all, or a random sample.
+    k : int
+        Neighbours.
+    seeds : tuple of int
+    score : {"accuracy", "R²"} or None
+        What ``score`` is; None without y.
+    data_train_score, data_test_score : float or None
+        The scores with all columns in place of a map.
+    units : str
+        How columns were scaled, and why; empty if they were taken as they are.
+    target : str
+        The name of what ``score`` is about.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((60, 4))
+    >>> report = isthmus.compare(X, methods=["PCA", "linear"])
+    >>> report.n_train, report.n_test, len(report.records)  # three quarters of the rows
+    (45, 15, 2)
     """
 
     records: tuple[ComparisonRecord, ...]
@@ -33,6 +59,16 @@ class ComparisonReport(Result, Conditions):
         Columns are those of ``ComparisonRecord.numbers``, with their sample standard deviation in
         columns that end in _std, besides method, failure, n_seeds (those that succeeded), n_fitted,
         explicit, invertible, differentiable, and notes.
+
+        Examples
+        --------
+        PCA, and the auto-encoder that is PCA:
+
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> one, other = isthmus.compare(X, methods=["PCA", "linear"]).table()
+        >>> one["method"], other["method"], round(one["test_overlap"] - other["test_overlap"], 6)
+        ('PCA', 'LinearAutoencoder', 0.0)
         """
         by_method: dict[str, list[ComparisonRecord]] = {}
         for record in self.records:
@@ -47,7 +83,25 @@ class ComparisonReport(Result, Conditions):
     def plot(self, ax: Axes | None = None) -> Axes:
         """How well each method keeps neighbours, and restores rows, that it was not fitted on.
 
-        Into ``ax``, or new Axes; returns them.
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        Axes
+            What was drawn into: a line for each method, the first at the top.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.plots import figure_in_memory
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> report = isthmus.compare(X, methods=["PCA", "linear"])
+        >>> ax = report.plot(figure_in_memory(4, 3).subplots())
+        >>> [text.get_text() for text in ax.get_yticklabels()]
+        ['PCA', 'LinearAutoencoder']
         """
         ax = plots.axes_or_new(ax)
         table = self.table()

@@ -34,7 +34,25 @@ has one such value in 10¹⁵."""
 
 
 class UnequalScalesWarning(UserWarning):
-    """Columns have different units, and one of them decides the map by the size of its numbers."""
+    """Columns have different units, and one of them decides the map by the size of its numbers.
+
+    It comes from the ``fit`` of a map with ``scaling=None``, where the standard deviations of named
+    columns differ by more than a factor of 10, or one column without a name has more than 99 % of the
+    variance; and from ``isthmus.impute`` where a column shares its error with columns of larger spread.
+    The text names the columns. Set ``scaling="standard"``, or ignore it if the columns have one unit.
+
+    Examples
+    --------
+    A length in millimetres beside a mass in tonnes:
+
+    >>> import isthmus, numpy as np, warnings
+    >>> X = np.random.default_rng(0).standard_normal((60, 2)) * [1000.0, 1.0]
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = isthmus.LinearAutoencoder(1).fit(X)
+    >>> caught[0].category.__name__, abs(model.components_).round(1).tolist()  # the length alone
+    ('UnequalScalesWarning', [[1.0, 0.0]])
+    """
 
 
 @dataclass(frozen=True)

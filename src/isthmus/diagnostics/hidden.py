@@ -56,11 +56,37 @@ class HiddenPair:
 class Hidden(Result):
     """How much of a target what a map leaves out knows that its coordinates do not.
 
-    ``score_of_map`` is the accuracy, or R², of predicting from the rows nearest in the map, and
-    ``score_with_rest`` that from as many rows near, whose rest is most like. ``gain`` is their
-    difference, with an ``interval`` of two standard errors, in which rows that lie side by side count as
-    one; ``p_value`` is how often chance gives as much. ``pair`` are the two classes of which most is
-    hidden, None where none stand out, or for numbers.
+    What ``isthmus.hidden`` found. ``print`` shows the verdict.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that were looked at.
+    score : {"accuracy", "R²"}
+        What the scores are.
+    score_of_map : float
+        Of predicting from the rows nearest in the map.
+    score_with_rest : float
+        Of predicting from as many rows near, whose rest is most like.
+    gain : float
+        The second less the first.
+    interval : (float, float)
+        The gain less and plus two standard errors, in which rows that lie side by side count as one.
+    p_value : float
+        How often chance gives as much.
+    pair : HiddenPair or None
+        The two classes of which most is hidden; None where none stand out, or for numbers.
+
+    Examples
+    --------
+    A plane of three columns hides the third:
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((600, 3)) * [3.0, 2.0, 1.0]
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> found = isthmus.hidden(model, X, X[:, 2] > 0, n_permutations=20)
+    >>> found.is_found, found.score, round(found.score_with_rest - found.score_of_map - found.gain, 9)
+    (True, 'accuracy', 0.0)
     """
 
     n_rows: int
@@ -108,7 +134,17 @@ class Hidden(Result):
         return text
 
     def table(self) -> list[dict[str, object]]:
-        """One row: the scores, the gain with its interval, and its p-value."""
+        """One row: the scores, the gain with its interval, and its p-value.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((600, 3)) * [3.0, 2.0, 1.0]
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> found = isthmus.hidden(model, X, X[:, 2] > 0, n_permutations=20)
+        >>> list(found.table()[0])
+        ['score', 'of_map', 'with_rest', 'gain', 'low', 'high', 'p_value']
+        """
         low, high = self.interval
         return [
             {

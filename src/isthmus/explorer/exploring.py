@@ -108,7 +108,25 @@ def explore(
 
 
 class Explorer:
-    """What ``isthmus.explore`` gives: a page to save, and a widget where notebooks show one."""
+    """What ``isthmus.explore`` gives: a page to save, and a widget where notebooks show one.
+
+    Parameters
+    ----------
+    data : bytes
+        All that the page shows, packed. ``isthmus.explore`` makes it.
+    title : str
+        Of the page.
+    n_rows : int
+        Rows n that may be selected.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> iris = load_iris(as_frame=True)
+    >>> isthmus.explore(isthmus.LinearAutoencoder(2).fit(iris.data), iris.data)
+    <Explorer 'LinearAutoencoder', ... MiB: save(path) writes a page>
+    """
 
     def __init__(self, data: bytes, title: str, n_rows: int) -> None:
         self._data = data
@@ -119,7 +137,28 @@ class Explorer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page, one HTML file that needs nothing else. Complete, or not there.
 
-        Raises ValueError for another ending, and OSError where the file cannot be written.
+        Parameters
+        ----------
+        path : path
+            Its name ends in .html.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+        OSError
+            Where the file cannot be written.
+
+        Examples
+        --------
+        >>> import isthmus, os, tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> explorer = isthmus.explore(isthmus.LinearAutoencoder(2).fit(X), X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explorer.save(os.path.join(folder, "iris.html"))
+        ...     os.listdir(folder)
+        ['iris.html']
         """
         path = Path(path)
         if path.suffix not in (".html", ".htm"):

@@ -22,7 +22,25 @@ Model = BaseMap | FeedForwardPredictor
 
 
 class ModelFileError(ValueError):
-    """The file is not a model that this version of isthmus can load unchanged."""
+    """The file is not a model that this version of isthmus can load unchanged: a ValueError.
+
+    It comes from ``isthmus.load`` for a file that is empty, truncated, altered, of another format or of
+    a newer isthmus, that names a class which is not registered, or whose map no longer gives the numbers
+    that it gave when it was saved. The text says which, and what to do: copy the file again, install the
+    version that it is of, import the module that defines the class, or pass ``custom``.
+
+    Examples
+    --------
+    >>> import isthmus, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "map.isthmus")
+    ...     open(path, "w").close()
+    ...     try:
+    ...         isthmus.load(path)
+    ...     except isthmus.ModelFileError as error:
+    ...         print(str(error).partition("map.isthmus")[2])
+     is an empty file, not a model; pass a file that isthmus.save wrote
+    """
 
 
 class Writer:

@@ -49,14 +49,38 @@ NAMES = "feature_names_in_"
 
 @dataclass(frozen=True, repr=False)
 class TransformedFiles(Result):
-    """What ``transform_files`` did: outputs written, outputs that were there, and the rows written."""
+    """What ``isthmus.transform_files`` did. ``print`` says it in a line.
+
+    Attributes
+    ----------
+    written : tuple of Path
+        Outputs that were written.
+    skipped : tuple of Path
+        Outputs that were there already, complete and of the same map and input.
+    n_rows : int
+        Rows that were written.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> print(isthmus.TransformedFiles(written=(), skipped=(), n_rows=0))
+    0 files written with 0 rows, 0 skipped that were complete
+    """
 
     written: tuple[Path, ...]
     skipped: tuple[Path, ...]
     n_rows: int
 
     def table(self) -> Sequence[TableRow]:
-        """A row for each output."""
+        """A row for each output: where it is, and whether it was written now.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from pathlib import Path
+        >>> isthmus.TransformedFiles(written=(Path("0.parquet"),), skipped=(), n_rows=100).table()
+        [{'output': '0.parquet', 'written': True}]
+        """
         return [
             {"output": str(output), "written": is_new}
             for outputs, is_new in ((self.written, True), (self.skipped, False))

@@ -57,18 +57,33 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     stays whole if the disk fills. The optimiser's state is not kept: after ``load``, ``warm_start``
     and ``partial_fit`` start it anew. An Optax ``solver`` and a ``RandomState`` are not kept either.
 
-    Raises NotFittedError before ``fit``, TypeError for anything but an isthmus model, and OSError where
-    the file cannot be written.
+    Parameters
+    ----------
+    model : fitted isthmus model
+        Any map, predictor or ensemble, and classes of your own that are registered.
+    path : path
+        Where to write; any ending, ``.isthmus`` by custom.
+
+    Raises
+    ------
+    NotFittedError
+        Before ``fit``.
+    TypeError
+        For anything but an isthmus model.
+    OSError
+        Where the file cannot be written.
 
     Examples
     --------
-    >>> import isthmus, tempfile, os
+    >>> import isthmus, os, tempfile
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
     >>> model = isthmus.LinearAutoencoder(2).fit(X)
-    >>> path = os.path.join(tempfile.mkdtemp(), "iris.isthmus")
-    >>> isthmus.save(model, path)
-    >>> bool((isthmus.load(path).transform(X) == model.transform(X)).all())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "iris.isthmus")
+    ...     isthmus.save(model, path)
+    ...     again = isthmus.load(path)
+    >>> bool((again.transform(X) == model.transform(X)).all())
     True
     """
     if registry.estimators.classes.get(type(model).__name__) is not type(model):
@@ -97,12 +112,46 @@ def load(
 ) -> Any:  # which estimator it is, the file says
     """Read a model that ``save`` wrote, and check that it still gives the numbers it gave.
 
-    ``custom`` gives what the model was built with that is your own, by the names that the error without
-    it lists: functions and objects; of an Equinox module the class, since the file holds its numbers.
+    Nothing in the file is run as code: it holds arrays, and names of classes and functions that are
+    registered.
 
-    Raises FileNotFoundError, and ModelFileError for a file that is empty, truncated, altered, of
-    another format or of a newer isthmus, and for a map whose probe rows no longer give the outputs that
-    they gave when it was saved.
+    Parameters
+    ----------
+    path : path
+        A file that ``isthmus.save`` wrote.
+    custom : mapping or None, default None
+        What the model was built with that is your own, by the names that the error without it lists:
+        functions and objects; of an Equinox module the class, since the file holds its numbers.
+
+    Returns
+    -------
+    fitted isthmus model
+        Of the class that was saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ModelFileError
+        For a file that is empty, truncated, altered, of another format or of a newer isthmus, and for a
+        map whose probe rows no longer give the outputs that they gave when it was saved.
+
+    Warns
+    -----
+    UserWarning
+        For a parameter that cannot be kept in a file, such as a ``RandomState``, and has its default.
+
+    Examples
+    --------
+    >>> import isthmus, os, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "iris.isthmus")
+    ...     isthmus.save(isthmus.LinearAutoencoder(2).fit(X), path)
+    ...     model = isthmus.load(path)
+    >>> model, model.transform(X).shape
+    (LinearAutoencoder(), (150, 2))
     """
     header, tensors = _read(Path(path))
     try:

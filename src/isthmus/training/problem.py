@@ -55,7 +55,35 @@ class TrainingResult:
 
 
 class DivergenceError(ArithmeticError):
-    """The loss became NaN or infinite; ``result`` holds the last good weights and the history."""
+    """The loss of a training became NaN or infinite: an ArithmeticError.
+
+    ``fit`` raises it at its end; the model then holds its last good weights and can be used. The likely
+    cause is a learning rate that is too high: try a tenth of it, or leave it at None. If that does not
+    help, look for extreme values in the data, or use ``scaling="standard"``; before the first step the
+    cause is in the data, or in a noise, loss, prior or likelihood of your own.
+
+    Parameters
+    ----------
+    message : str
+        What happened, and what to do.
+    result : TrainingResult
+        The last good weights, and the history up to them.
+
+    Attributes
+    ----------
+    result : TrainingResult
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> x = np.linspace(-3, 3, 400)[:, None]
+    >>> model = isthmus.FeedForwardRegressor((32,), learning_rate=1e30, random_state=0)
+    >>> try:
+    ...     model.fit(x, np.sin(x[:, 0]))
+    ... except isthmus.DivergenceError as error:
+    ...     print(error.result.stopped, np.isfinite(model.predict(x)).all())
+    diverged True
+    """
 
     def __init__(self, message: str, result: TrainingResult) -> None:
         super().__init__(message)

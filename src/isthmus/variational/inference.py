@@ -68,9 +68,26 @@ class Imputation(NamedTuple):
 def posterior(model: VariationalAutoencoder, X: object, x_error: object = None) -> Posterior:
     """Where each row lies, and how sure that is: (n, D) → mean (n, d) and std (n, d), float32.
 
-    The mean is what ``transform`` gives. NaN in X are missing entries. ``x_error`` are known standard
-    deviations of the entries, as ``fit`` takes them; without it the entries are taken as exact. Raises
-    TypeError for a map that is not variational, and what ``transform`` raises.
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    X : array-like (n, D)
+        Rows in their own units; NaN are missing entries.
+    x_error : array-like (n, D), (D,), a number or None, default None
+        Known standard deviations of the entries, as ``fit`` takes them; without it the entries are taken
+        as exact.
+
+    Returns
+    -------
+    Posterior
+        ``mean`` (n, d), which is what ``transform`` gives, and ``std`` (n, d), in the prior's units.
+
+    Raises
+    ------
+    TypeError
+        For a map that is not variational.
+    NotFittedError, ValueError
+        What ``transform`` raises.
 
     Examples
     --------
@@ -95,7 +112,40 @@ def posterior(model: VariationalAutoencoder, X: object, x_error: object = None) 
 def sample_prior(
     model: VariationalAutoencoder, n: int, random_state: RandomState = None
 ) -> Float[np.ndarray, "n d"]:
-    """Coordinates drawn from the prior: (n, d). ``inverse_transform`` gives the mean row at each."""
+    """Coordinates drawn from the prior: (n, d), float32.
+
+    ``inverse_transform`` gives the mean row at each, such as a picture without grain.
+
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    n : int
+        Draws.
+    random_state : int, RandomState or None, default None
+        The same number gives the same coordinates, and ``sample`` with it the rows at them.
+
+    Returns
+    -------
+    array (n, d)
+        float32.
+
+    Raises
+    ------
+    TypeError
+        For a map that is not variational.
+    NotFittedError, ValueError
+        Before ``fit``, and for n < 1.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = isthmus.VariationalAutoencoder(2, widths=(32,), max_epochs=10, random_state=0).fit(X)
+    >>> Z = isthmus.sample_prior(model, 5, random_state=0)
+    >>> Z.shape, model.inverse_transform(Z).shape
+    ((5, 2), (5, 64))
+    """
     _pair(model)
     return _draws_of_prior(model, check_integer("n", n, 1), _keys_of_sample(random_state)[0])
 
@@ -104,8 +154,28 @@ def sample(model: VariationalAutoencoder, n: int, random_state: RandomState = No
     """New rows like the data: (n, D), in the data's units, float64.
 
     z from the prior, then x from the likelihood at z, noise included. For the mean at each z, such as a
-    picture without grain, use ``model.inverse_transform(isthmus.sample_prior(model, n))``. The same
-    ``random_state`` gives the same rows, and ``sample_prior`` with it the z that they come from.
+    picture without grain, use ``model.inverse_transform(isthmus.sample_prior(model, n))``.
+
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    n : int
+        Rows.
+    random_state : int, RandomState or None, default None
+        The same number gives the same rows, and ``sample_prior`` with it the z that they come from.
+
+    Returns
+    -------
+    array (n, D)
+        float64; whole numbers with a likelihood of counts, and images where the map was fitted on
+        images.
+
+    Raises
+    ------
+    TypeError
+        For a map that is not variational.
+    NotFittedError, ValueError
+        Before ``fit``, and for n < 1.
 
     Examples
     --------
@@ -151,7 +221,40 @@ def sample_posterior(
 ) -> Float[np.ndarray, "m n d"]:
     """n draws of the coordinates that each row may have: rows (m, D) → (m, n, d), μ + σ ε.
 
-    ``x_error`` is as in ``posterior``: without it the entries of X are taken as exact.
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    X : array-like (m, D)
+        Rows in their own units; NaN are missing entries.
+    n : int
+        Draws for each row.
+    random_state : int, RandomState or None, default None
+        The same number gives the same draws.
+    x_error : array-like (m, D), (D,), a number or None, default None
+        Known standard deviations of the entries, as in ``posterior``: without it the entries of X are
+        taken as exact.
+
+    Returns
+    -------
+    array (m, n, d)
+        float32.
+
+    Raises
+    ------
+    TypeError, NotFittedError, ValueError
+        What ``posterior`` raises, and ValueError for n < 1.
+
+    Examples
+    --------
+    The draws of a row scatter about its mean by the standard deviation that ``posterior`` gives:
+
+    >>> import isthmus
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = isthmus.VariationalAutoencoder(2, widths=(32,), max_epochs=10, random_state=0).fit(X)
+    >>> Z = isthmus.sample_posterior(model, X[:3], 5000, random_state=0)  # (3, 64) → (3, 5000, 2)
+    >>> bool(abs(Z.std(axis=1) / isthmus.posterior(model, X[:3]).std - 1).max() < 0.05)
+    True
     """
     n = check_integer("n", n, 1)
     mean, std = posterior(model, X, x_error)
@@ -169,14 +272,36 @@ def log_likelihood(
     """log p(x) of each row: (n, D) → (n,), in nats, in the data's units.
 
     log of the mean of ``n_samples`` weights p(x | z) p(z)/q(z | x): the ELBO for one, larger in
-    expectation with every more, and exact in the limit. Missing entries, NaN, are integrated out. One
-    hundred by default, as is usual in the literature, 5000 for a figure to publish. Memory does not
-    grow with it.
+    expectation with every more, and exact in the limit. Missing entries, NaN, are integrated out.
 
-    −∞ for a row that cannot occur, such as a negative count, and for one that is so far from all data
-    that single precision holds no density of it. ``x_error`` are known standard deviations of the
-    entries, whose squares add to the likelihood's variance; without it the entries are taken as exact.
-    Raises what ``posterior`` raises, and ValueError where a density is NaN.
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    X : array-like (n, D)
+        Rows in their own units.
+    n_samples : int, default 100
+        Draws for each row. One hundred, as is usual in the literature, 5000 for a figure to publish.
+        Memory does not grow with it.
+    random_state : int, RandomState or None, default None
+        Of the draws.
+    x_error : array-like (n, D), (D,), a number or None, default None
+        Known standard deviations of the entries, whose squares add to the likelihood's variance; without
+        it the entries are taken as exact.
+
+    Returns
+    -------
+    array (n,)
+        float64. −∞ for a row that cannot occur, such as a negative count, and for one that is so far
+        from all data that single precision holds no density of it.
+
+    Raises
+    ------
+    TypeError, NotFittedError, ValueError
+        What ``posterior`` raises, and ValueError where a density is NaN.
+
+    References
+    ----------
+    Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519.
 
     Examples
     --------
@@ -212,15 +337,43 @@ def impute(
 ) -> Imputation:
     """Rows (n, D) with NaN → complete rows (n, D) and the standard deviation of each entry, float64.
 
-    Missing entries get their mean given the others, E[x_m | x_o], over ``n_samples`` draws of z,
-    weighted by importance; the standard deviation holds what the draws differ by and the likelihood's
-    own. Entries that are known stay as they are, with standard deviation 0, or ``x_error`` where it is
-    given: known standard deviations of the entries, by which an uncertain one counts for less. Without
-    it the entries are taken as exact. A missing category is the likeliest one, and its standard
-    deviation NaN.
+    Missing entries get their mean given the others, E[x_m | x_o], over draws of z, weighted by
+    importance; the standard deviation holds what the draws differ by and the likelihood's own.
 
-    Raises what ``posterior`` raises, and ValueError for an incomplete row of which nothing can be said,
-    because what is known of it cannot occur.
+    Parameters
+    ----------
+    model : fitted VariationalAutoencoder
+    X : array-like (n, D)
+        Rows in their own units, NaN where an entry is missing.
+    n_samples : int, default 100
+        Draws of z for each incomplete row.
+    random_state : int, RandomState or None, default None
+        Of the draws.
+    x_error : array-like (n, D), (D,), a number or None, default None
+        Known standard deviations of the entries, by which an uncertain one counts for less. Without it
+        the entries are taken as exact.
+
+    Returns
+    -------
+    Imputation
+        ``rows`` (n, D), in which known entries stay as they are, and ``std`` (n, D): 0 for these, or
+        ``x_error`` where it is given. A missing category is the likeliest one, and its standard
+        deviation NaN.
+
+    Raises
+    ------
+    TypeError, NotFittedError, ValueError
+        What ``posterior`` raises, and ValueError for an incomplete row of which nothing can be said,
+        because what is known of it cannot occur.
+
+    Warns
+    -----
+    UnequalScalesWarning
+        If a column is filled less surely than its known values vary.
+
+    References
+    ----------
+    Mattei & Frellsen 2019, "MIWAE", arXiv:1812.02633.
 
     Examples
     --------

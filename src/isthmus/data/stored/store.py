@@ -16,7 +16,26 @@ PART_BYTES = 2**26
 
 
 class StoreError(ValueError):
-    """Stored rows are not what they should be; the text names the file and the place in it."""
+    """Stored rows are not what they should be: a ValueError that names the file and the place in it.
+
+    It comes from ``isthmus.scan`` and ``isthmus.transform_files`` for files that are damaged, or have
+    other columns than the rest, and, when they are read, for NaN and infinities deep in a file. Copy the
+    file again from its source, correct the entry, or leave the column out by ``drop``. It also tells
+    where all rows would be needed in memory at once.
+
+    Examples
+    --------
+    >>> import isthmus, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "rows.npy")
+    ...     with open(path, "wb") as file:
+    ...         _ = file.write(b"not an array")
+    ...     try:
+    ...         isthmus.scan(path)
+    ...     except isthmus.StoreError as error:
+    ...         print(str(error).partition("rows.npy")[2].partition(";")[0])
+     cannot be read as NPY
+    """
 
 
 Place = Callable[[int], str]

@@ -30,10 +30,56 @@ Number = float | Float[np.ndarray, " ks"]
 
 @dataclass(frozen=True, repr=False)
 class Quality(Result):
-    """How faithful a map is, as ``quality`` found it.
+    """How faithful a map is, as ``isthmus.quality`` found it.
 
-    Measures of neighbours have the shape of ``k``: a number for one, an array for several. What is best,
-    and what a random map has, is in brackets.
+    Measures of neighbours have the shape of ``k``: a number for one, an array for several. ``print``
+    shows the table. In brackets: what is best, and what a random map has.
+
+    Attributes
+    ----------
+    n_rows, n_queries, n_pairs : int
+        All rows; rows that were compared with all rows, and pairs whose distances were ranked for
+        ``spearman``: all, or a random sample.
+    k : int or tuple of int
+        Neighbours.
+    sigmas : tuple of float
+        Widths, in the data, of the densities that are compared.
+    trustworthiness, continuity : float, or array of the shape of k
+        Are neighbours in the map neighbours in the data, and the other way? [1; about ½ for small k]
+    rank_error_in_data, rank_error_in_map : float, or array of the shape of k
+        Mean relative rank error, in the one, of the neighbours in the other. [0]
+    overlap : float, or array of the shape of k
+        Share of the k nearest rows that are the same in both. [1; k/(n − 1)]
+    imbalance_to_map, imbalance_to_data : float
+        Information imbalance: how little the data say of the map, and the map of the data. [2/n; 1]
+    spearman : float
+        Rank correlation of the distances of pairs of rows. [1; 0]
+    stress, rmse, scale : float
+        Kruskal's stress-1 [0] and the root mean square of d − a e [0], in the units of the distances d
+        in the data, at the best scale a of the distances e in the map.
+    density_kl : array (S,)
+        KL divergence, in nats, of the densities of rows in data and map, for each σ. [0]
+    reconstruction_error : float or None
+        Mean of ‖x − x̂‖² over all rows, in these units squared, if there is a reconstruction. [0]
+    standard_errors : mapping
+        Of each measure, by its name: 0 where it is exact.
+    units : str
+        How columns were scaled, and why; empty if they were taken as they are.
+    neighbours_kept, neighbour_score : float, array or None
+        Of new rows, if training rows came: the share of the k nearest of these that are kept [1; k/n],
+        and accuracy or R² of predicting y from them [1].
+
+    Examples
+    --------
+    A map that leaves nothing out is perfect:
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((60, 4))
+    >>> found = isthmus.quality(X, X, k=5)
+    >>> found.trustworthiness, found.overlap, round(found.stress, 6)
+    (1.0, 1.0, 0.0)
+    >>> found.exact, found.n_rows
+    (True, 60)
     """
 
     n_rows: int
@@ -86,7 +132,15 @@ class Quality(Result):
         return self.n_queries == self.n_rows
 
     def table(self) -> list[dict[str, object]]:
-        """One row per number: its measure, k or σ if it has one, value, and standard error."""
+        """One row per number: its measure, k or σ if it has one, value, and standard error.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> isthmus.quality(X, X, k=5).table()[0]
+        {'measure': 'trustworthiness', 'at': 'k = 5', 'value': 1.0, 'standard_error': 0.0}
+        """
         rows = []
         for measure, errors in self.standard_errors.items():
             at = self._at(measure)
@@ -109,7 +163,24 @@ class Quality(Result):
     def plot(self, ax: Axes | None = None) -> Axes:
         """The measures that are 1 for a perfect map, with standard errors; over k where it is several.
 
-        Into ``ax``, or new Axes; returns them.
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        Axes
+            What was drawn into.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.plots import figure_in_memory
+        >>> X = np.random.default_rng(0).standard_normal((60, 4))
+        >>> ax = isthmus.quality(X, X[:, :2], k=5).plot(figure_in_memory(4, 3).subplots())
+        >>> ax.get_xlabel(), len(ax.patches)  # trustworthiness, continuity, overlap and spearman
+        ('1 is perfect; 5 neighbours', 4)
         """
         ax = plots.axes_or_new(ax)
         ks = np.atleast_1d(self.k)

@@ -24,7 +24,24 @@ from isthmus.files.export._operations import OPERATIONS
 
 
 class ExportError(ValueError):
-    """A model that cannot be exported, or whose export does not compute what the model does."""
+    """A model cannot be exported, or its export does not compute what the model does: a ValueError.
+
+    It comes from ``isthmus.export`` before a file appears. The text says by how much the export differs,
+    and in which column; or what cannot be written: a function of your own that computes what exports
+    cannot, angles and categories, and C that is too long. ``isthmus.save`` keeps any model, for isthmus.
+
+    Examples
+    --------
+    >>> import isthmus, os, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> model = isthmus.LinearAutoencoder(2, periodic={3: 2.5}).fit(load_iris().data)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         isthmus.export(model, os.path.join(folder, "iris.npz"))
+    ...     except isthmus.ExportError as error:
+    ...         print("cannot be exported", os.listdir(folder))
+    cannot be exported []
+    """
 
 
 @dataclass(frozen=True, eq=False)
