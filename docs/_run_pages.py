@@ -1,0 +1,118 @@
+"""Run the code of the pages of text: what a reader copies from them works.
+
+Each page's blocks of Python are run in their order, in a folder of their own, and so are its commands that
+begin with isthmus, but for the demo and the report, which the tests make. What a page takes for granted, such as a fitted model, is prepared here. Pages that the
+tests run are not run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from click.testing import CliRunner
+from sklearn.datasets import load_digits, load_iris, load_wine
+
+import isthmus
+from isthmus import cli
+
+matplotlib.use("agg")
+HERE = Path(__file__).parent
+QUICK = ["--seed", "0", "--max-epochs", "20"]
+
+Names = dict[str, object]
+
+
+def wine() -> Names:
+    wine = load_wine(as_frame=True)
+    wine.data.assign(kind=wine.target.map(str)).to_csv("wine.csv", index=False)
+    return {}
+
+
+def digits() -> Names:
+    X, y = load_digits(return_X_y=True)
+    new = {"X_new": X[1200:], "X_train": X[:1200], "X_test": X[1200:]}
+    return {"X": X[:1200], "y": y[:1200], **new}
+
+
+def explored() -> Names:
+    iris = load_iris(as_frame=True)
+    table = iris.data.assign(species=iris.target.map(str), name=[f"flower {i}" for i in range(150)])
+    table.to_csv("measurements.csv", index=False)
+    X = load_digits().images[:400]
+    np.save("digits.npy", X)
+    isthmus.save(isthmus.LinearAutoencoder(2).fit(iris.data), "map.isthmus")
+    isthmus.save(isthmus.LinearAutoencoder(2).fit(X), "digits.isthmus")
+    return {"isthmus": isthmus, "model": isthmus.LinearAutoencoder(2).fit(X), "X": X, "y": None}
+
+
+def cells() -> Names:
+    """Two kinds of cells, in as much of an AnnData as `embed` looks at: the package does without pandas 3."""
+    rng = np.random.default_rng(0)
+    rows = rng.poisson(rng.gamma(2.0, 2.0, (2, 20))[rng.integers(2, size=600)]).astype(np.float32)
+    names = pd.Index([f"gene {j}" for j in range(20)])
+    adata = type("AnnData", (SimpleNamespace,), {})
+    return {"adata": adata(X=rows, var_names=names, layers={}, obsm={})}
+
+
+PAGES: dict[str, Callable[[], Names]] = {
+    "first_map.md": wine,
+    "explore.md": explored,
+    "coming_from/pca.md": digits,
+    "coming_from/umap.md": digits,
+    "coming_from/tsne.md": lambda: {"X": load_digits().data[:400], "X_new": load_digits().data[400:500]},
+    "coming_from/keras.md": digits,
+    "coming_from/pythae.md": digits,
+    "coming_from/scvi_tools.md": cells,
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def run(page: str, names: Names) -> None:
+    """Raises what a block raises, with the block."""
+    for block in blocks(page, "python"):
+        try:
+            exec(compile(block, "<block>", "exec"), names)
+        except Exception as error:
+            error.add_note(block)
+            raise
+    for line in "".join(blocks(page, "console")).replace("\\\n", " ").splitlines():
+        words = shlex.split(line.removeprefix("$ "), comments=True)
+        if line.startswith("$ isthmus") and words[1] not in ("demo", "report"):
+            options = QUICK if words[1] == "fit" else []
+            result = CliRunner().invoke(cli.main, [*words[1:], *options])
+            if result.exit_code:
+                raise RuntimeError(f"{line}\n{result.output}")
+
+
+def main() -> None:
+    warnings.simplefilter("error")
+    # Data here are small, and some are drawn at random.
+    warnings.filterwarnings("ignore", category=isthmus.NoImprovementWarning)
+    warnings.filterwarnings("ignore", category=isthmus.CollapseWarning)
+    for name, prepare in PAGES.items():
+        began = time.perf_counter()
+        page = (HERE / name).read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            with contextlib.redirect_stdout(io.StringIO()):
+                run(page, prepare())
+        print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
