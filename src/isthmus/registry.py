@@ -40,25 +40,91 @@ _names: dict[type, str] = {}
 
 
 def named(name: str) -> type | None:
-    """The class that model files call by this name; None if there is none."""
+    """The class that model files call by this name; None if there is none.
+
+    Parameters
+    ----------
+    name : str
+        As ``name_of`` gives it, with the namespace of noises, priors and likelihoods before it.
+
+    Examples
+    --------
+    >>> from isthmus import registry
+    >>> registry.named("noise.Masking")
+    <class 'isthmus.objectives.noise.Masking'>
+    >>> registry.named("LogCosh") is None
+    True
+    """
     for kind in KINDS.values():
         kind.load()
     return _classes.get(name)
 
 
 def name_of(cls: type) -> str | None:
-    """What model files call a class; None if it is not registered."""
+    """What model files call a class; None if it is not registered.
+
+    Parameters
+    ----------
+    cls : type
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.registry.name_of(isthmus.noise.Masking), isthmus.registry.name_of(isthmus.Huber)
+    ('noise.Masking', 'Huber')
+    """
     return _names.get(cls)
 
 
 def part(cls: Class) -> Class:
-    """Register a class that users do not choose, but that a fitted model consists of."""
+    """Register a class that users do not choose, but that a fitted model consists of.
+
+    A decorator: ``@registry.part``, such as of the distribution that a likelihood of your own gives.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass, or an Equinox module: a file keeps its fields.
+
+    Returns
+    -------
+    type
+        The class itself.
+
+    Raises
+    ------
+    TypeError
+        For any other class.
+    ValueError
+        Where another class has the name.
+
+    Examples
+    --------
+    >>> from isthmus import registry
+    >>> @registry.part
+    ... class Coins:
+    ...     pass
+    Traceback (most recent call last):
+        ...
+    TypeError: Coins is neither a dataclass nor an Equinox module, of which files keep the fields: ...
+    """
     _check_fields(cls)
     return _register(cls.__name__, cls)
 
 
 def is_own(cls: type) -> bool:
-    """Whether a class belongs to isthmus itself."""
+    """Whether a class belongs to isthmus itself.
+
+    Parameters
+    ----------
+    cls : type
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> isthmus.registry.is_own(isthmus.Huber), isthmus.registry.is_own(dict)
+    (True, False)
+    """
     return cls.__module__.partition(".")[0] == __package__
 
 
@@ -66,9 +132,31 @@ def is_own(cls: type) -> bool:
 class Kind:
     """The choices of one kind, and the decorator that registers one.
 
-    ``parameter`` is what they are passed as, ``namespace`` where users import them from. Below ``home``
-    are the modules that define those of isthmus. ``example`` is one as users write it. ``ending`` is
-    left out of a name where it is written as a word: ``"linear"`` for LinearAutoencoder.
+    There are five: ``registry.estimators``, ``losses``, ``noises``, ``priors`` and ``likelihoods``.
+    Called with a class, as ``@registry.losses`` above it, one registers the class and returns it; it
+    raises TypeError for a class whose fields no file could keep, and ValueError where another has the
+    name.
+
+    Parameters
+    ----------
+    parameter : str
+        What the choices are passed as.
+    namespace : str
+        Where users import them from.
+    home : tuple of str
+        Modules below which those of isthmus are defined.
+    example : str
+        One as users write it.
+    ending : str, default ""
+        What is left out of a name where it is written as a word: ``"linear"`` for LinearAutoencoder.
+
+    Examples
+    --------
+    >>> from isthmus import registry
+    >>> sorted(registry.priors.classes)
+    ['Mixture', 'StandardNormal', 'Uniform']
+    >>> registry.priors.parameter, registry.priors.namespace
+    ('prior', 'isthmus.priors')
     """
 
     parameter: str
@@ -92,7 +180,15 @@ class Kind:
         return cls
 
     def load(self) -> None:
-        """Import the modules that define the choices of isthmus itself."""
+        """Import the modules that define the choices of isthmus itself.
+
+        Examples
+        --------
+        >>> from isthmus import registry
+        >>> registry.losses.load()
+        >>> registry.losses.find("huber")
+        <class 'isthmus.objectives.losses.Huber'>
+        """
         for home in self.home:
             module = import_module(home)
             for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
@@ -113,12 +209,45 @@ class Kind:
         return {self.word(cls): cls for cls in self.classes.values()}
 
     def word(self, cls: type) -> str:
-        """The name of a choice in small letters."""
+        """The name of a choice in small letters.
+
+        Parameters
+        ----------
+        cls : type
+            One of the choices.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> isthmus.registry.estimators.word(isthmus.LinearAutoencoder)
+        'linear'
+        >>> isthmus.registry.losses.word(isthmus.CrossEntropy)
+        'cross_entropy'
+        """
         name = cls.__name__.removesuffix(self.ending) or cls.__name__
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
     def find(self, name: str) -> type | None:
-        """The choice of a name in any case, as a word too, or with its namespace before it."""
+        """The choice of a name in any case, as a word too, or with its namespace before it.
+
+        Parameters
+        ----------
+        name : str
+            "masking", "Masking", "noise.Masking" and "isthmus.noise.Masking" are the same.
+
+        Returns
+        -------
+        type or None
+            None where there is no such choice.
+
+        Examples
+        --------
+        >>> from isthmus import registry
+        >>> registry.noises.find("salt-and-pepper") is registry.noises.find("noise.SaltAndPepper")
+        True
+        >>> registry.noises.find("pepper") is None
+        True
+        """
         prefix, _, bare = name.rpartition(".")
         namespaces = ("", "isthmus", self.namespace, self.namespace.removeprefix("isthmus."))
         for cls in self.classes.values():

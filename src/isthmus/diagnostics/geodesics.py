@@ -45,11 +45,13 @@ NET_REACH = 0.5
 
 @dataclass(frozen=True, repr=False)
 class Geodesic(Result):
-    """A shortest way between two points of a map.
+    """A shortest way between two points of a map, as ``isthmus.geodesic`` found it.
 
-    points : (m, d)
+    Attributes
+    ----------
+    points : array (m, d)
         The way in the coordinates, both ends included, at equal distances on the surface.
-    rows : (m, D)
+    rows : array (m, D)
         The same decoded.
     length, straight_length : float
         Of the way, and of the straight line in the coordinates, both measured on the surface: in the
@@ -57,6 +59,17 @@ class Geodesic(Result):
         distance, or above it where a shorter way was not found.
     converged : bool
         Whether the energy stopped falling.
+
+    Examples
+    --------
+    A way of 3 by 4 on the plane of a linear map is 5 long:
+
+    >>> import isthmus, numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> model = isthmus.LinearAutoencoder(2).fit(load_iris().data)
+    >>> way = isthmus.geodesic(model, np.array([0.0, 0.0]), np.array([3.0, 4.0]))
+    >>> round(way.length, 3), way.points.shape, way.rows.shape
+    (5.0, (64, 2), (64, 4))
     """
 
     points: Float[np.ndarray, "m d"]
@@ -66,7 +79,18 @@ class Geodesic(Result):
     converged: bool
 
     def table(self) -> list[dict[str, object]]:
-        """One row per point of the way: its coordinates."""
+        """One row per point of the way: its coordinates.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> model = isthmus.LinearAutoencoder(2).fit(load_iris().data)
+        >>> way = isthmus.geodesic(model, np.array([0.0, 0.0]), np.array([3.0, 4.0]))
+        >>> first, *_, last = way.table()
+        >>> {name: round(value, 3) for name, value in last.items()}
+        {'z0': 3.0, 'z1': 4.0}
+        """
         return rows_of(**{f"z{k}": column for k, column in enumerate(self.points.T)})
 
     def __str__(self) -> str:

@@ -31,9 +31,27 @@ if TYPE_CHECKING:
 def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
     """∂z/∂x of a fitted map at each row: (n, D) → (n, d, D).
 
-    ``jacobian(model, X)[i, k, j]`` is how much coordinate k moves per unit of feature j, in raw units,
-    at row i. Computed by reverse-mode differentiation, d passes per row, in float32. Raises
-    NotFittedError before ``fit``, and ValueError for what ``transform`` refuses.
+    ``jacobian(model, X)[i, k, j]`` is how much coordinate k moves per unit of feature j at row i.
+    Computed by reverse-mode differentiation, d passes per row.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    X : array-like (n, D)
+        Rows in their own units.
+
+    Returns
+    -------
+    array (n, d, D)
+        float32, in coordinates per unit of a feature.
+
+    Raises
+    ------
+    NotFittedError
+        Before ``fit``.
+    ValueError, TypeError
+        For what ``transform`` refuses, and for a model that is no map.
 
     Examples
     --------
@@ -63,21 +81,42 @@ def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
 
 
 def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
-    """∂x̂/∂z of a fitted map at each point of the plane: (n, d) → (n, D, d).
+    """∂x̂/∂z of a fitted map at each point of the map: (n, d) → (n, D, d).
 
     ``decoder_jacobian(model, Z)[i, j, k]`` is how much feature j of the decoded row moves per unit of
-    coordinate k, in raw units. Its columns span the tangent of the learnt surface. Computed by
-    forward-mode differentiation, d passes per row, in float32. Raises NotFittedError before ``fit``,
-    and ValueError for what ``inverse_transform`` refuses.
+    coordinate k. Its columns span the tangent of the learnt surface. Computed by forward-mode
+    differentiation, d passes per row.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    Z : array-like (n, d)
+        Coordinates: those of rows, or of any other point.
+
+    Returns
+    -------
+    array (n, D, d)
+        float32, in units of a feature per unit of a coordinate.
+
+    Raises
+    ------
+    NotFittedError
+        Before ``fit``.
+    ValueError, TypeError
+        For what ``inverse_transform`` refuses, and for a model that is no map.
 
     Examples
     --------
+    For a linear map the columns are the components, everywhere:
+
     >>> import isthmus
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
     >>> model = isthmus.LinearAutoencoder(2).fit(X)
-    >>> isthmus.decoder_jacobian(model, model.transform(X)).shape
-    (150, 4, 2)
+    >>> T = isthmus.decoder_jacobian(model, model.transform(X))
+    >>> T.shape, bool(abs(T - model.components_.T).max() < 1e-6)
+    ((150, 4, 2), True)
     """
     check_map(model, "decode")
     coordinates = check_coordinates(Z, model.n_components_)
@@ -91,10 +130,26 @@ def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
 def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     """Pull-back metric G = JᵀJ of the decoder at points of the map: (n, d) → (n, d, d), float64.
 
-    ``dz @ G @ dz`` is the squared length in the data space of a small step dz on the map: in the data's
-    squared units, or, of a map that scales its columns, in scaled ones, for lengths over columns in
-    different units mean nothing. The identity for PCA and other maps that keep lengths. Raises what
-    ``decoder_jacobian`` raises.
+    ``dz @ G @ dz`` is the squared length in the data space of a small step dz on the map. The identity
+    for PCA and other maps that keep lengths.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    Z : array-like (n, d)
+        Coordinates: those of rows, or of any other point.
+
+    Returns
+    -------
+    array (n, d, d)
+        In the data's squared units per squared unit of the coordinates, or, of a map that scales its
+        columns, in scaled ones, for lengths over columns in different units mean nothing.
+
+    Raises
+    ------
+    NotFittedError, ValueError, TypeError
+        What ``decoder_jacobian`` raises.
 
     References
     ----------
@@ -119,21 +174,44 @@ def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
 
 @dataclass(frozen=True, repr=False)
 class Distortion(Result):
-    """How a map stretches the data at each of n points.
+    """How a map stretches the data at each of n points, as ``isthmus.distortion`` found it.
 
-    area : (n,)
+    Attributes
+    ----------
+    area : array (n,)
         √det G: data-space area (d = 2; length, volume) per unit of the map's. Where it varies, equal
         areas of the picture are not equal amounts of data.
-    anisotropy : (n,)
+    anisotropy : array (n,)
         Longest over shortest semi-axis of the image of a small circle, √(λ_max/λ_min); 1 where angles
         are kept, infinite where the decoder does not move in some direction.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> print(isthmus.distortion(model, model.transform(X)))  # PCA stretches nothing
+    area: 1 at the median row, 1 to 1 at 90 %
+    anisotropy: 1 at the median row, 1 to 1 at 90 %
     """
 
     area: Float[np.ndarray, " n"]
     anisotropy: Float[np.ndarray, " n"]
 
     def table(self) -> list[dict[str, object]]:
-        """One row per point."""
+        """One row per point: its area and anisotropy.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = isthmus.LinearAutoencoder(2).fit(X)
+        >>> table = isthmus.distortion(model, model.transform(X)).table()
+        >>> len(table), round(table[0]["area"], 5)
+        (150, 1.0)
+        """
         return rows_of(area=self.area, anisotropy=self.anisotropy)
 
     def __str__(self) -> str:
@@ -145,9 +223,26 @@ class Distortion(Result):
 
 
 def distortion(model: BaseMap, Z: object) -> Distortion:
-    """Area distortion and anisotropy of the map at points (n, d), from the metric.
+    """Area distortion and anisotropy of the map at points (n, d): √det G and √(λ_max/λ_min), (n,) each.
 
-    Raises what ``decoder_jacobian`` raises.
+    G is ``isthmus.metric``, and λ are its eigenvalues.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    Z : array-like (n, d)
+        Coordinates: those of rows, or of any other point.
+
+    Returns
+    -------
+    Distortion
+        ``area`` (n,) and ``anisotropy`` (n,).
+
+    Raises
+    ------
+    NotFittedError, ValueError, TypeError
+        What ``decoder_jacobian`` raises.
 
     Examples
     --------
@@ -176,15 +271,27 @@ class Loading(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Loadings(Result):
-    """What each coordinate is made of, at each of n rows.
+    """What each coordinate is made of, at each of n rows, as ``isthmus.loadings`` found it.
 
-    values : (n, d, D)
+    Attributes
+    ----------
+    values : array (n, d, D)
         ``values[i, k, j]``: by how much feature j of the decoded row moves per unit of coordinate k, in
         raw units.
-    feature_names : D names
-    scale : (D,)
+    feature_names : tuple of D str
+    scale : array (D,)
         What the map divides each feature by, so that features of different units can be compared: one
         number for all in a map that has no scaling.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> found = isthmus.loadings(model, X)
+    >>> found.mean.shape, np.allclose(found.mean, model.components_, atol=1e-6)
+    ((2, 4), True)
     """
 
     values: Float[np.ndarray, "n d D"]
@@ -202,7 +309,30 @@ class Loadings(Result):
         return np.asarray(np.sqrt(np.mean(np.square(self.values, dtype=np.float64), axis=0)))
 
     def strongest(self, coordinate: int, n: int = 5) -> Mapping[str, Loading]:
-        """The n features that a coordinate moves most anywhere, in units of ``scale``."""
+        """The features that a coordinate moves most anywhere, in units of ``scale``.
+
+        Parameters
+        ----------
+        coordinate : int
+            Its number k, from 0 on.
+        n : int, default 5
+            How many features, the strongest first.
+
+        Returns
+        -------
+        dict of str to Loading
+            ``mean`` and ``strength`` of each, in raw units. Raises ValueError for a coordinate that
+            there is not.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris(as_frame=True).data
+        >>> found = isthmus.loadings(isthmus.LinearAutoencoder(2).fit(X), X)
+        >>> found.strongest(0, n=1)
+        {'petal length (cm)': Loading(mean=0.856..., strength=0.856...)}
+        """
         d = self.values.shape[1]
         if not 0 <= coordinate < d:
             raise ValueError(f"coordinate={coordinate} of {d}: they are numbered from 0 to {d - 1}")
@@ -211,7 +341,17 @@ class Loadings(Result):
         return {self.feature_names[j]: Loading(float(mean[j]), float(strength[j])) for j in order}
 
     def table(self) -> list[dict[str, object]]:
-        """One row per coordinate and feature, of each coordinate the strongest first."""
+        """One row per coordinate and feature, of each coordinate the strongest first.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris(as_frame=True).data
+        >>> table = isthmus.loadings(isthmus.LinearAutoencoder(2).fit(X), X).table()
+        >>> len(table), table[0]["feature"]  # 2 coordinates of 4 features
+        (8, 'petal length (cm)')
+        """
         d, D = self.values.shape[1:]
         return [
             {"coordinate": k, "feature": name, "mean": one.mean, "strength": one.strength}
@@ -220,11 +360,36 @@ class Loadings(Result):
         ]
 
     def plot(self, ax: Axes | None = None, *, coordinate: int = 0, n: int = 10) -> Axes:
-        """The n features that a coordinate moves most: means over the rows, on root mean squares.
+        """The features that a coordinate moves most: means over the rows, on root mean squares.
 
         Bars are in raw units, or, of a map that scales its features, in units of each feature's scale.
         Where the dark bar is much shorter than the light one, the feature goes up in one part of the map
-        and down in another. Into ``ax``, or new Axes; returns them.
+        and down in another.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+        coordinate : int, default 0
+            Its number k, from 0 on.
+        n : int, default 10
+            How many features, the strongest at the top.
+
+        Returns
+        -------
+        Axes
+            What was drawn into.
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from isthmus.plots import figure_in_memory
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris(as_frame=True).data
+        >>> found = isthmus.loadings(isthmus.LinearAutoencoder(2).fit(X), X)
+        >>> ax = found.plot(figure_in_memory(4, 3).subplots(), coordinate=1)
+        >>> ax.get_title()
+        'coordinate 1'
         """
         ax = plots.axes_or_new(ax)
         strongest = self.strongest(coordinate, n)
@@ -255,8 +420,25 @@ def loadings(model: BaseMap, X: object) -> Loadings:
     """Local loadings of each coordinate by feature, at rows (n, D): values (n, d, D).
 
     The transposed tangents of the decoder at z = encode(x). Of a linear map they are PCA's loadings, its
-    components, at every row; of another they change from place to place. Raises what ``transform``
-    raises.
+    components, at every row; of another they change from place to place.
+
+    Parameters
+    ----------
+    model : fitted map
+        Any of the maps of isthmus, or an ensemble of them.
+    X : array-like (n, D)
+        Rows in their own units.
+
+    Returns
+    -------
+    Loadings
+        ``values`` (n, d, D) in raw units, ``mean`` and ``strength`` (d, D) over the rows, and
+        ``strongest(k)``.
+
+    Raises
+    ------
+    NotFittedError, ValueError, TypeError
+        What ``transform`` raises, and TypeError for a model that is no map.
 
     Examples
     --------

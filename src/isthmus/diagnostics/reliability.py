@@ -37,8 +37,10 @@ LEAST_SINGULAR = 0.01
 
 @dataclass(frozen=True, repr=False)
 class Reliability(Result):
-    """What speaks for and against each of n rows.
+    """What speaks for and against each of n rows, as ``isthmus.reliability`` found it.
 
+    Attributes
+    ----------
     reconstruction_error : (n,)
         ‖x − x̂‖²: what the coordinates leave out. In the data's squared units, or, of a map that scales
         its columns, in scaled ones.
@@ -58,6 +60,17 @@ class Reliability(Result):
         The share of good rows that is flagged, at most; the less known rows, the farther below.
     n_known : int
         Good rows that were passed; half of them say how strange a good row may look.
+
+    Examples
+    --------
+    A row that is a hundred standard deviations away is not like the others:
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((100, 4))
+    >>> model = isthmus.LinearAutoencoder(2).fit(X[:50])
+    >>> found = isthmus.reliability(model, X[:1] + 100, known=X[50:])
+    >>> found.flagged.tolist(), found.n_known
+    ([True], 50)
     """
 
     reconstruction_error: Float[np.ndarray, " n"]
@@ -95,13 +108,43 @@ class Reliability(Result):
         )
 
     def table(self) -> list[dict[str, object]]:
-        """One row per row in question."""
+        """One row per row in question, with all numbers of it.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).standard_normal((100, 4))
+        >>> model = isthmus.LinearAutoencoder(2).fit(X[:50])
+        >>> table = isthmus.reliability(model, X[:3], known=X[50:]).table()
+        >>> len(table), table[0]["local_rank"]
+        (3, 2)
+        """
         return rows_of(**{name: getattr(self, name) for name in OF_EACH_ROW})
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Rows by how sparse their place in the map is and by how badly they are rebuilt.
 
-        Flagged rows are red. Into ``ax``, or new Axes; returns them.
+        Flagged rows are red.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        Axes
+            What was drawn into.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.plots import figure_in_memory
+        >>> X = np.random.default_rng(0).standard_normal((100, 4))
+        >>> model = isthmus.LinearAutoencoder(2).fit(X[:50])
+        >>> found = isthmus.reliability(model, X[:20], known=X[50:])
+        >>> found.plot(figure_in_memory(4, 3).subplots()).get_ylabel()
+        'squared error of the row'
         """
         ax = plots.axes_or_new(ax)
         plots.flagged_rows(ax, self.sparsity, self.reconstruction_error, self.flagged)

@@ -24,7 +24,17 @@ class Report(Result):
         """Some lines in words."""
 
     def table(self) -> list[dict[str, object]]:
-        """One row per record."""
+        """One row per record.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> images = np.arange(80).reshape(20, 2, 2) % 16
+        >>> linear = {"line": isthmus.LinearAutoencoder(1)}
+        >>> found = isthmus.experiments.one_number(images, k=3, models=linear, n_draws=1)
+        >>> len(found.table()) == len(found.records)
+        True
+        """
         return [record._asdict() for record in self.records]
 
     def __str__(self) -> str:

@@ -27,7 +27,20 @@ NO_LABEL = "#cccccc"
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """The Axes, or those of a new figure."""
+    """The Axes, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        None makes a figure by pyplot, which shows it in a notebook.
+
+    Examples
+    --------
+    >>> from isthmus.plots import axes_or_new, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> axes_or_new(ax) is ax
+    True
+    """
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -41,7 +54,25 @@ def figure_in_memory(
     height: float,
     **form: Any,  # of Figure
 ) -> Figure:
-    """A figure for a file or a page, in inches: it opens no window, and pyplot does not know of it."""
+    """A figure for a file or a page, in inches: it opens no window, and pyplot does not know of it.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    **form
+        What else matplotlib's ``Figure`` takes.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> from isthmus.plots import figure_in_memory
+    >>> figure_in_memory(4, 3).get_size_inches().tolist()
+    [4.0, 3.0]
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

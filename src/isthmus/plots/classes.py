@@ -49,6 +49,23 @@ def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | No
 
     The line of the values without a label is grey, below the others. Colours repeat after ten classes,
     with dashed lines for the second ten, dotted ones for the third, and dots and dashes for the fourth.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    values : array (n,)
+    labels : array-like (n,) or None, default None
+        Classes; None draws all values as one. Raises ValueError for another number of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, histograms
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> histograms(ax, np.array([0.0, 0.1, 1.0]), ["a", "a", "b"])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['a', 'b']
     """
     edges = np.histogram_bin_edges(values, bins="auto").tolist()
     if labels is None:
@@ -80,8 +97,34 @@ def class_map(
 
     Colours repeat after ten classes, with another marker: in the order of their labels, the first ten
     classes are discs, the second ten triangles, the third ten squares, then crosses and five shapes
-    more, so that 90 classes are told apart. Raises ValueError if Z has not two columns, or there is not
-    one label per row.
+    more, so that 90 classes are told apart.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    Z : array (n, 2)
+        Coordinates.
+    labels : array-like (n,)
+        The class of each row.
+    size : float, default 9.0
+        Area of a disc in square points, small enough for thousands of rows.
+    alpha : float, default 0.8
+        Opacity: rows that lie on others show.
+
+    Raises
+    ------
+    ValueError
+        If Z has not two columns, or there is not one label per row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import class_map, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> class_map(ax, np.array([[0.0, 0.0], [0.1, 0.0], [1.0, 1.0]]), ["a", "a", "b"])
+    >>> [text.get_text() for text in ax.texts]
+    ['a', 'b']
     """
     check_plane(Z)
     classes = list(_classes(labels, len(Z)))
@@ -120,8 +163,32 @@ def posterior_map(
 
     What ``isthmus.posterior`` gives. One colour per class, each class named at its median mean, as in
     ``class_map``; rows without a label are grey. Colours repeat after ten classes, with lines as in
-    ``histograms``. Raises ValueError if ``mean`` has not two columns, ``std`` has another shape, or
-    there is not one label per row.
+    ``histograms``.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    mean, std : arrays (n, 2)
+        Of the coordinates of each row.
+    labels : array-like (n,)
+        The class of each row.
+    alpha : float, default 0.3
+        Opacity of the ellipses; their lines have two and a half times as much.
+
+    Raises
+    ------
+    ValueError
+        If ``mean`` has not two columns, ``std`` has another shape, or there is not one label per row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, posterior_map
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> posterior_map(ax, np.array([[0.0, 0.0], [1.0, 1.0]]), np.full((2, 2), 0.1), ["a", "b"])
+    >>> len(ax.collections)  # the ellipses of each class
+    2
     """
     check_plane(mean)
     if np.shape(std) != np.shape(mean):

@@ -25,13 +25,60 @@ EQUAL = 1e-4
 
 
 class Map(Protocol):
-    """A fitted map, as far as pictures need it."""
+    """A fitted map, as far as pictures need it: any of isthmus, and most transformers of scikit-learn.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Features D that ``fit`` saw.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from isthmus.plots import decoded_grid, figure_in_memory
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> X = load_digits().data[:100]
+    >>> pca = PCA(2).fit(X)
+    >>> ax = figure_in_memory(4, 4).subplots()
+    >>> decoded_grid(ax, pca, pca.transform(X), (8, 8), n_across=3)
+    >>> len(ax.images) <= 3 * 3  # none where there are no rows
+    True
+    """
 
     n_features_in_: int
 
-    def transform(self, X: object, /) -> Float[np.ndarray, "n d"]: ...
+    def transform(self, X: object, /) -> Float[np.ndarray, "n d"]:
+        """Coordinates of rows: (n, D) → (n, d).
 
-    def inverse_transform(self, Z: object, /) -> Float[np.ndarray, "n D"]: ...
+        Parameters
+        ----------
+        X : array-like (n, D)
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> isthmus.LinearAutoencoder(2).fit(X).transform(X).shape
+        (150, 2)
+        """
+
+    def inverse_transform(self, Z: object, /) -> Float[np.ndarray, "n D"]:
+        """Rows that coordinates decode to: (n, d) → (n, D).
+
+        Parameters
+        ----------
+        Z : array-like (n, d)
+
+        Examples
+        --------
+        >>> import isthmus
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> isthmus.LinearAutoencoder(2).fit(X).inverse_transform([[0.0, 0.0]]).shape
+        (1, 4)
+        """
 
 
 def plot(
@@ -126,7 +173,28 @@ def _labels(y: ArrayLike) -> np.ndarray:
 
 
 def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: float = 0.6) -> None:
-    """Scatter coordinates (n, 2) in one colour. Raises ValueError if Z has not two columns."""
+    """Scatter coordinates (n, 2) in one colour.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    Z : array (n, 2)
+        Coordinates. Raises ValueError if there are not two columns.
+    size : float, default 9.0
+        Area of a disc in square points, small enough for thousands of rows.
+    alpha : float, default 0.6
+        Opacity: where rows lie on others it is darker.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, points
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> points(ax, np.array([[0.0, 0.0], [1.0, 2.0]]))
+    >>> ax.collections[0].get_offsets().tolist(), ax.get_aspect()  # one unit on both axes
+    ([[0.0, 0.0], [1.0, 2.0]], 1.0)
+    """
     check_plane(Z)
     x, y = Z.T
     ax.scatter(x, y, s=size, color=OURS, alpha=alpha, linewidths=0, rasterized=True)
@@ -144,10 +212,40 @@ def decoded_grid(
 ) -> None:
     """Images that ``model`` decodes from a regular grid over the plane, each drawn at its place.
 
-    The grid spans the coordinates Z (n, 2) of the data. A tile farther than its own side from
-    every row of Z is left blank, because there are no data. A map that was fitted on images needs no
-    ``image_shape`` (height, width). Raises ValueError if Z has not two columns, or the shape is not the
-    number of features.
+    The grid spans the coordinates of the data. A tile farther than its own side from every row of Z is
+    left blank, because there are no data.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    model : fitted map
+        Of two coordinates, which decodes to images.
+    Z : array (n, 2)
+        Coordinates of the data.
+    image_shape : (height, width) or None, default None
+        None is that of a map that was fitted on images.
+    n_across : int, default 30
+        Tiles from left to right: each still shows an image of 28 × 28 in a picture of ten inches.
+    cmap : str, default "gray_r"
+        Colour map of matplotlib: 0 is white.
+
+    Raises
+    ------
+    ValueError
+        If Z has not two columns, or the shape is not the number of features.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from isthmus.plots import decoded_grid, figure_in_memory
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().images[:100]  # (100, 8, 8)
+    >>> model = isthmus.LinearAutoencoder(2).fit(X)
+    >>> ax = figure_in_memory(4, 4).subplots()
+    >>> decoded_grid(ax, model, model.transform(X), n_across=3)
+    >>> ax.images[0].get_array().shape
+    (8, 8)
     """
     check_plane(Z)
     image_shape = getattr(model, "row_shape_", ()) if image_shape is None else image_shape
@@ -171,11 +269,38 @@ def value_map(
     size: float = 9.0,
     cmap: str = "viridis",
 ) -> None:
-    """Scatter coordinates (n, 2), coloured by a number of each row, with a colour bar named ``label``.
+    """Scatter coordinates (n, 2), coloured by a number of each row, with a colour bar.
 
     Colours span the middle 98 % of the finite values, so that a few outliers do not hide the rest, and
-    the bar ends in arrows; rows without a finite value are grey. Raises ValueError if Z has not two
-    columns, or there is not one value per row.
+    the bar ends in arrows; rows without a finite value are grey.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    Z : array (n, 2)
+        Coordinates.
+    values : array (n,)
+    label : str
+        What they are, beside the bar.
+    size : float, default 9.0
+        Area of a disc in square points, small enough for thousands of rows.
+    cmap : str, default "viridis"
+        Colour map of matplotlib; even in lightness.
+
+    Raises
+    ------
+    ValueError
+        If Z has not two columns, or there is not one value per row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, value_map
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> value_map(ax, np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([3.0, 5.0]), "mass")
+    >>> ax.figure.axes[1].get_ylabel()  # of the bar
+    'mass'
     """
     check_plane(Z)
     if np.shape(values) != (len(Z),):
@@ -212,9 +337,36 @@ def decoded_features(
 ) -> None:
     """The decoded value of one feature in each of the Axes, over the plane of Z (n, 2).
 
-    ``decode`` makes rows of coordinates, as ``inverse_transform`` of a map does.
     As in ``decoded_grid`` the plane is left blank where there are no rows. Axes without a feature are
-    hidden. Raises ValueError if Z has not two columns.
+    hidden.
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib Axes
+        One for each feature.
+    decode : callable
+        Makes rows (m, D) of coordinates (m, 2), as ``inverse_transform`` of a map does.
+    Z : array (n, 2)
+        Coordinates of the data, which are drawn as well. Raises ValueError if there are not two columns.
+    features : sequence of int
+        Which of the D features.
+    names : sequence of str
+        Of all features.
+    n_across : int, default 60
+        Points of the plane from left to right.
+
+    Examples
+    --------
+    >>> import isthmus
+    >>> from isthmus.plots import decoded_features, figure_in_memory
+    >>> from sklearn.datasets import load_iris
+    >>> iris = load_iris()
+    >>> model = isthmus.LinearAutoencoder(2).fit(iris.data)
+    >>> axes = figure_in_memory(6, 3).subplots(1, 2)
+    >>> Z = model.transform(iris.data)
+    >>> decoded_features(axes, model.inverse_transform, Z, [0, 2], iris.feature_names, n_across=10)
+    >>> axes[1].get_title(), axes[1].images[0].get_array().shape
+    ('petal length (cm)', (10, 10))
     """
     check_plane(Z)
     centres, known, side = _grid(Z, n_across)
@@ -242,11 +394,37 @@ def image_grid(
     darkest: float | None = None,
     cmap: str = "gray_r",
 ) -> None:
-    """Rows (n, D) as images (height, width), in lines of ``n_across`` from the top left.
+    """Rows (n, D) as images (height, width), in lines from the top left.
 
-    The value ``darkest`` and all above are drawn at the end of the colour map, 0 and all below at its
-    start; None takes the 99.5th percentile. Pass the same value for grids that are to be compared.
-    Raises ValueError if ``image_shape`` is not the number of columns.
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    images : array (n, D)
+        Rows.
+    image_shape : (height, width)
+        D = height · width.
+    n_across : int, default 15
+        Images in a line.
+    darkest : float or None, default None
+        The value that is drawn, as all above, at the end of the colour map, 0 and all below at its
+        start; None takes the 99.5th percentile. Pass the same for grids that are to be compared.
+    cmap : str, default "gray_r"
+        Colour map of matplotlib: 0 is white.
+
+    Raises
+    ------
+    ValueError
+        If ``image_shape`` is not the number of columns.
+
+    Examples
+    --------
+    >>> from isthmus.plots import figure_in_memory, image_grid
+    >>> from sklearn.datasets import load_digits
+    >>> ax = figure_in_memory(4, 2).subplots()
+    >>> image_grid(ax, load_digits().data[:6], (8, 8), n_across=3)
+    >>> len(ax.images), float(ax.get_xlim()[1]), float(ax.get_ylim()[1])  # two lines of three
+    (6, 3.0, 2.0)
     """
     if np.ndim(images) != 2 or np.prod(image_shape) != np.shape(images)[1]:
         raise ValueError(

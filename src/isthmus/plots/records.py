@@ -51,6 +51,25 @@ def dimension_scales(ax: Axes, scales: Sequence[Scale], *, colour: str = OURS) -
 
     Over the distance to the farthest neighbour in use, in the data's units. Flat where the data have one
     dimension; noise shows as estimates that fall from small distances to large ones.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    scales : sequence of Scale
+        ``scales`` of what ``isthmus.intrinsic_dimension`` returns.
+    colour : str, default that of isthmus
+        Of the line: one of its own for each where several are drawn.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> from isthmus.plots import dimension_scales, figure_in_memory
+    >>> X = np.random.default_rng(0).uniform(size=(300, 2))
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> dimension_scales(ax, isthmus.intrinsic_dimension(X, "gride").scales)
+    >>> ax.get_xlabel()
+    'distance to the neighbours in use'
     """
     distance, estimate, low, high = np.array(
         [(scale.distance, scale.estimate, scale.low, scale.high) for scale in scales]
@@ -69,7 +88,25 @@ def error_by_dimension(
 ) -> None:
     """Errors of restoring unseen rows from noise by the number of coordinates, and the one chosen.
 
-    The shade is over the numbers that are left open.
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    errors : sequence of HeldOut
+        ``errors`` of what ``isthmus.choose_dimension`` returns, as shares of the variance.
+    chosen : int
+        The number of coordinates that is chosen.
+    left_open : (int, int)
+        The range that the evidence leaves open, which is shaded.
+
+    Examples
+    --------
+    >>> from isthmus.diagnostics.dimension.evidence import HeldOut
+    >>> from isthmus.plots import error_by_dimension, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> error_by_dimension(ax, [HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)], 2, (2, 2))
+    >>> ax.lines[0].get_ydata().tolist()  # PCA's, in per cent
+    [50.0, 20.0]
     """
     d = [error.n_components for error in errors]
     ax.plot(d, [100 * error.pca for error in errors], "o-", color=OTHER, label="PCA")
@@ -88,7 +125,28 @@ def error_by_dimension(
 
 
 def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: int) -> None:
-    """Losses of training and held-out rows by epoch, and the epoch ``best`` that is kept."""
+    """Losses of training and held-out rows by epoch, and the epoch that is kept.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    history : mapping of str to array (epochs,)
+        ``history_`` of a model: "epoch", "train_loss" and "validation_loss".
+    best : int
+        ``best_epoch_`` of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, losses
+    >>> history = {"epoch": np.arange(3), "train_loss": np.array([np.nan, 3.0, 1.0])}
+    >>> history["validation_loss"] = np.array([4.0, 2.0, 2.5])
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> losses(ax, history, best=1)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['training rows, with noise', 'held-out rows', 'kept: epoch 1']
+    """
     epoch, train, held_out = (history[name] for name in ("epoch", "train_loss", "validation_loss"))
     is_judged = not np.isnan(held_out).all()
     # Beside held-out rows one asks why the loss of training is the larger.
@@ -109,7 +167,26 @@ def losses(ax: Axes, history: Mapping[str, Float[np.ndarray, " epochs"]], best: 
 def loading_bars(
     ax: Axes, names: Sequence[str], means: Float[np.ndarray, " m"], strengths: Float[np.ndarray, " m"]
 ) -> None:
-    """What a coordinate does to features, the first at the top: the mean, on ± the root mean square."""
+    """What a coordinate does to features, the first at the top: the mean, on ± the root mean square.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    names : sequence of m str
+        Of the features.
+    means, strengths : arrays (m,)
+        ``mean`` and ``strength`` of each, as ``isthmus.loadings`` gives them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, loading_bars
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> loading_bars(ax, ["mass", "length"], np.array([0.5, -0.2]), np.array([0.6, 0.3]))
+    >>> [float(bar.get_width()) for bar in ax.patches[-2:]]  # the last is at the top
+    [-0.2, 0.5]
+    """
     upwards, light = list(names)[::-1], strengths[::-1]
     for sign in (-1, 1):
         ax.barh(upwards, sign * light, color="#eeeeee")
@@ -119,7 +196,24 @@ def loading_bars(
 
 
 def bars(ax: Axes, names: Sequence[str], values: Sequence[float], errors: Sequence[float]) -> None:
-    """Shares of 1 as bars, the first at the top, each with its standard error."""
+    """Shares of 1 as bars, the first at the top, each with its standard error.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    names : sequence of m str
+    values, errors : sequences of m float
+        The shares, and their standard errors.
+
+    Examples
+    --------
+    >>> from isthmus.plots import bars, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> bars(ax, ["overlap", "spearman"], [0.25, 0.5], [0.01, 0.02])
+    >>> [float(bar.get_width()) for bar in ax.patches]  # the last is at the top
+    [0.5, 0.25]
+    """
     ax.barh(list(names)[::-1], list(values)[::-1], xerr=list(errors)[::-1], color=OURS, height=0.6)
     ax.set_xlim(min(0.0, *values), 1.0)
     open_frame(ax)
@@ -128,7 +222,26 @@ def bars(ax: Axes, names: Sequence[str], values: Sequence[float], errors: Sequen
 def curves(
     ax: Axes, across: Num[np.ndarray, " m"], shares: Mapping[str, Float[np.ndarray, " m"]]
 ) -> None:
-    """Shares of 1 over a number, a line for each."""
+    """Shares of 1 over a number, a line for each.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    across : array (m,)
+        The number.
+    shares : mapping of str to array (m,)
+        Each by its name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import curves, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> curves(ax, np.array([5, 10]), {"overlap": np.array([0.2, 0.3])})
+    >>> ax.lines[0].get_label(), ax.lines[0].get_ydata().tolist()
+    ('overlap', [0.2, 0.3])
+    """
     for (name, values), colour in zip(shares.items(), CLASS_COLOURS, strict=False):
         ax.plot(across, values, "o-", color=colour, label=name)
     ax.set_ylim(0.0, 1.0)
@@ -137,7 +250,25 @@ def curves(
 
 
 def dots(ax: Axes, names: Sequence[str], measures: Mapping[str, Sequence[float | None]]) -> None:
-    """Some measures of each name, the first at the top; what is None is left out."""
+    """Some measures of each name, the first at the top; what is None is left out.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    names : sequence of m str
+        A line for each.
+    measures : mapping of str to sequence of m float or None
+        A colour for each.
+
+    Examples
+    --------
+    >>> from isthmus.plots import dots, figure_in_memory
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> dots(ax, ["PCA", "t-SNE"], {"neighbours kept": [0.25, None]})
+    >>> ax.lines[0].get_xdata().tolist()
+    [0.25, nan]
+    """
     places = np.arange(len(names))[::-1]
     for (measure, values), colour in zip(measures.items(), CLASS_COLOURS, strict=False):
         known = np.array([np.nan if value is None else value for value in values])
@@ -154,7 +285,26 @@ def flagged_rows(
     error: Float[np.ndarray, " n"],
     flagged: Bool[np.ndarray, " n"],
 ) -> None:
-    """Rows by the distance to known rows in the map and by their reconstruction error."""
+    """Rows by the distance to known rows in the map and by their reconstruction error.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    sparsity, error : arrays (n,)
+        ``sparsity`` and ``reconstruction_error`` of what ``isthmus.reliability`` returns.
+    flagged : array (n,) of bool
+        Which of them are not to be believed; these are red.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.plots import figure_in_memory, flagged_rows
+    >>> ax = figure_in_memory(4, 3).subplots()
+    >>> flagged_rows(ax, np.array([0.1, 5.0]), np.array([0.2, 9.0]), np.array([False, True]))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['like the known rows: 1', 'flagged: 1']
+    """
     for chosen, colour, label in ((~flagged, OURS, "like the known rows"), (flagged, WARM, "flagged")):
         if chosen.any():
             x, y = sparsity[chosen], error[chosen]

@@ -54,7 +54,19 @@ class Limits:
         check_real("body_seconds", self.body_seconds, 0)
 
     def rows_of(self, width: int) -> int:
-        """Most rows of a request, of which one, or its result, has ``width`` numbers; at least 1."""
+        """Most rows of a request, of which one, or its result, has ``width`` numbers; at least 1.
+
+        Parameters
+        ----------
+        width : int
+            Numbers of a row, or of its result, of 8 bytes each.
+
+        Examples
+        --------
+        >>> from isthmus.serving import Limits
+        >>> Limits(body_bytes=8_000).rows_of(width=4)  # 8000 / (8 · 4)
+        250
+        """
         return max(1, min(self.rows, self.body_bytes // (BYTES_OF_A_NUMBER * width)))
 
     @property

@@ -85,27 +85,27 @@ def serve(
     Parameters
     ----------
     model : fitted isthmus estimator
+        A map, a classifier, a regressor, or an ensemble of one of these.
     host : str, default "127.0.0.1"
         The address to listen at: nobody but programs of this machine reaches the default. There is
         neither authentication nor TLS.
     port : int, default 8000
         0 takes any free one.
     limits : Limits
+        How much a request may hold, and how many are computed at once.
     keep_alive : float, default 5
         Seconds after which a connection without another request is closed.
     started : callable, default print
         Gets one line, with the address, once requests are answered.
-    name : str
+    name : str, default "the model"
         What that line calls the model.
 
     Raises
     ------
     KeyboardInterrupt
         After Ctrl-C, when the service has ended.
-    OSError
-        Where the address is not one of this machine, or may not be used.
     ValueError
-        Where the port is in use.
+        Where the port is in use, and where the address is not one of this machine, or may not be used.
     ModuleNotFoundError
         Without the extra ``isthmus[serve]``.
     TypeError, NotFittedError
@@ -113,10 +113,21 @@ def serve(
 
     Examples
     --------
+    A program that does nothing else::
+
+        isthmus.serving.serve(isthmus.load("map.isthmus"))
+
+    prints "serving the model at http://127.0.0.1:8000, documentation at /docs, Ctrl-C ends it", and
+    answers until then. An address of another machine:
+
     >>> import isthmus
     >>> from isthmus.serving import serve
-    >>> serve(isthmus.load("map.isthmus"), port=0)  # doctest: +SKIP
-    serving the model at http://127.0.0.1:39041, documentation at /docs, Ctrl-C ends it
+    >>> from sklearn.datasets import load_iris
+    >>> model = isthmus.LinearAutoencoder(2).fit(load_iris().data)
+    >>> serve(model, host="192.0.2.1")
+    Traceback (most recent call last):
+        ...
+    ValueError: port 8000 of 192.0.2.1 cannot be listened at (...): give another one, or 0 ...
     """
     check_installed("starlette", "orjson", "uvicorn")
     from isthmus.serving._server import hosts_of, listening, run

@@ -64,8 +64,28 @@ class StoredRows:
     """Rows (n, D) of a store: what ``isthmus.scan`` returns, and every ``fit`` and ``transform`` takes.
 
     ``rows[a:b]`` and ``rows[numbers]`` are arrays, and read what they need. NaN (unless
-    ``allow_nan``), infinities and numbers beyond single precision raise a ValueError that names the
-    place when they are read. ``block_bytes`` bounds the rows in memory that are trained on at a time.
+    ``allow_nan``), infinities and numbers beyond single precision raise a ``StoreError`` that names the
+    place when they are read.
+
+    Parameters
+    ----------
+    store : Store
+        Where the rows are kept; ``isthmus.scan`` finds it.
+    block_bytes : int, default 256 MiB
+        Rows in memory that are trained on at a time, in float32.
+    allow_nan : bool, default False
+        Whether NaN is a missing entry, and no error.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> rows = isthmus.scan(np.arange(12.0).reshape(6, 2))  # or a path, or blocks
+    >>> rows.shape, len(rows), rows.names
+    ((6, 2), 6, None)
+    >>> rows[2:4].tolist()
+    [[4.0, 5.0], [6.0, 7.0]]
+    >>> rows[[5, 0]].tolist()
+    [[10.0, 11.0], [0.0, 1.0]]
     """
 
     def __init__(self, store: Store, block_bytes: int = BLOCK_BYTES, *, allow_nan: bool = False) -> None:
@@ -92,14 +112,17 @@ class StoredRows:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(n, D): how many rows and columns there are."""
         return int(self.store.part_starts[-1]), self.store.n_columns
 
     @property
     def dtype(self) -> np.dtype:
+        """Type of the entries, as parts are read."""
         return self.store.dtype
 
     @property
     def run_starts(self) -> Int[np.ndarray, " runs_and_one"]:
+        """Where each run of rows begins that is best read as a whole, and where the last one ends."""
         return self.store.run_starts
 
     def __len__(self) -> int:
@@ -116,7 +139,13 @@ class StoredRows:
         return self._with(names=None)
 
     def shared_by(self, processes: Processes) -> StoredRows:
-        """The same rows, where each of these processes looks through its own part of them."""
+        """The same rows, where each of these processes looks through its own part of them.
+
+        Parameters
+        ----------
+        processes : Processes
+            Which train together, and how they exchange values.
+        """
         if processes == self._processes:
             return self
         bounds = self._first_parts(processes.count)[processes.index : processes.index + 2]
@@ -129,7 +158,13 @@ class StoredRows:
         return other
 
     def allowing_nan(self, allow_nan: bool) -> StoredRows:
-        """The same rows, in which NaN is allowed or not."""
+        """The same rows, in which NaN is allowed or not.
+
+        Parameters
+        ----------
+        allow_nan : bool
+            Whether NaN is a missing entry, and no error.
+        """
         if allow_nan == self.allow_nan:
             return self
         other = StoredRows(self.store, self.block_bytes, allow_nan=allow_nan)
@@ -237,9 +272,15 @@ class StoredRows:
     # What a fit wants to know beforehand.
 
     def summary(self, left_out: Int[np.ndarray, " k"] = NONE) -> Summary:
-        """Statistics of all rows but those left out (their numbers, ascending), from one pass.
+        """Statistics of all rows but some, from one pass.
 
-        The pass keeps the rows that are left out, and a sample of all.
+        The pass keeps the rows that are left out, and a sample of all. Raises StoreError, with the
+        place, for what is no finite number.
+
+        Parameters
+        ----------
+        left_out : array (k,) of int, default none
+            Numbers of rows, ascending, such as those that are held out.
         """
         survey = self._survey
         if survey is not None and not len(left_out) and len(survey.left_out):
@@ -253,8 +294,15 @@ class StoredRows:
         """Keep so many rows, evenly chosen, in a file: training takes them in random order.
 
         Rows that lie sorted then cost nothing. It is done in the pass that gives the summary. At most
-        ``sample.MOST_BYTES`` are kept, and those that are left out are not among them. None are kept
-        where a single block holds all rows, or where all are to be (None) and they are more than that.
+        ``sample.MOST_BYTES`` are kept. None are kept where a single block holds all rows, or where all
+        are to be and they are more than that.
+
+        Parameters
+        ----------
+        count : int or None
+            How many rows; None is all.
+        left_out : array (k,) of int
+            Numbers of rows, ascending, that are not among them.
         """
         n, D = self.shape
         if 4 * n * D <= self.block_bytes:
@@ -276,7 +324,13 @@ class StoredRows:
         return self._chosen
 
     def process_starts(self, n_processes: int) -> Int[np.ndarray, " processes"]:
-        """Where the rows begin that each of several processes looks through: about as many in each."""
+        """Where the rows begin that each of several processes looks through: about as many in each.
+
+        Parameters
+        ----------
+        n_processes : int
+            How many.
+        """
         return np.asarray(self.store.part_starts[self._first_parts(n_processes)[:-1]])
 
     def _first_parts(self, n_processes: int) -> Int[np.ndarray, " processes_and_one"]:

@@ -38,8 +38,10 @@ FEWEST_IN_PIECE = 10
 
 @dataclass(frozen=True, repr=False)
 class DimensionChoice(Result):
-    """A number of dimensions and its evidence.
+    """A number of dimensions and its evidence, as ``isthmus.choose_dimension`` found it.
 
+    Attributes
+    ----------
     dimension : int
         The best value.
     low, high : int
@@ -73,6 +75,17 @@ class DimensionChoice(Result):
         In words.
     units : str
         How columns were scaled, and why; empty if they were taken as they are.
+
+    Examples
+    --------
+    >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
+    >>> from isthmus.diagnostics.dimension.evidence import HeldOut
+    >>> found = DimensionChoice(
+    ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
+    ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+    ... )
+    >>> found.dimension, found.answer
+    (2, '2 (2 to 3)')
     """
 
     dimension: int
@@ -98,13 +111,48 @@ class DimensionChoice(Result):
         return answer(self.dimension, self.low, self.high, self.is_bound)
 
     def table(self) -> list[dict[str, object]]:
-        """One row per number of coordinates: held-out errors of PCA and of the denoiser."""
+        """One row per number of coordinates: held-out errors of PCA and of the denoiser.
+
+        Examples
+        --------
+        >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
+        >>> from isthmus.diagnostics.dimension.evidence import HeldOut
+        >>> found = DimensionChoice(
+        ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
+        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+        ... )
+        >>> found.table()[0]
+        {'n_components': 1, 'pca': 0.5, 'denoiser': 0.4}
+        """
         return [error._asdict() for error in self.errors]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The error of restoring unseen rows from noise, over the number of coordinates; the choice.
 
-        The shade is the range that the evidence leaves open. Into ``ax``, or new Axes; returns them.
+        The shade is the range that the evidence leaves open.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        Axes
+            What was drawn into.
+
+        Examples
+        --------
+        >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
+        >>> from isthmus.diagnostics.dimension.evidence import HeldOut
+        >>> from isthmus.plots import figure_in_memory
+        >>> found = DimensionChoice(
+        ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
+        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+        ... )
+        >>> ax = found.plot(figure_in_memory(4, 3).subplots())
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['PCA', 'denoising auto-encoder', 'the choice: 2']
         """
         ax = plots.axes_or_new(ax)
         plots.error_by_dimension(ax, self.errors, self.dimension, (self.low, self.high))

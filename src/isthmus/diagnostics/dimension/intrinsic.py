@@ -37,14 +37,16 @@ class TiedDistancesWarning(UserWarning):
 
 @dataclass(frozen=True, repr=False)
 class Dimension(Result):
-    """The intrinsic dimension of data as ``intrinsic_dimension`` found it, with all scales.
+    """The intrinsic dimension of data as ``isthmus.intrinsic_dimension`` found it, with all scales.
 
+    Attributes
+    ----------
     estimate, low, high : float
         The dimension and its confidence interval, which is about chance: the bias of the method is not
         in it.
     level : float
         Of the interval.
-    method
+    method : Method
         What found it, with its parameters.
     scales : tuple of Scale
         The estimates at all scales, for most methods from small to large. Noise shows as estimates
@@ -57,6 +59,16 @@ class Dimension(Result):
         A value for each row, where the method has one.
     units : str
         How columns were scaled, and why; empty if they were taken as they are.
+
+    Examples
+    --------
+    Of a square there are two:
+
+    >>> import isthmus, numpy as np
+    >>> X = np.random.default_rng(0).uniform(size=(300, 2))
+    >>> found = isthmus.intrinsic_dimension(X, "two_nn")
+    >>> bool(found.low < 2 < found.high), found.n_rows, found.n_distinct
+    (True, 300, 300)
     """
 
     estimate: float
@@ -72,11 +84,40 @@ class Dimension(Result):
     units: str = ""
 
     def table(self) -> list[dict[str, object]]:
-        """One row per scale."""
+        """One row per scale: its estimate, interval and distance.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> X = np.random.default_rng(0).uniform(size=(300, 2))
+        >>> found = isthmus.intrinsic_dimension(X, "two_nn")
+        >>> found.table()[0]["estimate"] == found.scales[0].estimate
+        True
+        """
         return [dict(vars(scale)) for scale in self.scales]
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """The estimates at all scales, over the distance. Into ``ax``, or new Axes; returns them."""
+        """The estimates at all scales, over the distance to the neighbours in use.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        Axes
+            What was drawn into.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> from isthmus.plots import figure_in_memory
+        >>> X = np.random.default_rng(0).uniform(size=(300, 2))
+        >>> ax = isthmus.intrinsic_dimension(X, "gride").plot(figure_in_memory(4, 3).subplots())
+        >>> ax.get_ylabel()
+        'dimension'
+        """
         ax = plots.axes_or_new(ax)
         plots.dimension_scales(ax, self.scales)
         return ax

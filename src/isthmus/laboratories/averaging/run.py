@@ -71,12 +71,38 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class AveragingReport(Report):
-    """The result of the laboratory.
+    """The result of the laboratory ``isthmus.experiments.averaging``.
 
-    ``exponent`` is the slope of log spread against log M: −½ by theory. ``intercept`` and ``slope`` are
-    of the line error = intercept + slope/M through all M, by least squares, and ``r_squared`` is the
-    share of the errors' variance that it explains. Their errors are by the jackknife over blocks of
-    members. ``reference`` is the error of a separate ensemble of ``n_reference`` members.
+    Attributes
+    ----------
+    data : str
+        Name of the rows.
+    n_train, n_test : int
+        Rows to learn from, and to test on.
+    records : tuple of GroupSize
+        Error and spread of averages of M = 1, 2, 4, … members.
+    exponent : Estimate
+        The slope of log spread against log M: −½ by theory. Its error, as those of the others, is by the
+        jackknife over blocks of members.
+    intercept, slope : Estimate
+        Of the line error = intercept + slope/M through all M, by least squares.
+    r_squared : float
+        The share of the errors' variance that the line explains.
+    n_reference : int
+        Members of a separate ensemble.
+    reference : Estimate
+        Its error.
+
+    Examples
+    --------
+    What the line expects of another ensemble, of 4 members:
+
+    >>> from isthmus.laboratories.averaging.run import AveragingReport, Estimate
+    >>> exponent, intercept, slope = Estimate(-0.5, 0.01), Estimate(0.5, 0.01), Estimate(1.0, 0.02)
+    >>> line = (exponent, intercept, slope, 1.0)
+    >>> report = AveragingReport("digits", 200, 1597, (), *line, 4, Estimate(0.75, 0.02))
+    >>> report.predicted, report.deviation  # 0.5 + 1/4, which is what was measured
+    (0.75, 0.0)
     """
 
     data: str

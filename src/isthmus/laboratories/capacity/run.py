@@ -78,7 +78,22 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class CapacityReport(Report):
-    """The result: ``records`` of every target, budget, depth, learning rate and seed."""
+    """The result of ``isthmus.experiments.capacity``.
+
+    Attributes
+    ----------
+    records : tuple of Net
+        Of every target, budget, depth, learning rate and seed.
+
+    Examples
+    --------
+    >>> from isthmus.laboratories.capacity.run import CapacityReport, Net
+    >>> flat = Net("wave", 1, (20,), 81, 81, 0.01, 0, train_error=0.2, test_error=0.3)
+    >>> deep = Net("wave", 2, (7, 7), 81, 85, 0.01, 0, train_error=0.1, test_error=0.1)
+    >>> report = CapacityReport((flat, deep))
+    >>> report.depths, round(report.mismatch, 3)  # 85/81 − 1
+    ((1, 2), 0.049)
+    """
 
     records: tuple[Net, ...]
 
@@ -109,7 +124,32 @@ class CapacityReport(Report):
         return max(abs(net.n_parameters / net.budget - 1) for net in self.records)
 
     def kinds(self, target: str, budget: int, learning_rate: float | None = None) -> tuple[Kind, ...]:
-        """One of each depth, at ``learning_rate``, or at its own: where its training error is least."""
+        """Medians over the starts of one kind of net of each depth.
+
+        Parameters
+        ----------
+        target : str
+            Name of the target.
+        budget : int
+            How many parameters were asked for.
+        learning_rate : float or None, default None
+            None takes of each depth its own: where its training error is least.
+
+        Returns
+        -------
+        tuple of Kind
+
+        Examples
+        --------
+        >>> from isthmus.laboratories.capacity.run import CapacityReport, Net
+        >>> starts = [
+        ...     Net("wave", 1, (20,), 81, 81, 0.01, seed, train_error=0.2, test_error=0.1 * (seed + 1))
+        ...     for seed in range(3)
+        ... ]
+        >>> (kind,) = CapacityReport(tuple(starts)).kinds("wave", 81)
+        >>> round(kind.test_error, 6), kind.best, round(kind.worst, 6)  # of 0.1, 0.2 and 0.3
+        (0.2, 0.1, 0.3)
+        """
         found = self._kinds[target, budget]
         of_rate = [kind for kind in found if learning_rate in (None, kind.learning_rate)]
         each = ([kind for kind in of_rate if kind.depth == depth] for depth in self.depths)
@@ -120,7 +160,28 @@ class CapacityReport(Report):
 
         The perceptron is compared with the best of the deeper nets. It is depth if no start of the one
         is as good as any of the other, a chance of 1 in 126 for five starts each that do not differ, and
-        if not both have found the function, to ``FOUND``.
+        if not both have found the function, to a thousandth of the variance.
+
+        Parameters
+        ----------
+        target : str
+            Name of the target.
+        budget : int
+            How many parameters were asked for.
+        learning_rate : float or None, default None
+            None takes of each depth its own: where its training error is least.
+
+        Returns
+        -------
+        int or None
+
+        Examples
+        --------
+        >>> from isthmus.laboratories.capacity.run import CapacityReport, Net
+        >>> flat = Net("wave", 1, (20,), 81, 81, 0.01, 0, train_error=0.2, test_error=0.3)
+        >>> deep = Net("wave", 2, (7, 7), 81, 85, 0.01, 0, train_error=0.1, test_error=0.1)
+        >>> CapacityReport((flat, deep)).clear_winner("wave", 81)
+        2
         """
         perceptron, *deeper = self.kinds(target, budget, learning_rate)
         if not deeper:

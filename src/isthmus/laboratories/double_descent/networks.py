@@ -78,6 +78,13 @@ class TrainedNetworks:
     Belkin, Hsu, Ma & Mandal 2019, PNAS 116:15849, section "Neural networks". Geiger et al. 2020,
     "Scaling description of generalization with number of parameters in deep learning", J. Stat. Mech.
     023401, for ensembles at the threshold.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import TrainedNetworks
+    >>> perceptron = TrainedNetworks((None,))
+    >>> perceptron.n_parameters(3, n_features=4, n_outputs=1)  # (4 + 1) · 3 + (3 + 1) · 1
+    19
     """
 
     layers: tuple[int | None, ...] = (None,)
@@ -103,13 +110,40 @@ class TrainedNetworks:
         hidden_activations(self.activation, len(self.layers))
 
     def n_parameters(self, size: int, n_features: int, n_outputs: int) -> int:
-        """Σ (in + 1) · out over the layers of a network of this size."""
+        """Σ (in + 1) · out over the layers of a network of this size.
+
+        Parameters
+        ----------
+        size : int
+            Nodes M of the layers that have no number of their own.
+        n_features, n_outputs : int
+            Columns of rows and targets.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import TrainedNetworks
+        >>> TrainedNetworks((None, None)).n_parameters(2, 4, 1)  # 5 · 2 + 3 · 2 + 3 · 1
+        19
+        """
         return n_parameters(self._widths(size), n_features, n_outputs)
 
     def threshold(self, n: int, n_features: int, n_outputs: int) -> float:
         """The least size with as many parameters as there are numbers to fit, n · n_outputs.
 
         That rows can be fitted from there on is a rule of thumb: a bottleneck needs more, up to twice.
+
+        Parameters
+        ----------
+        n : int
+            Rows to learn from.
+        n_features, n_outputs : int
+            Columns of rows and targets.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import TrainedNetworks
+        >>> TrainedNetworks().threshold(n=19, n_features=4, n_outputs=1)  # 19 parameters, of 3 nodes
+        3
         """
         size = 1
         while self.n_parameters(size, n_features, n_outputs) < n * n_outputs:
@@ -117,6 +151,34 @@ class TrainedNetworks:
         return size
 
     def fits(self, sizes: Sequence[int], rows: Rows, rng: np.random.Generator) -> Iterator[Fit]:
+        """A network of each size, in the order that they come in.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            Numbers of nodes M.
+        rows : Rows
+            Rows to learn from ``x`` (n, D) with targets ``y`` (n, K), and rows to predict ``x_test`` (m,
+            D).
+        rng : numpy Generator
+            Of weights and batches.
+
+        Yields
+        ------
+        Fit
+            ``fitted`` (n, K) and ``predicted`` (m, K), the number of parameters and the norm of the
+            weights. Raises DivergenceError if a loss becomes NaN or infinite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from isthmus.experiments import TrainedNetworks
+        >>> from isthmus.laboratories.double_descent.features import Rows
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> (fit,) = TrainedNetworks(epochs=2).fits([3], Rows(x, x**2, x[:5]), np.random.default_rng(0))
+        >>> fit.predicted.shape, fit.n_parameters  # (1 + 1) · 3 + (3 + 1) · 1
+        ((5, 1), 10)
+        """
         of_x, of_y = _one_spread(rows.x), _one_spread(rows.y)
         x, y = of_x(rows.x), of_y(rows.y)
         seeds = rng.spawn(self.n_members)

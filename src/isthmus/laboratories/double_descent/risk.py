@@ -19,7 +19,7 @@ N_SETS, ROWS_OF_A_SET = 20, 2000
 def exact_risk(
     sizes: ArrayLike, *, n: int = 40, D: int = 100, signal: float = 1.0, noise: float = 0.2
 ) -> Float[np.ndarray, " s"]:
-    """Expected test error of the least-norm fit with p of D features, for each p of ``sizes``.
+    """Expected test error of the least-norm fit with p of D features, for each p of ``sizes`` (s,).
 
     Rows x are N(0, I) in R^D, targets y = w·x + ε with ‖w‖ = ``signal``, spread evenly over the
     features, and ε of standard deviation ``noise``; n rows are fitted. What p features cannot see is
@@ -35,6 +35,24 @@ def exact_risk(
     between
         Infinite.
 
+    Parameters
+    ----------
+    sizes : array-like (s,)
+        Numbers of features p, at most D.
+    n : int, default 40
+        Rows of the fit, few enough that the experiment takes seconds.
+    D : int, default 100
+        Features in all, so that p goes on far beyond n.
+    signal : float, default 1.0
+        ‖w‖.
+    noise : float, default 0.2
+        σ, in the units of y.
+
+    Returns
+    -------
+    array (s,)
+        Mean squared errors of a new y, its noise included.
+
     References
     ----------
     Belkin, Hsu & Xu 2020, "Two models of double descent for weak features", SIAM J. Math. Data Sci.
@@ -45,6 +63,8 @@ def exact_risk(
     >>> from isthmus.experiments import exact_risk
     >>> exact_risk([10, 30, 40, 50, 100]).round(3).tolist()
     [1.264, 3.207, inf, 3.04, 0.667]
+    >>> round((1 - 10 / 100 + 0.2**2) * (1 + 10 / (40 - 10 - 1)), 3)  # the first, by hand
+    1.264
     """
     p = np.asarray(sizes, dtype=np.float64)
     seen = signal**2 * p / D

@@ -58,7 +58,28 @@ class Landmarks(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Curve(Result):
-    """The records of one experiment: ``points`` of each repeat and, within it, each size."""
+    """The records of one experiment, as ``isthmus.experiments.double_descent`` found them.
+
+    Attributes
+    ----------
+    points : tuple of CurvePoint
+        Of each repeat and, within it, each size.
+    sizes : tuple of int
+        Sizes M.
+    n_train : int
+        Training rows N.
+    threshold : float
+        The size from which rows can be fitted exactly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus.experiments import double_descent
+    >>> X = np.random.default_rng(0).standard_normal((60, 8))
+    >>> curve = double_descent(X, X.sum(axis=1), [2, 4, 8], model="linear_features", n_train=4)
+    >>> curve.threshold, len(curve.points)  # 3 sizes in 10 repeats
+    (4, 30)
+    """
 
     points: tuple[CurvePoint, ...]
     sizes: tuple[int, ...]
@@ -66,12 +87,40 @@ class Curve(Result):
     threshold: float
 
     def values(self, field: str) -> Float[np.ndarray, "repeats sizes"]:
-        """One field of ``CurvePoint`` of all points."""
+        """One field of ``CurvePoint`` of all points: (repeats, sizes), float64.
+
+        Parameters
+        ----------
+        field : str
+            "train_error", "test_error", "n_parameters", …
+
+        Examples
+        --------
+        From the threshold on the training error vanishes:
+
+        >>> import numpy as np
+        >>> from isthmus.experiments import double_descent
+        >>> X = np.random.default_rng(0).standard_normal((60, 8))
+        >>> curve = double_descent(X, X.sum(axis=1), [2, 4, 8], model="linear_features", n_train=4)
+        >>> errors = curve.values("train_error")
+        >>> errors.shape, bool(errors[:, 1:].max() < 1e-9)
+        ((10, 3), True)
+        """
         flat = [getattr(point, field) for point in self.points]
         return np.asarray(flat, dtype=np.float64).reshape(-1, len(self.sizes))
 
     def table(self) -> list[dict[str, object]]:
-        """One row per model."""
+        """One row per model: the fields of ``CurvePoint``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from isthmus.experiments import double_descent
+        >>> X = np.random.default_rng(0).standard_normal((60, 8))
+        >>> curve = double_descent(X, X.sum(axis=1), [2, 4, 8], model="linear_features", n_train=4)
+        >>> curve.table()[1]["size"], curve.table()[1]["n_parameters"]
+        (4, 4)
+        """
         return [point._asdict() for point in self.points]
 
     def __str__(self) -> str:
@@ -86,7 +135,22 @@ class Curve(Result):
         return train, test
 
     def landmarks(self) -> Landmarks:
-        """Where the curve turns. Raises ValueError if no size lies below the threshold."""
+        """Where the curve turns, by medians over the repeats: the classical optimum, peak and end.
+
+        Raises
+        ------
+        ValueError
+            If no size lies below the threshold.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from isthmus.experiments import double_descent
+        >>> X = np.random.default_rng(0).standard_normal((60, 8))
+        >>> curve = double_descent(X, X.sum(axis=1), [2, 4, 8], model="linear_features", n_train=4)
+        >>> curve.landmarks().peak, curve.landmarks().end  # the peak is at the threshold
+        (4, 8)
+        """
         sizes = np.array(self.sizes)
         _, errors = self._medians()
         below = sizes < self.threshold
@@ -190,6 +254,18 @@ def sizes_around(threshold: float, *, lowest: float = 1 / 30, highest: float = 1
     """Sizes from ``lowest`` to ``highest`` times the threshold, the closest where it lies.
 
     On either side steps are even in the logarithm; five lie within 10 % of the threshold.
+
+    Parameters
+    ----------
+    threshold : float
+        The size from which rows can be fitted exactly.
+    lowest, highest : float, default 1/30 and 10.0
+        As shares of the threshold: far enough for the classical optimum, and for the second descent.
+
+    Returns
+    -------
+    list of int
+        Ascending, none twice.
 
     Examples
     --------

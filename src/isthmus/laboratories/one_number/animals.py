@@ -32,7 +32,28 @@ SHADE_BEHIND = 0.6
 
 @dataclass(frozen=True)
 class Species:
-    """Lengths, as shares of the image's height, angles in radians above the horizontal, and darkness."""
+    """The build of an animal that ``isthmus.experiments.animals`` draws.
+
+    Parameters
+    ----------
+    name : str
+    body, depth, legs, limb, neck, head, muzzle, ear, tail : float
+        Lengths, and radii of body, limbs and muzzle, as shares of the image's height.
+    neck_lift, tail_lift : float
+        Angles in radians above the horizontal.
+    coat : float
+        Darkness, 0 … 1.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from isthmus.experiments import ANIMALS, animals
+    >>> cat = ANIMALS[0]
+    >>> cat.name, cat.legs
+    ('cat', 0.2)
+    >>> animals(4, species=[replace(cat, name="kitten", legs=0.1)], side=16).species[0]
+    np.str_('kitten')
+    """
 
     name: str
     body: float

@@ -39,31 +39,101 @@ class Order(Protocol):
 
 @dataclass(frozen=True)
 class Raster:
-    """Pixels as one reads: line by line from the top left."""
+    """Pixels as one reads: line by line from the top left.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import Raster
+    >>> Raster().places((2, 3), n_planes=4).tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
 
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each pixel, in raster order, at its place in the code: (P,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image.
+        n_planes : int
+            Bits of a pixel, on which the order of pixels does not depend.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import Raster
+        >>> Raster().places((1, 3), n_planes=4).tolist()
+        [0, 1, 2]
+        """
         return np.arange(prod(shape))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Pixels column by column from the top left."""
+    """Pixels column by column from the top left.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import Columns
+    >>> Columns().places((2, 3), n_planes=4).tolist()  # of [[0, 1, 2], [3, 4, 5]]
+    [0, 3, 1, 4, 2, 5]
+    """
 
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each pixel, in raster order, at its place in the code: (P,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image.
+        n_planes : int
+            Bits of a pixel, on which the order of pixels does not depend.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import Columns
+        >>> Columns().places((2, 2), n_planes=4).tolist()
+        [0, 2, 1, 3]
+        """
         return np.arange(prod(shape)).reshape(shape).T.ravel()
 
 
 @dataclass(frozen=True)
 class Morton:
-    """Pixels along the Z-shaped curve that fills the square: bits of the indices, interleaved."""
+    """Pixels along the Z-shaped curve that fills the square: bits of the indices, interleaved.
+
+    References
+    ----------
+    Morton 1966, "A computer oriented geodetic data base and a new technique in file sequencing", IBM.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import Morton
+    >>> Morton().places((4, 4), n_planes=4)[:8].tolist()  # two Z, one beside the other
+    [0, 1, 4, 5, 2, 3, 6, 7]
+    """
 
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each pixel, in raster order, at its place in the code: (P,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image, of any number of axes.
+        n_planes : int
+            Bits of a pixel, on which the order of pixels does not depend.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import Morton
+        >>> Morton().places((2, 2), n_planes=4).tolist()
+        [0, 1, 2, 3]
+        """
         indices = np.indices(shape).reshape(len(shape), -1)
         bits = _bits(indices, _depth(shape))  # (axes, pixels, depth)
         along = _from_bits(bits.transpose(1, 2, 0).reshape(indices.shape[1], -1))
@@ -75,11 +145,45 @@ class Hilbert:
     """Pixels along Hilbert's curve, each next to the one before it; of two-dimensional images.
 
     Where the sides are no equal powers of two, along the curve that fills the square around them.
+
+    References
+    ----------
+    Hilbert 1891, "Über die stetige Abbildung einer Linie auf ein Flächenstück", Math. Annalen 38:459.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import Hilbert
+    >>> Hilbert().places((2, 2), n_planes=4).tolist()  # around the square, not across it
+    [0, 2, 3, 1]
     """
 
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each pixel, in raster order, at its place in the code: (P,).
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Of an image.
+        n_planes : int
+            Bits of a pixel, on which the order of pixels does not depend.
+
+        Raises
+        ------
+        ValueError
+            For images with another number of axes than two.
+
+        Examples
+        --------
+        Neighbours along the curve are neighbours in the image:
+
+        >>> import numpy as np
+        >>> from isthmus.experiments import Hilbert
+        >>> y, x = np.divmod(Hilbert().places((8, 8), n_planes=4), 8)
+        >>> bool((abs(np.diff(y)) + abs(np.diff(x)) == 1).all())
+        True
+        """
         if len(shape) != 2:
             raise ValueError(
                 f"Hilbert(): expected images with two axes, got shape={shape}; use Morton()"
@@ -98,33 +202,111 @@ class Hilbert:
 
 @dataclass(frozen=True)
 class RandomPixels:
-    """Pixels in an order drawn at random."""
+    """Pixels in an order drawn at random.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        The same number gives the same order.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import RandomPixels
+    >>> sorted(RandomPixels(seed=3).places((2, 2), n_planes=4).tolist())
+    [0, 1, 2, 3]
+    """
 
     seed: int = 0
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each pixel, in raster order, at its place in the code: (P,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image.
+        n_planes : int
+            Bits of a pixel, on which the order of pixels does not depend.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import RandomPixels
+        >>> len(RandomPixels().places((8, 8), n_planes=4))
+        64
+        """
         return np.random.default_rng(self.seed).permutation(prod(shape))
 
 
 @dataclass(frozen=True)
 class BitPlanes:
-    """The most significant bit of every pixel, then the next bit of every pixel, and so on."""
+    """The most significant bit of every pixel, then the next bit of every pixel, and so on.
+
+    Examples
+    --------
+    Two pixels of two bits each, 0 and 1, 2 and 3:
+
+    >>> from isthmus.experiments import BitPlanes
+    >>> BitPlanes().places((1, 2), n_planes=2).tolist()
+    [0, 2, 1, 3]
+    """
 
     of_bits: ClassVar[bool] = True
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each bit, i · n_planes + j for bit j of pixel i, at its place: (P · n_planes,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image.
+        n_planes : int
+            Bits of a pixel.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import BitPlanes
+        >>> BitPlanes().places((1, 3), n_planes=2).tolist()
+        [0, 2, 4, 1, 3, 5]
+        """
         return np.arange(prod(shape) * n_planes).reshape(-1, n_planes).T.ravel()
 
 
 @dataclass(frozen=True)
 class RandomBits:
-    """All bits of all pixels in an order drawn at random."""
+    """All bits of all pixels in an order drawn at random.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        The same number gives the same order.
+
+    Examples
+    --------
+    >>> from isthmus.experiments import RandomBits
+    >>> sorted(RandomBits(seed=3).places((1, 2), n_planes=2).tolist())
+    [0, 1, 2, 3]
+    """
 
     seed: int = 0
     of_bits: ClassVar[bool] = True
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each bit, i · n_planes + j for bit j of pixel i, at its place: (P · n_planes,).
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image.
+        n_planes : int
+            Bits of a pixel.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import RandomBits
+        >>> len(RandomBits().places((8, 8), n_planes=4))  # 64 pixels of 4 bits
+        256
+        """
         return np.random.default_rng(self.seed).permutation(prod(shape) * n_planes)
 
 
@@ -197,9 +379,23 @@ class ImageCoder:
         return (self.n_codes - 1).bit_length()
 
     def encode(self, images: ArrayLike) -> list[int]:
-        """Images (n, ...) of integers 0 … L − 1, each of ``shape`` or flat → n integers.
+        """Images → integers, one each: (n, ...) → n.
 
-        Raises ValueError if the shape does not fit, or a pixel is none of the levels.
+        Parameters
+        ----------
+        images : array-like (n, *shape) or (n, P)
+            Integers 0 … L − 1.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit, or a pixel is none of the levels.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import ImageCoder
+        >>> ImageCoder((1, 2), levels=10).encode([[3, 7]])  # 3 · 10 + 7
+        [37]
         """
         words = _words(self.digits(images), self.base)
         step, codes = self.base ** _word_length(self.base), []
@@ -211,7 +407,24 @@ class ImageCoder:
         return codes
 
     def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
-        """n integers → images (n, *shape). Raises ValueError for an integer that is no image's code."""
+        """n integers → images (n, *shape).
+
+        Parameters
+        ----------
+        codes : sequence of int
+            As ``encode`` gives them.
+
+        Raises
+        ------
+        ValueError
+            For an integer that is no image's code.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import ImageCoder
+        >>> ImageCoder((1, 2), levels=10).decode([37]).tolist()
+        [[[3, 7]]]
+        """
         length = _word_length(self.base)
         n_words = -(-len(self.places) // length)
         step = self.base**length
@@ -229,7 +442,19 @@ class ImageCoder:
         return self._images(digits[:, digits.shape[1] - len(self.places) :])
 
     def digits(self, images: ArrayLike) -> Int[np.ndarray, "n m"]:
-        """The digits of each image's code, the most significant first. Raises what ``encode`` raises."""
+        """The digits of each image's code, the most significant first: (n, ...) → (n, m).
+
+        Parameters
+        ----------
+        images : array-like (n, *shape) or (n, P)
+            Integers 0 … L − 1. Raises what ``encode`` raises.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import BitPlanes, ImageCoder
+        >>> ImageCoder((1, 2), levels=4, order=BitPlanes()).digits([[2, 1]]).tolist()  # of 10 and 01
+        [[1, 0, 0, 1]]
+        """
         pixels = _pixels(images, self.shape, self.levels)
         if self.order.of_bits:
             pixels = _bits(pixels, self.n_planes).reshape(len(pixels), -1)
@@ -240,16 +465,41 @@ class ImageCoder:
 
         As a whole number most codes would exceed the largest double, 2¹⁰²⁴; as a fraction the leading
         53 bits after any zeros stay, and below 2⁻¹⁰⁷⁴ nothing does.
+
+        Parameters
+        ----------
+        codes : sequence of int
+            As ``encode`` gives them.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import ImageCoder
+        >>> coder = ImageCoder((1, 20), levels=16)  # 80 bits
+        >>> coder.through_double([2**79, 2**79 + 1]) == [2**79, 2**79]
+        True
         """
         # Python's quotient of two integers is the nearest double to the exact one.
         kept = [int(Fraction(code / self.n_codes) * self.n_codes) for code in codes]
         return [min(code, self.n_codes - 1) for code in kept]
 
     def kept_by_double(self, images: ArrayLike) -> Int[np.ndarray, " n"]:
-        """How many leading digits of each image's code come back from one double unchanged.
+        """How many leading digits of each code come back from one double unchanged: (n, ...) → (n,).
 
         Digits are pixels, or bits where the order is one of bits. Zeros at the front count, although
         they take no room in a double.
+
+        Parameters
+        ----------
+        images : array-like (n, *shape) or (n, P)
+            Integers 0 … L − 1. Raises what ``encode`` raises.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from isthmus.experiments import ImageCoder
+        >>> coder = ImageCoder((1, 20), levels=16)
+        >>> coder.kept_by_double(np.full((1, 20), 9)).tolist()  # 53 bits are 13 pixels of 4
+        [13]
         """
         digits = self.digits(images)
         codes = self.through_double(self.encode(images))
@@ -274,6 +524,13 @@ class Scrambled:
     depends on all less significant ones. An order of bits, even a drawn one, does not mix bits: images
     that are alike share the leading ones.
 
+    Parameters
+    ----------
+    coder : ImageCoder
+        The code that is scrambled.
+    seed : int, default 0
+        The same number gives the same factor.
+
     Examples
     --------
     >>> from isthmus.experiments import ImageCoder, Scrambled
@@ -295,11 +552,37 @@ class Scrambled:
                 return drawn
 
     def encode(self, images: ArrayLike) -> list[int]:
-        """As ``ImageCoder.encode``."""
+        """Images → integers, one each, as ``ImageCoder.encode``: (n, ...) → n.
+
+        Parameters
+        ----------
+        images : array-like (n, *shape) or (n, P)
+            Integers 0 … L − 1.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import ImageCoder, Scrambled
+        >>> code = Scrambled(ImageCoder((1, 2), levels=10))
+        >>> code.encode([[3, 7]]) == [37 * code.factor % 100]
+        True
+        """
         return [code * self.factor % self.coder.n_codes for code in self.coder.encode(images)]
 
     def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
-        """As ``ImageCoder.decode``."""
+        """n integers → images (n, *shape), as ``ImageCoder.decode``.
+
+        Parameters
+        ----------
+        codes : sequence of int
+            As ``encode`` gives them.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import ImageCoder, Scrambled
+        >>> code = Scrambled(ImageCoder((1, 2), levels=10))
+        >>> code.decode([37 * code.factor % 100]).tolist()
+        [[[3, 7]]]
+        """
         inverse = pow(self.factor, -1, self.coder.n_codes)
         return self.coder.decode([code * inverse % self.coder.n_codes for code in codes])
 

@@ -89,10 +89,39 @@ class Mean(NamedTuple):
 class OneNumber(Report):
     """The result for one set of images: the code, what a double keeps of it, and every line as a map.
 
-    ``neighbours`` holds the k nearest of each image by each line, by a drawn code those of its first
-    draw; ``nearest`` those by Euclidean distance. ``n_exact`` counts images that every code gave back.
-    ``kept`` counts the leading pixels of the raster code that come back from one double, ``blank`` the
-    leading pixels of level 0, and ``doubled`` is what comes back. ``models`` names the fitted lines.
+    Attributes
+    ----------
+    data : str
+        Name of the images.
+    images : array (n, ...)
+        Integers 0 … levels − 1.
+    levels : int
+        Grey levels.
+    n_bits : int
+        Bits of the largest code.
+    n_exact : int
+        Images that every code gave back.
+    kept, blank : array (n,)
+        Leading pixels of the raster code that come back from one double, and those of level 0.
+    doubled : array (n, ...)
+        What comes back.
+    overlaps : tuple of Overlap
+        The records: one per line and draw.
+    neighbours : mapping of str to array (n, k)
+        The k nearest of each image by each line, by a drawn code those of its first draw.
+    nearest : array (n, k)
+        Those by Euclidean distance.
+    models : tuple of str
+        Names of the fitted lines.
+
+    Examples
+    --------
+    >>> import isthmus, numpy as np
+    >>> images = np.arange(80).reshape(20, 2, 2) % 16
+    >>> linear = {"line": isthmus.LinearAutoencoder(1)}
+    >>> found = isthmus.experiments.one_number(images, k=3, models=linear, n_draws=1)
+    >>> found.n_bits, found.n_exact, round(found.chance, 4)  # 4 · 4 bits, all images, 3/19
+    (16, 20, 0.1579)
     """
 
     data: str
@@ -129,7 +158,22 @@ class OneNumber(Report):
         return self.overlaps[0].chance
 
     def gain(self, line: str = DENOISING) -> float:
-        """How many times the raster code's neighbours a line keeps."""
+        """How many times the raster code's neighbours a line keeps.
+
+        Parameters
+        ----------
+        line : str, default "denoising node"
+            Name of the line, a key of ``neighbours``.
+
+        Examples
+        --------
+        >>> import isthmus, numpy as np
+        >>> images = np.arange(80).reshape(20, 2, 2) % 16
+        >>> linear = {"line": isthmus.LinearAutoencoder(1)}
+        >>> found = isthmus.experiments.one_number(images, k=3, models=linear, n_draws=1)
+        >>> found.gain("raster code")
+        1.0
+        """
         return self.means[line].overlap / self.means[RASTER].overlap
 
 
