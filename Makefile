@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 INSTALL = -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench explorer dist clean
+.PHONY: help demo test check bench docs site explorer dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,15 @@ bench: ## measure against other libraries, in environments of their own
 	done
 	@$(BENCH_VENV)/bin/python benchmarks/results.py
 
+docs: $(VENV)/.installed-docs ## run the pages of the documentation and build them as a site in docs/built/
+	@$(MAKE) --no-print-directory site
+
+site: # the site, with the tools in BIN; whatever was made before is made anew
+	rm -rf docs/built docs/api docs/course docs/how_to docs/gallery
+	$(BIN)/python docs/_run_pages.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/built
+	$(BIN)/python docs/_check_links.py docs/built
+
 explorer: ## build the explorer's page from web/, with Node 20 or later
 	cd web && npm ci --silent && npm run check && npm test && npm run build
 
@@ -47,7 +56,7 @@ dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
 	@$(BIN)/python -m build
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-bench .venv-peers build dist
+	rm -rf .venv .venv-bench .venv-peers build dist docs/built docs/api docs/course docs/how_to docs/gallery
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -66,6 +75,10 @@ $(VENV)/bin/pip $(BENCH_VENV)/bin/pip $(PEERS_VENV)/bin/pip:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing isthmus in $(VENV); the first time takes a minute or two."
 	@$(VENV)/bin/python $(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	@$(VENV)/bin/python $(INSTALL) --editable '.[dev,docs]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/pip

@@ -4,15 +4,17 @@ import os
 import re
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util.logging import getLogger
 from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 
 import isthmus
 
-# The processes that run the scripts compile for one core each, and draw without a screen.
-os.environ.setdefault("MPLBACKEND", "agg")
+LOGGER = getLogger(__name__)
+os.environ.setdefault("MPLBACKEND", "agg")  # draws without a screen
 
 project = "isthmus"
 author = copyright = "The isthmus developers"
@@ -75,12 +77,16 @@ sphinx_gallery_conf = {
 
 def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
     """A formula as MathML, which browsers draw themselves: no script, and nothing from a network."""
-    formula = tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block))
-    translator.body.append(re.sub(r"\s*\n\s*", "", formula))
+    try:
+        formula = tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block))
+    except MathError as error:
+        LOGGER.warning("the formula %r: %s", node.astext(), error, location=node)
+    else:
+        translator.body.append(re.sub(r"\s*\n\s*", "", formula))
     raise nodes.SkipNode
 
 
-MARKS = re.compile(r"``.*?``|:\w+:`.*?`|(\||(?<=[ (/])\*(?=[\w.])|(?<=\w)_(?=[\s,;:.)]|$))")
+MARKS = re.compile(r"``.*?``|:\w+:`.*?`|\*\w[^*]*\*|(\||(?<=[ (/])\*(?=[\w.])|(?<=\w)_(?=[\s,;:.)]|$))")
 """Marks of reStructuredText in plain text, |r| and *.csv and names that end in an underscore, but in code."""
 
 
