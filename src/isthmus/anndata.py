@@ -63,14 +63,16 @@ def embed(
         model = isthmus.embed(adata, use_rep="X_pca")
         scanpy.pl.embedding(adata, "X_isthmus", color="cell_type")
 
-    Of a few numbers in place of cells:
+    What it changes, with a class that has the same attributes in place of anndata's:
 
     >>> import isthmus, numpy as np
-    >>> from anndata import AnnData
-    >>> adata = AnnData(np.random.default_rng(0).standard_normal((60, 4)))  # 60 cells of 4 genes
+    >>> class AnnData:
+    ...     X = np.random.default_rng(0).standard_normal((60, 4))  # 60 cells of 4 genes
+    ...     var_names, layers, obsm = ["Cd3", "Cd4", "Cd8", "Cd19"], {}, {}
+    >>> adata = AnnData()
     >>> model = isthmus.embed(adata, isthmus.LinearAutoencoder(2))
     >>> adata.obsm["X_isthmus"].shape, model.feature_names_in_.tolist()
-    ((60, 2), ['0', '1', '2', '3'])
+    ((60, 2), ['Cd3', 'Cd4', 'Cd8', 'Cd19'])
     """
     if type(adata).__name__ != "AnnData":
         raise TypeError(

@@ -46,9 +46,9 @@ class ComparisonReport(Result, Conditions):
     --------
     >>> import isthmus, numpy as np
     >>> X = np.random.default_rng(0).standard_normal((60, 4))
-    >>> report = isthmus.compare(X, methods=["PCA", "linear"])
+    >>> report = isthmus.compare(X, methods="PCA")
     >>> report.n_train, report.n_test, len(report.records)  # three quarters of the rows
-    (45, 15, 2)
+    (45, 15, 1)
     """
 
     records: tuple[ComparisonRecord, ...]
@@ -98,10 +98,9 @@ class ComparisonReport(Result, Conditions):
         >>> import isthmus, numpy as np
         >>> from isthmus.plots import figure_in_memory
         >>> X = np.random.default_rng(0).standard_normal((60, 4))
-        >>> report = isthmus.compare(X, methods=["PCA", "linear"])
-        >>> ax = report.plot(figure_in_memory(4, 3).subplots())
+        >>> ax = isthmus.compare(X, methods="PCA").plot(figure_in_memory(4, 3).subplots())
         >>> [text.get_text() for text in ax.get_yticklabels()]
-        ['PCA', 'LinearAutoencoder']
+        ['PCA']
         """
         ax = plots.axes_or_new(ax)
         table = self.table()

@@ -330,12 +330,12 @@ class NeighbourAutoencoder(BaseMap):
         >>> import isthmus
         >>> from sklearn.datasets import load_digits
         >>> X = load_digits().data
-        >>> model = isthmus.NeighbourAutoencoder(landmarks=300, max_epochs=10, random_state=0)
-        >>> model = model.fit(X[:1000])
+        >>> model = isthmus.NeighbourAutoencoder(landmarks=100, max_epochs=10, random_state=0)
+        >>> model = model.fit(X[:200])
         >>> len(model.history_["epoch"])  # the start, and 10 epochs
         11
-        >>> model.held_out_.n_rows  # a twentieth of the rows
-        50
+        >>> model.held_out_.n_rows  # a twentieth of the rows would be 10, and 20 is the least
+        20
         """
         prepared = prepare(self, _at_most(X, MOST_STORED_ROWS), checkpoint=checkpoint)
         (result,) = train([prepared.training], checkpoints=prepared.checkpoints)

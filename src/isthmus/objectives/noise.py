@@ -133,7 +133,7 @@ class Gaussian:
         >>> X = np.array([[0.0], [2.0]])
         >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
         >>> corruption, aside = isthmus.noise.Gaussian(0.3).bind(data)
-        >>> moved = corruption(X, aside, jax.random.key(0))
+        >>> moved = corruption(X, np.empty((2, 0)), jax.random.key(0))
         >>> moved.shape, round(float(moved.mean()), 6)
         ((2, 1), 1.0)
         """
@@ -220,7 +220,7 @@ class Masking:
         >>> X = np.array([[0.0], [2.0]])
         >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
         >>> corruption, aside = isthmus.noise.Masking(1.0).bind(data)
-        >>> corruption(X, aside, jax.random.key(0)).tolist()  # every entry becomes the mean, (0 + 2)/2
+        >>> corruption(X, np.empty((2, 0)), jax.random.key(0)).tolist()  # the mean, (0 + 2)/2
         [[1.0], [1.0]]
         """
         scaling = data.scaling
@@ -286,7 +286,7 @@ class SaltAndPepper:
         >>> X = np.array([[0.0], [1.0], [2.0]])
         >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
         >>> corruption, aside = isthmus.noise.SaltAndPepper(1.0).bind(data)
-        >>> moved = corruption(X, aside, jax.random.key(0))
+        >>> moved = corruption(X, np.empty((3, 0)), jax.random.key(0))
         >>> set(moved.ravel().tolist()) <= {0.0, 2.0}  # the least and the largest
         True
         """

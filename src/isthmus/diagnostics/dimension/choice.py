@@ -78,11 +78,12 @@ class DimensionChoice(Result):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
     >>> from isthmus.diagnostics.dimension.evidence import HeldOut
     >>> found = DimensionChoice(
     ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
-    ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+    ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), np.array([1.0, 0.9, 0.1]), 2, 2, "two"),
     ... )
     >>> found.dimension, found.answer
     (2, '2 (2 to 3)')
@@ -115,11 +116,12 @@ class DimensionChoice(Result):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
         >>> from isthmus.diagnostics.dimension.evidence import HeldOut
         >>> found = DimensionChoice(
         ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
-        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), np.array([1.0, 0.9, 0.1]), 2, 2, "two"),
         ... )
         >>> found.table()[0]
         {'n_components': 1, 'pca': 0.5, 'denoiser': 0.4}
@@ -143,12 +145,13 @@ class DimensionChoice(Result):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from isthmus.diagnostics.dimension.choice import DimensionChoice
         >>> from isthmus.diagnostics.dimension.evidence import HeldOut
         >>> from isthmus.plots import figure_in_memory
         >>> found = DimensionChoice(
         ...     *(2, 2, 3, False, (1.9, 2.1), 2, True, False, 1, {}),
-        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), [1.0, 1.0, 0.1], 2, 2, "two"),
+        ...     *((HeldOut(1, 0.5, 0.4), HeldOut(2, 0.2, 0.1)), np.array([1.0, 0.9, 0.1]), 2, 2, "two"),
         ... )
         >>> ax = found.plot(figure_in_memory(4, 3).subplots())
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
