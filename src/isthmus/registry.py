@@ -33,6 +33,20 @@ from dataclasses import dataclass, field, is_dataclass
 from importlib import import_module
 from typing import TypeVar
 
+__all__ = [
+    "KINDS",
+    "Kind",
+    "estimators",
+    "is_own",
+    "likelihoods",
+    "losses",
+    "name_of",
+    "named",
+    "noises",
+    "part",
+    "priors",
+]
+
 Class = TypeVar("Class", bound=type)
 
 _classes: dict[str, type] = {}

@@ -85,7 +85,12 @@ def explore(
     >>> iris = load_iris(as_frame=True)
     >>> model = isthmus.LinearAutoencoder(2).fit(iris.data)
     >>> explorer = isthmus.explore(model, iris.data, labels=iris.target)
-    >>> explorer.save(os.path.join(tempfile.mkdtemp(), "iris.html"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "iris.html")
+    ...     explorer.save(path)
+    ...     with open(path, encoding="utf-8") as page:
+    ...         page.readline()
+    '<!doctype html>\\n'
     """
     check_map(model)
     rows: Rows = check_rows(model, X, reset=False)

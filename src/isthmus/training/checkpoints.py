@@ -99,10 +99,10 @@ class Checkpoint:
     >>> import isthmus, tempfile
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
-    >>> folder = tempfile.mkdtemp()
     >>> model = isthmus.Autoencoder(2, widths=(32,), max_epochs=10)
-    >>> Z = model.fit(X, checkpoint=isthmus.Checkpoint(folder, seconds=10)).transform(X)
-    >>> again = model.fit(X, checkpoint=folder)  # which is complete, and comes from the folder
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Z = model.fit(X, checkpoint=isthmus.Checkpoint(folder, seconds=10)).transform(X)
+    ...     again = model.fit(X, checkpoint=folder)  # which is complete, and comes from the folder
     >>> bool((again.transform(X) == Z).all())
     True
     """

@@ -103,9 +103,10 @@ def export(model: object, path: str | os.PathLike[str], *, what: str | None = No
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
     >>> model = isthmus.LinearAutoencoder(2).fit(X)
-    >>> path = os.path.join(tempfile.mkdtemp(), "iris.npz")
-    >>> isthmus.export(model, path, what="both")
-    >>> functions, about = read(path)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "iris.npz")
+    ...     isthmus.export(model, path, what="both")
+    ...     functions, about = read(path)
     >>> Z = functions["encode"](X)  # (150, 4) → (150, 2)
     >>> bool(abs(Z - model.transform(X)).max() < 1e-5)
     True
