@@ -129,7 +129,7 @@ class ComparisonRecord:
     """Remarks: that a sample of the rows was fitted, warnings."""
 
     def numbers(self) -> dict[str, float | None]:
-        """All measures by name; those of training rows begin with train_, others with test_.
+        """All measures by name; those of training rows begin with ``train_``, others with ``test_``.
 
         Returns
         -------

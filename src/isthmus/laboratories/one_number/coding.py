@@ -383,7 +383,7 @@ class ImageCoder:
 
         Parameters
         ----------
-        images : array-like (n, *shape) or (n, P)
+        images : array-like (n, ...) or (n, P)
             Integers 0 … L − 1.
 
         Raises
@@ -407,7 +407,7 @@ class ImageCoder:
         return codes
 
     def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
-        """n integers → images (n, *shape).
+        """n integers → images (n, ...), each of ``shape``.
 
         Parameters
         ----------
@@ -446,7 +446,7 @@ class ImageCoder:
 
         Parameters
         ----------
-        images : array-like (n, *shape) or (n, P)
+        images : array-like (n, ...) or (n, P)
             Integers 0 … L − 1. Raises what ``encode`` raises.
 
         Examples
@@ -490,7 +490,7 @@ class ImageCoder:
 
         Parameters
         ----------
-        images : array-like (n, *shape) or (n, P)
+        images : array-like (n, ...) or (n, P)
             Integers 0 … L − 1. Raises what ``encode`` raises.
 
         Examples
@@ -556,7 +556,7 @@ class Scrambled:
 
         Parameters
         ----------
-        images : array-like (n, *shape) or (n, P)
+        images : array-like (n, ...) or (n, P)
             Integers 0 … L − 1.
 
         Examples
@@ -569,7 +569,7 @@ class Scrambled:
         return [code * self.factor % self.coder.n_codes for code in self.coder.encode(images)]
 
     def decode(self, codes: Sequence[int]) -> Int[np.ndarray, "n ..."]:
-        """n integers → images (n, *shape), as ``ImageCoder.decode``.
+        """n integers → images (n, ...), as ``ImageCoder.decode``.
 
         Parameters
         ----------
