@@ -69,6 +69,7 @@ def cells() -> Names:
 
 PAGES: dict[str, Callable[[], Names]] = {
     "first_map.md": wine,
+    "columns.md": dict,
     "explore.md": explored,
     "coming_from/pca.md": digits,
     "coming_from/umap.md": digits,

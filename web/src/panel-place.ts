@@ -8,7 +8,7 @@ export function placePanel(app: App): HTMLElement {
   const { model, store } = app;
   const coordinates = h('p', { class: 'coordinates', testid: 'place-coordinates' });
   const warning = h('p', { class: 'warning', testid: 'place-warning', hidden: true },
-    'No rows near: do not trust this');
+    'No rows near: unreliable');
   const hint = h('p', { class: 'muted' }, model.decoder
     ? 'Move over the map: here is the row that the model decodes at that place.'
     : '');
