@@ -1,8 +1,8 @@
 """Run the code of the pages of text: what a reader copies from them works.
 
-Each page's blocks of Python are run in their order, in a folder of their own, and so are its commands that
-begin with isthmus, but for the demo and the report, which the tests make. What a page takes for granted, such as a fitted model, is prepared here. Pages that the
-tests run are not run again.
+Each page's blocks of Python are run in their order, in a folder of their own, and so are its commands
+that begin with isthmus, but for the demo and the report, which the tests make. What a page takes for
+granted, such as a fitted model, is prepared here. Pages that the tests run are not run again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def explored() -> Names:
 
 
 def cells() -> Names:
-    """Two kinds of cells, in as much of an AnnData as `embed` looks at: the package does without pandas 3."""
+    """Two kinds of cells in as much of an AnnData as is looked at: the package does without pandas 3."""
     rng = np.random.default_rng(0)
     rows = rng.poisson(rng.gamma(2.0, 2.0, (2, 20))[rng.integers(2, size=600)]).astype(np.float32)
     names = pd.Index([f"gene {j}" for j in range(20)])
@@ -109,9 +109,12 @@ def main() -> None:
     for name, prepare in PAGES.items():
         began = time.perf_counter()
         page = (HERE / name).read_text(encoding="utf-8")
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            with contextlib.redirect_stdout(io.StringIO()):
-                run(page, prepare())
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            run(page, prepare())
         print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 

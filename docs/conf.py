@@ -39,7 +39,10 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the docstrings say it, with shapes
 autosummary_generate = True
 # On disks that take "Quality" and "quality" for the same name, one would overwrite the other.
-autosummary_filename_map = {"isthmus.Quality": "isthmus.Quality-result", "isthmus.Hidden": "isthmus.Hidden-result"}
+autosummary_filename_map = {
+    "isthmus.Quality": "isthmus.Quality-result",
+    "isthmus.Hidden": "isthmus.Hidden-result",
+}
 numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
@@ -87,7 +90,7 @@ def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> 
 
 
 MARKS = re.compile(r"``.*?``|:\w+:`.*?`|\*\w[^*]*\*|(\||(?<=[ (/])\*(?=[\w.])|(?<=\w)_(?=[\s,;:.)]|$))")
-"""Marks of reStructuredText in plain text, |r| and *.csv and names that end in an underscore, but in code."""
+"""Marks of reStructuredText outside code: |r|, *.csv, and names that end in an underscore."""
 
 
 def as_text(lines: list[str]) -> None:
