@@ -110,33 +110,6 @@ class Gaussian:
         return spread
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        """The noise for these rows, in scaled units, and nothing beside a row.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
-
-        Examples
-        --------
-        Half of the rows have the noise of the others with its sign turned, so that the mean stays:
-
-        >>> import isthmus, jax, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> X = np.array([[0.0], [2.0]])
-        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
-        >>> corruption, aside = isthmus.noise.Gaussian(0.3).bind(data)
-        >>> moved = corruption(X, np.empty((2, 0)), jax.random.key(0))
-        >>> moved.shape, round(float(moved.mean()), 6)
-        ((2, 1), 1.0)
-        """
         return white(self.spread(data)), None
 
 
@@ -199,30 +172,6 @@ class Masking:
             _check_real(self, "value", self.value, -np.inf, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        """The noise for these rows, in scaled units, and nothing beside a row.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
-
-        Examples
-        --------
-        >>> import isthmus, jax, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> X = np.array([[0.0], [2.0]])
-        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
-        >>> corruption, aside = isthmus.noise.Masking(1.0).bind(data)
-        >>> corruption(X, np.empty((2, 0)), jax.random.key(0)).tolist()  # the mean, (0 + 2)/2
-        [[1.0], [1.0]]
-        """
         scaling = data.scaling
         if self.value is None:
             value = single(data.columns.mean)
@@ -265,31 +214,6 @@ class SaltAndPepper:
         _check_real(self, "fraction", self.fraction, 0.0, 1.0)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        """The noise for these rows, in scaled units, and nothing beside a row.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
-
-        Examples
-        --------
-        >>> import isthmus, jax, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> X = np.array([[0.0], [1.0], [2.0]])
-        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
-        >>> corruption, aside = isthmus.noise.SaltAndPepper(1.0).bind(data)
-        >>> moved = corruption(X, np.empty((3, 0)), jax.random.key(0))
-        >>> set(moved.ravel().tolist()) <= {0.0, 2.0}  # the least and the largest
-        True
-        """
         low, high = single(data.columns.low), single(data.columns.high)
         return _Replacing(single(np.asarray(self.fraction)), low, high), None
 
@@ -355,31 +279,6 @@ class Neighbours:
         _check_real(self, "reach", self.reach, 0.0, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
-        """The noise for these rows, in scaled units, and the numbers of each row's neighbours.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on: two at least.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and an array (n, k): which of the
-            distinct training rows are nearest to each row.
-
-        Examples
-        --------
-        >>> import isthmus, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> X = np.array([[0.0], [1.0], [5.0]])
-        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(3))
-        >>> corruption, aside = isthmus.noise.Neighbours(k=1).bind(data)
-        >>> aside.tolist()  # 0 and 1 are each other's nearest, and 1 is that of 5
-        [[1.0], [0.0], [1.0]]
-        """
         n_rows = len(data.train_rows)
         if n_rows < 2:
             raise ValueError(
@@ -482,37 +381,6 @@ class ImageJitter:
             _check_real(self, name, getattr(self, name), 0.0, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        """The noise for these rows, in scaled units, and nothing beside a row.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and None.
-
-        Raises
-        ------
-        ValueError
-            Where the image has another number of pixels than the rows have features.
-
-        Examples
-        --------
-        >>> import isthmus, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> data = TrainingRows(ScaledRows(np.zeros((5, 9)), Scaling.none(9)), np.arange(5))
-        >>> isthmus.noise.ImageJitter((3, 3)).bind(data)[1] is None  # 3 · 3 = 9
-        True
-        >>> isthmus.noise.ImageJitter((2, 2)).bind(data)
-        Traceback (most recent call last):
-            ...
-        ValueError: ImageJitter(...): the shape has 4 pixels, and the data have 9 features
-        """
         D = data.rows.shape[1]
         if np.prod(self.shape) != D:
             raise ValueError(
@@ -624,32 +492,6 @@ class Compose:
         object.__setattr__(self, "noises", tuple(map(as_noise, self.noises)))
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
-        """The noises for these rows, in scaled units, and what they need beside each row, side by side.
-
-        Parameters
-        ----------
-        data : TrainingRows
-            The rows of a training, in scaled units, and which of them are trained on.
-
-        Returns
-        -------
-        corruption, aside
-            A function ``(u, aside, key) -> u`` of scaled rows (n, D), and an array (n, a), or None where
-            no noise needs anything.
-
-        Examples
-        --------
-        >>> import isthmus, jax, numpy as np
-        >>> from isthmus.data.rows import ScaledRows
-        >>> from isthmus.data.scaling import Scaling
-        >>> from isthmus.objectives.corruption import TrainingRows
-        >>> X = np.array([[0.0], [2.0]])
-        >>> data = TrainingRows(ScaledRows(X, Scaling.none(1)), np.arange(2))
-        >>> noise = isthmus.noise.Compose([isthmus.noise.Masking(1.0), lambda x, key: 3 * x])
-        >>> corruption, aside = noise.bind(data)
-        >>> corruption(X, np.empty((2, 0)), jax.random.key(0)).tolist()  # 3 · (0 + 2)/2
-        [[3.0], [3.0]]
-        """
         parts, asides = zip(*(bind(noise, data) for noise in self.noises), strict=True)
         found = [aside for aside in asides if aside is not None]
         return _InTurn(parts), np.concatenate(found, axis=1) if found else None
