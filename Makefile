@@ -12,13 +12,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 INSTALL = -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs site explorer dist clean
+.PHONY: help demo dev test check bench docs site explorer clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed ## install isthmus in .venv and show what it does
 	@$(BIN)/isthmus demo
+
+dev: $(VENV)/.installed-dev ## install isthmus and what its developers need in .venv
 
 test: $(VENV)/.installed-dev ## install what developers need in .venv and run every check
 	@$(MAKE) --no-print-directory check
@@ -51,9 +53,6 @@ site: # the site, with the tools in BIN; whatever was made before is made anew
 
 explorer: ## build the explorer's page from web/, with Node 20 or later
 	cd web && npm ci --silent && npm run check && npm test && npm run build
-
-dist: $(VENV)/.installed-dev ## build the source archive and the wheel in dist/
-	@$(BIN)/python -m build
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-bench .venv-peers build dist docs/built docs/api docs/course docs/how_to docs/gallery

@@ -40,12 +40,13 @@ TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """The added lines of the examples in CONTRIBUTING, as a module that can be imported."""
+    """The code of the examples in CONTRIBUTING, as a module that can be imported."""
     page = (ROOT / "CONTRIBUTING.md").read_text()
+    first_change = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     diffs = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
     added = [line[1:] for diff in diffs for line in diff.splitlines() if re.match(r"\+(?!\+\+)", line)]
     code = [line for line in added if not re.fullmatch(r' +"\w+",', line)]  # entries of __all__
-    (tmp_path / f"{MODULE}.py").write_text("\n".join([IMPORTS, *code]))
+    (tmp_path / f"{MODULE}.py").write_text("\n".join([IMPORTS, first_change, *code]))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     kinds = registry.KINDS.values()
