@@ -11,25 +11,28 @@ component analysis. Everything that follows in this course starts from here.
 # The idea
 # --------
 #
-# Let :math:`W` be a matrix with :math:`d` rows and :math:`D` columns. The *encoder* multiplies a centered row by it,
+# Let :math:`W` be a matrix with :math:`d` rows and :math:`D` columns. The *encoder* multiplies a
+# centered row by it,
 # :math:`z = W x`, and the *decoder* multiplies by its transpose, :math:`\hat{x} = W^\top z`. Training looks for the
 # :math:`W` that loses least:
 #
 # .. math:: L(W) = \frac{1}{n} \sum_{i=1}^{n} \lVert x_i - W^\top W x_i \rVert^2 .
 #
-# If the rows of :math:`W` are orthonormal, :math:`\lVert\hat{x}\rVert^2 = x \cdot \hat{x}`, so that the two terms with
+# If the rows of :math:`W` are orthonormal, :math:`\lVert\hat{x}\rVert^2 = x \cdot \hat{x}`, so that the
+# two terms with
 # :math:`\hat{x}` in the square become one. With the covariance matrix :math:`C` of the data,
 #
 # .. math:: L(W) = \mathrm{tr}\, C - \mathrm{tr}(W C W^\top) .
 #
-# To lose least is to keep most variance. The best rows of :math:`W` span the same space as the :math:`d` eigenvectors of
+# To lose least is to keep most variance. The best rows of :math:`W` span the same space as the :math:`d`
+# eigenvectors of
 # :math:`C` with the largest eigenvalues, and the loss is the sum of the other eigenvalues.
 #
 # .. admonition:: Often written otherwise
 #
-#    The loss is often given as :math:`\mathrm{tr}(W C W^\top)`. That is the variance *kept*, which is maximised; the
-#    loss is what is left of :math:`\mathrm{tr}\, C`. And it is not true that :math:`\lVert\hat{x}\rVert = \lVert x\rVert`
-#    for each row: that holds only for rows without loss.
+#    The loss is often given as :math:`\mathrm{tr}(W C W^\top)`. That is the variance *kept*, which is
+#    maximised; the loss is what is left of :math:`\mathrm{tr}\, C`. And it is not true that
+#    :math:`\lVert\hat{x}\rVert = \lVert x\rVert` for each row: that holds only for rows without loss.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,8 +52,9 @@ for d in (1, 2, 10, 64):
     assert np.isclose(loss, eigenvalues[d:].sum(), atol=1e-3)
 
 # %%
-# With :math:`d = 64` nothing is lost, and nothing would be with fewer: the loss is zero exactly if the rank of :math:`C` is at
-# most :math:`d`. Three pixels of these images are always black, so that the rank is at most 61.
+# With :math:`d = 64` nothing is lost, and nothing would be with fewer: the loss is zero exactly if the
+# rank of :math:`C` is at most :math:`d`. Three pixels of these images are always black, so that the rank
+# is at most 61.
 
 print("rank of C:", np.linalg.matrix_rank(C))
 
@@ -58,8 +62,9 @@ print("rank of C:", np.linalg.matrix_rank(C))
 # Does training find it?
 # ----------------------
 #
-# Now the two matrices are free, as they are in a network: an encoder :math:`W` and a decoder :math:`V`, both random at first,
-# and plain gradient descent. There is no other minimum than PCA's (Baldi & Hornik 1989), only saddle points.
+# Now the two matrices are free, as they are in a network: an encoder :math:`W` and a decoder :math:`V`,
+# both random at first, and plain gradient descent. There is no other minimum than PCA's (Baldi & Hornik
+# 1989), only saddle points.
 
 d, rate = 2, 0.1
 X_scaled = (X - X.mean(axis=0)) / np.sqrt(eigenvalues[0])
@@ -89,15 +94,16 @@ right.set_title("Digits by PCA")
 plt.show()
 
 # %%
-# The plane is the same; its coordinates need not be. Any invertible matrix :math:`A` can stand between the two,
+# The plane is the same; its coordinates need not be. Any invertible matrix :math:`A` can stand between
+# the two,
 # :math:`V A^{-1} A W`, at the same loss. That is why isthmus makes coordinates *canonical*: uncorrelated, in the order of their
 # variance, with a fixed sign.
 #
 # Why "never worse than PCA" can be promised
 # ------------------------------------------
 #
-# A network of isthmus *is* PCA plus a correction that starts at zero, and rows that it was not trained on decide whether the
-# correction is kept. So the worst that can happen is this page.
+# A network of isthmus *is* PCA plus a correction that starts at zero, and rows that it was not trained
+# on decide whether the correction is kept. So the worst that can happen is this page.
 
 model = isthmus.Autoencoder(2, random_state=0).fit(X)
 share = model.validation_loss_ / model.pca_validation_loss_
@@ -108,15 +114,16 @@ assert model.validation_loss_ <= model.pca_validation_loss_
 # Exercise
 # --------
 #
-# A linear auto-encoder with *two* linear layers in the encoder, 64 → 32 → 2, has many more weights. Can its loss be
-# lower than PCA's?
+# A linear auto-encoder with *two* linear layers in the encoder, 64 → 32 → 2, has many more weights. Can
+# its loss be lower than PCA's?
 #
 # .. admonition:: Solution
 #    :class: dropdown
 #
-#    No. A product of matrices is a matrix, so that :math:`\hat{x} = V W_2 W_1 x` is a linear map of rank at most 2, and
-#    no such map loses less than PCA (Eckart & Young 1936). Depth is worth something only with a non-linear function between
-#    the layers, which is the subject of :doc:`lesson 3 <03_layers_and_activations>`. In numbers:
+#    No. A product of matrices is a matrix, so that :math:`\hat{x} = V W_2 W_1 x` is a linear map of rank
+#    at most 2, and no such map loses less than PCA (Eckart & Young 1936). Depth is worth something only
+#    with a non-linear function between the layers, which is the subject of :doc:`lesson 3
+#    <03_layers_and_activations>`. In numbers:
 
 model = isthmus.Autoencoder(
     2, widths=(32,), activation="identity", skip=None, max_epochs=30, random_state=0
