@@ -2,9 +2,10 @@ r"""
 1. PCA is a linear auto-encoder
 ===============================
 
-An auto-encoder writes a row down in fewer numbers than it has, and then tries to restore it from these. If both steps are
-linear, and the second is the first one's transpose, the best that can be done has been known since 1901: it is principal
-component analysis. Everything that follows in this course starts from here.
+An auto-encoder writes a row down in fewer numbers than it has, and then tries to restore it from these.
+If both steps are linear, and the second is the first one's transpose, the best that can be done has been
+known since 1901: it is principal component analysis. Everything that follows in this course starts from
+here.
 """
 
 # %%
@@ -12,21 +13,20 @@ component analysis. Everything that follows in this course starts from here.
 # --------
 #
 # Let :math:`W` be a matrix with :math:`d` rows and :math:`D` columns. The *encoder* multiplies a
-# centered row by it,
-# :math:`z = W x`, and the *decoder* multiplies by its transpose, :math:`\hat{x} = W^\top z`. Training looks for the
-# :math:`W` that loses least:
+# centered row by it, :math:`z = W x`, and the *decoder* multiplies by its transpose, :math:`\hat{x} =
+# W^\top z`. Training looks for the :math:`W` that loses least:
 #
 # .. math:: L(W) = \frac{1}{n} \sum_{i=1}^{n} \lVert x_i - W^\top W x_i \rVert^2 .
 #
 # If the rows of :math:`W` are orthonormal, :math:`\lVert\hat{x}\rVert^2 = x \cdot \hat{x}`, so that the
-# two terms with
-# :math:`\hat{x}` in the square become one. With the covariance matrix :math:`C` of the data,
+# two terms with :math:`\hat{x}` in the square become one. With the covariance matrix :math:`C` of the
+# data,
 #
 # .. math:: L(W) = \mathrm{tr}\, C - \mathrm{tr}(W C W^\top) .
 #
 # To lose least is to keep most variance. The best rows of :math:`W` span the same space as the :math:`d`
-# eigenvectors of
-# :math:`C` with the largest eigenvalues, and the loss is the sum of the other eigenvalues.
+# eigenvectors of :math:`C` with the largest eigenvalues, and the loss is the sum of the other
+# eigenvalues.
 #
 # .. admonition:: Often written otherwise
 #
@@ -95,9 +95,8 @@ plt.show()
 
 # %%
 # The plane is the same; its coordinates need not be. Any invertible matrix :math:`A` can stand between
-# the two,
-# :math:`V A^{-1} A W`, at the same loss. That is why isthmus makes coordinates *canonical*: uncorrelated, in the order of their
-# variance, with a fixed sign.
+# the two, :math:`V A^{-1} A W`, at the same loss. That is why isthmus makes coordinates *canonical*:
+# uncorrelated, in the order of their variance, with a fixed sign.
 #
 # Why "never worse than PCA" can be promised
 # ------------------------------------------
