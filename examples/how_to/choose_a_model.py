@@ -42,8 +42,8 @@ from sklearn.model_selection import train_test_split
 import isthmus
 
 X, y = load_digits(return_X_y=True)  # (1797, 64): 8 × 8 pixels, grey levels from 0 to 16
-X_train, X_new, y_train, y_new = train_test_split(X, y, train_size=900, test_size=500, random_state=0)
-small = {"widths": (128,), "max_epochs": 60, "random_state": 0}
+X_train, X_new, y_train, y_new = train_test_split(X, y, test_size=500, random_state=0)
+small = {"widths": (128,), "max_epochs": 120, "random_state": 0}
 pca = isthmus.LinearAutoencoder(2).fit(X_train), isthmus.LinearAutoencoder(10).fit(X_train)
 
 # %%
