@@ -136,6 +136,7 @@ assert np.abs(wrapped(angles[-1] - targets[2])).max() < 20
 # %%
 # The map without periods goes from −130° to 60° the long way, through angles that the molecule never
 # takes.
+# A geodesic knows lengths and no densities, so that it need not be the way that most frames take.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 density, across, up = np.histogram2d(*Z_new.T, bins=60)
