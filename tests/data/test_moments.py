@@ -177,6 +177,18 @@ def test_statistics_of_sparse_rows_are_those_of_the_same_rows_dense():
     np.testing.assert_allclose(with_gap.mean[3], np.nanmean(whole[:, 3]), rtol=1e-12)
 
 
+def test_an_entry_of_sparse_rows_that_is_kept_as_a_sum_is_their_sum():
+    # The first entry is kept as 1 + 2.
+    parts = np.array([1.0, 2.0, 5.0]), np.array([0, 0, 1]), np.array([0, 2, 3, 3])
+    rows = scipy.sparse.csr_array(parts, shape=(3, 2))
+    found = column_statistics(rows)
+    # 3, 0, 0 are 2, −1, −1 from their mean: (4 + 1 + 1)/2. And 0, 5, 0: 5²/3.
+    np.testing.assert_allclose(found.mean, [1.0, 5 / 3], rtol=1e-15)
+    np.testing.assert_allclose(found.variance, [3.0, 25 / 3], rtol=1e-15)
+    np.testing.assert_array_equal(found.high, [3.0, 5.0])
+    np.testing.assert_array_equal(rows.data, parts[0])
+
+
 @pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
 @pytest.mark.parametrize("scale", [False, True])
 def test_leading_axes_take_few_passes(make, scale, monkeypatch):

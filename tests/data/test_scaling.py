@@ -46,6 +46,13 @@ def test_a_constant_column_is_not_blown_up(kind, value):
     np.testing.assert_allclose(u[:, 0], 0.0, atol=1e-12 * max(1.0, abs(value)))
 
 
+@pytest.mark.parametrize("kind", [None, "standard", "range", "robust"])
+def test_a_column_without_a_value_stays_where_it_is(kind):
+    scaling = Scaling.fit(kind, np.column_stack([X[:, 1], np.full(50, np.nan)]))
+    assert scaling.center[1] == 0.0
+    assert scaling.scale[1] == (scaling.scale[0] if kind is None else 1.0)
+
+
 def test_all_rows_equal():
     scaling = Scaling.fit(None, np.ones((3, 2)))
     np.testing.assert_array_equal(scaling.scale, 1.0)

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 import isthmus
+from isthmus.data import scaling as scaling_module
 from isthmus.data.scaling import Scaling
 from isthmus.data.units import chosen_scaling, unlike_spreads
 
@@ -79,6 +80,9 @@ def test_a_heavy_tail_is_named_with_what_may_be_done():
     heavy = BIRDS.assign(price=np.exp(3 * np.random.default_rng(1).standard_normal(N)))
     assert "price has a heavy tail" in chosen_scaling("auto", heavy.to_numpy(), list(heavy))[1]
     assert "tail" not in chosen_scaling("auto", BIRDS.to_numpy(), list(BIRDS))[1]
+    with_an_empty_column = heavy.assign(empty=np.nan)[["empty", *heavy]]
+    found = chosen_scaling("auto", with_an_empty_column.to_numpy(), list(with_an_empty_column))
+    assert "price has a heavy tail" in found[1]
 
 
 def test_another_word_is_refused():
@@ -125,6 +129,16 @@ def test_a_column_with_one_value_in_most_rows_keeps_its_standard_deviation():
     np.testing.assert_allclose(scaling.scale, [rows[:, 0].std(ddof=1), 1.0])
     with_holes = np.where(np.arange(100)[:, None] < 50, np.nan, np.arange(100.0)[:, None])
     assert Scaling.fit("robust", with_holes).center == pytest.approx(74.5)
+
+
+def test_a_column_without_a_value_in_the_rows_looked_at_keeps_mean_and_standard_deviation(monkeypatch):
+    rows = np.random.default_rng(4).standard_normal((100, 2)) + 3
+    rows[::2, 1] = np.nan
+    monkeypatch.setattr(scaling_module, "MOST_ROWS_FOR_QUARTILES", 50)
+    scaling = Scaling.fit("robust", rows)
+    assert scaling.center[0] == np.median(rows[::2, 0])
+    np.testing.assert_allclose(scaling.center[1], rows[1::2, 1].mean(), rtol=1e-14)
+    np.testing.assert_allclose(scaling.scale[1], rows[1::2, 1].std(ddof=1), rtol=1e-14)
 
 
 def test_a_linear_map_of_standardised_columns_is_pca_of_the_correlations():

@@ -25,11 +25,11 @@ MAX_FULL = 2000
 """Above this many features *and* rows, a truncated decomposition replaces the full one."""
 
 EXTRA = 8
-"""Axes that are sought beside those that are wanted, so that these are found in fewer passes."""
+"""Axes that are sought beyond those wanted: with them the wanted ones are found in fewer passes."""
 
 MOST_PASSES, RESIDUAL = 16, 1e-9
 NOTHING = 1e-10
-"""Share of a direction that is left of it, below which it is rounding."""
+"""A direction of which less than this share is left is rounding error."""
 
 
 def column_means(rows: Shaped[np.ndarray, "n D"]) -> Float[np.ndarray, " D"]:
@@ -103,6 +103,9 @@ class ColumnStatistics:
     @classmethod
     def _of_sparse(cls, block: scipy.sparse.csr_array) -> ColumnStatistics:
         """Of rows whose entries are mostly zero, and not kept."""
+        if not block.has_canonical_format:  # an entry may be kept as a sum of several numbers
+            block = block.copy()
+            block.sum_duplicates()
         n, D = block.shape
         columns, values = block.indices, block.data.astype(np.float64)
         mean = np.bincount(columns, values, minlength=D) / n

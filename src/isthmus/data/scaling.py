@@ -71,8 +71,9 @@ class Scaling:
             return cls(columns.mean, _in_common(_scales(np.sqrt(columns.variance), columns), groups))
         if kind == "range":
             scale = _scales(columns.high - columns.low, columns)
+            low = np.where(columns.n_rows > 0, columns.low, 0.0)
             # The largest range, so that no column of a group leaves [0, 1].
-            return cls(columns.low, _in_common(scale, groups, np.max), spread=UNIFORM)
+            return cls(low, _in_common(scale, groups, np.max), spread=UNIFORM)
         variance = np.where(varies(columns), columns.variance, 0.0)
         common = float(_checked(np.sqrt(np.mean(variance)))) or 1.0
         return cls(columns.mean, np.full_like(columns.mean, common), unit=common)
@@ -116,10 +117,11 @@ def _middle_and_spread(
     """Median, and distance between the quartiles as a standard deviation.
 
     A column that has one value in most rows, so that its quartiles are equal, keeps its standard
-    deviation. Missing entries are left out.
+    deviation. Missing entries are left out. A column that has none but missing entries in the rows that
+    are looked at has its mean and its standard deviation instead.
     """
     some = dense(evenly_spaced(rows, MOST_ROWS_FOR_QUARTILES)).astype(np.float64)
-    known = np.where(columns.n_rows > 0, some, 0.0)
+    known = np.where(np.isnan(some).all(axis=0), columns.mean, some)
     low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0)
     spread = (high - low) / QUARTILES_OF_GAUSSIAN
     size = np.maximum(np.abs(columns.low), np.abs(columns.high))

@@ -126,10 +126,9 @@ def chosen_scaling(
     note = f"columns have different units, so each is standardised: {found}"
     far_out = _far_out(column_statistics(rows))
     if far_out is not None:
-        called = f"column {far_out}" if names is None else str(names[far_out])
         note += (
-            f'. {called} has a heavy tail: "robust" scaling, or the logarithm of it, may show more than '
-            "its outliers"
+            f'. {names[far_out]} has a heavy tail: "robust" scaling, or the logarithm of it, may show '
+            "more than its outliers"
         )
     return "standard", note
 
@@ -155,11 +154,15 @@ def scaled_by(kind: str) -> str:
 
 
 def _far_out(columns: ColumnStatistics) -> int | None:
-    """The column with the most extreme value, if it is so extreme that the column has a heavy tail."""
-    spread = np.where(varies(columns), np.sqrt(columns.variance), np.inf)
-    extremes = np.maximum(columns.high - columns.mean, columns.mean - columns.low) / spread
+    """The column with the most extreme value, if it is so extreme that the column has a heavy tail.
+
+    At least one of the columns varies.
+    """
+    varying = np.flatnonzero(varies(columns))
+    farthest = np.maximum(columns.high - columns.mean, columns.mean - columns.low)[varying]
+    extremes = farthest / np.sqrt(columns.variance[varying])
     worst = int(np.argmax(extremes))
-    return worst if extremes[worst] > FAR_OUT else None
+    return int(varying[worst]) if extremes[worst] > FAR_OUT else None
 
 
 def _are_numbered(names: Sequence[object]) -> bool:
