@@ -360,7 +360,7 @@ APPLYING = [
           lambda d: ["inverse", d.saved, d.csv()], 1,
           "Z has 4 columns, but the model has 2 coordinates"),
     Input("coordinates that are NaN", lambda d: d.model.inverse_transform([[0, 1], [np.nan, 1]]),
-          ValueError, "Z contains NaN: coordinate 0 in row 1",
+          ValueError, "Z contains NaN: coordinate 0 in row 1.*or pass what transform returns$",
           lambda d: ["inverse", d.saved, d.npy([[0, 1], [np.nan, 1]])], 1,
           "Z contains NaN: coordinate 0 in row 1"),
     Input("coordinates that are text", lambda d: d.model.inverse_transform([["0", "1"], ["left", "1"]]),

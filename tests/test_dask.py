@@ -130,6 +130,13 @@ def test_what_is_computed_is_what_rows_in_memory_give(network, pca, here):
     assert pca.transform(single).dtype == pca.transform(single).compute().dtype == np.float32
 
 
+def test_a_frame_of_which_no_column_is_left_is_refused(here):
+    with pytest.raises(isthmus.StoreError, match="no column is left, of 'a', 'b'"):
+        isthmus.scan(frame(), drop=NAMES)
+    with pytest.raises(isthmus.StoreError, match="no column is left"):
+        isthmus.scan(frame(), columns=[])
+
+
 def test_numbers_of_rows_that_are_not_known_stay_unknown(pca, here):
     some = array()[array()[:, 0] > 8]
     Z = pca.transform(some)

@@ -106,8 +106,8 @@ def test_huber_tends_to_squared_and_to_absolute():
     assert np.all(np.abs(scaled - absolute) <= X.shape[1] * delta / 2 * (1 + 1e-6))
 
 
-def test_huber_refuses_a_delta_that_is_not_positive():
-    for delta in (0.0, -1.0, float("nan")):
+def test_huber_refuses_a_delta_that_is_not_positive_and_finite():
+    for delta in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=r"delta must be positive"):
             isthmus.Huber(delta)
 

@@ -15,6 +15,7 @@ from sklearn.base import clone
 import isthmus
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
+from isthmus.objectives import noise as noise_module
 from isthmus.objectives.corruption import TrainingRows, bind
 from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Masking, Neighbours, SaltAndPepper
 from isthmus.objectives.reconstruction import Reconstruction
@@ -170,6 +171,13 @@ def test_neighbours_come_from_as_many_evenly_spaced_rows_as_asked_for(n_referenc
     assert np.ptp(np.diff(chosen)) <= 1
     k = min(3, m - 1)
     np.testing.assert_array_equal(chosen[nearest.astype(int)], nearest_others(CLOUD, None, k, chosen))
+
+
+def test_no_reference_has_more_rows_than_single_precision_can_number(monkeypatch):
+    monkeypatch.setattr(noise_module, "MOST_NUMBERED", 8)
+    corruption, nearest = Neighbours(3).bind(sheet(CLOUD))
+    assert len(corruption.reference) == 8
+    assert nearest.max() < 8
 
 
 def test_a_row_with_twins_is_not_its_own_neighbour():

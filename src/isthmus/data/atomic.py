@@ -52,7 +52,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def remove_left_over(path: Path) -> None:
-    """Remove temporary files of ``path`` that processes left which were killed."""
+    """Remove the temporary files of ``path`` that killed processes left."""
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         temporary.unlink(missing_ok=True)
 

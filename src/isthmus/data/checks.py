@@ -33,13 +33,13 @@ from isthmus.data.stored.scanning import as_stored
 
 
 def check_fitted(model: object) -> None:
-    """Raise NotFittedError before ``fit``; what has no ``fit`` is left to be refused in other words."""
+    """Raise NotFittedError before ``fit``. What has no ``fit`` passes: other checks refuse it."""
     if hasattr(model, "fit"):
         check_is_fitted(model)
 
 
 def check_map(model: object, *needs: str) -> None:
-    """Raise TypeError for what is no map with these functions, NotFittedError before ``fit``."""
+    """Raise TypeError for what is not a map with these methods, and NotFittedError before ``fit``."""
     check_fitted(model)
     for need in ("fit", *(needs or ("encode", "decode"))):
         if not hasattr(model, need):
@@ -165,14 +165,14 @@ def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: b
 
 @contextlib.contextmanager
 def rows_without_names() -> Iterator[None]:
-    """For rows of a checked array, which carry no feature names, rightly: scikit-learn says nothing."""
+    """Silence scikit-learn's warning of missing feature names: rows of a checked array have none."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
         yield
 
 
 def check_columns(estimator: BaseEstimator, X: Any) -> None:  # a collection of Dask
-    """Raise ValueError where a collection of Dask has not the columns that a model was fitted on.
+    """Raise ValueError where a collection of Dask does not have the columns that a model was fitted on.
 
     Names and numbers alone are looked at, which are known before anything is computed.
     """
@@ -199,16 +199,14 @@ def check_dense(X: object) -> Float[np.ndarray, "n D"]:
 
 def target_array(y: object) -> Shaped[np.ndarray, " ..."]:
     """Targets as an array of labels or numbers, none of them masked."""
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
+    _refuse_none(y)
     refuse_masked(y, "y")
     return np.asarray(y)
 
 
 def check_target_numbers(y: object) -> Float[np.ndarray, "n ..."]:
     """Targets (n,) or (n, k) that are numbers, finite and within single precision."""
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
+    _refuse_none(y)
     values = to_values(y, "y")
     numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name="y"))
     if np.abs(numbers).max(initial=0.0) > LARGEST:
@@ -216,6 +214,11 @@ def check_target_numbers(y: object) -> Float[np.ndarray, "n ..."]:
             f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
         )
     return numbers
+
+
+def _refuse_none(y: object) -> None:
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None: pass one per row of X")
 
 
 @contextlib.contextmanager
@@ -242,7 +245,7 @@ def unchanged_on_error(model: object) -> Iterator[None]:
 
 
 def check_coordinate_columns(Z: Any, n_components: int) -> None:  # a collection of Dask
-    """Raise ValueError where a collection of Dask has not as many columns as a model has coordinates."""
+    """Raise ValueError where a collection of Dask does not have a column for each coordinate."""
     if len(Z.shape) != 2 or Z.shape[1] != n_components:
         raise ValueError(
             f"Z has shape {tuple(Z.shape)}, but the model has {n_components} coordinates; pass what "
@@ -261,7 +264,7 @@ def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
             "pass what transform returns, shape (n, d)"
         )
     named = entry_of([f"coordinate {k}" for k in range(n_components)])
-    check_finite(coordinates, named, what="Z")
+    check_finite(coordinates, named, what="Z", advice="Drop these rows, or pass what transform returns")
     return np.asarray(coordinates)
 
 
@@ -275,10 +278,11 @@ def check_image_shape(image_shape: tuple[int, ...] | None, n_features: int) -> N
 
 
 def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
-    """Standard deviations of the entries of rows (n, D), for each that is known.
+    """Standard deviations (n, D) of the entries of rows, each of which has one unless it is missing.
 
-    One for all, or one per column, is spread out. Raises ValueError for what are not that, and where
-    rows have angles or categories, whose errors are not those of the numbers in their code.
+    One number stands for all entries, and one per column for all rows. Raises ValueError for anything
+    else, and where rows have angles or categories, whose errors are not those of the numbers in their
+    code.
     """
     if isinstance(rows, CodedRows):
         raise ValueError(

@@ -145,6 +145,7 @@ def _shape(X: Any) -> tuple[int, ...]:  # of any library
 
 
 def column_names(X: object, n_features: int) -> list[str]:
+    """What errors call the columns of X: "column 'a'", or "column 0" where they have no names."""
     labels = column_labels(X)
     return [f"column {label!r}" for label in (range(n_features) if labels is None else labels)]
 

@@ -19,10 +19,12 @@ def check_finite(
     what: str = "X",
     *,
     allow_nan: bool = False,
+    advice: str | None = None,
 ) -> None:
     """Raise a ValueError that says where NaN, infinity or a number beyond ``LARGEST`` stands, if any.
 
-    ``place`` says in words where an entry is, by its row and its column.
+    ``place`` says in words where an entry is, by its row and its column. ``advice`` says what to do
+    about NaN and infinity; None is what helps with rows of data.
     """
     values = rows if isinstance(rows, np.ndarray) else rows.data
     if not np.issubdtype(values.dtype, np.floating) or _all_in_range(values):
@@ -45,14 +47,15 @@ def check_finite(
         kind = "NaN" if np.isnan(value) else "infinity (inf)"
         raise ValueError(
             f"{what} contains {kind}: {first}; {int(bad.any(axis=1).sum())} rows of the first "
-            f"{where.stop} hold {fault}. Drop these rows, or fill them, for example with "
-            "sklearn.impute.SimpleImputer"
-            + (
-                "; VariationalAutoencoder takes NaN as missing entries, and isthmus.impute fills them"
-                if np.isnan(value)
-                else ""
-            )
+            f"{where.stop} hold {fault}. {advice or _advice_on_data(missing=bool(np.isnan(value)))}"
         )
+
+
+def _advice_on_data(*, missing: bool) -> str:
+    advice = "Drop these rows, or fill them, for example with sklearn.impute.SimpleImputer"
+    if missing:
+        advice += "; VariationalAutoencoder takes NaN as missing entries, and isthmus.impute fills them"
+    return advice
 
 
 def _all_in_range(values: np.ndarray) -> bool:

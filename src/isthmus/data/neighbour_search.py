@@ -62,7 +62,7 @@ def nearest_among(
 ) -> NearestRows:
     """The nearest rows of each row, among some of them; none is its own neighbour.
 
-    An index that finds too few of them is for rows alone whose exact search would take more than a
+    An index that finds too few of them is used only where the exact search would take more than a
     minute. Warns if it is going to take so long for lack of faiss.
     """
     reference = rows[among]

@@ -70,7 +70,8 @@ class Source(Protocol):
     def share(self, number: int, seed: int, process: int, n_processes: int, multiple_of: int) -> Share:
         """What a process reads of the same block, where several share it.
 
-        Shares have one size, a multiple of this; processes of which all know it need not ask for it.
+        All shares of a block have one size, a multiple of ``multiple_of``. Each process computes it by
+        itself, without asking the others.
         """
 
 

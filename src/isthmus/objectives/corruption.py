@@ -168,7 +168,7 @@ class _InRawUnits(eqx.Module):
     def __call__(
         self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
     ) -> Float[Array, "n D"]:
-        # JAX's own, of which jax.random.poisson takes no other.
+        # A key of JAX's own kind: jax.random.poisson takes no other.
         key = jax.random.wrap_key_data(jax.random.key_data(key), impl="threefry2x32")
         x = u * self.scale + self.center
         # By the difference, so that what the function leaves alone stays as it is to the last bit.

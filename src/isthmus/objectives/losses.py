@@ -87,7 +87,7 @@ class Huber:
     Raises
     ------
     ValueError
-        For a delta that is not positive.
+        For a delta that is not positive, or not finite.
 
     References
     ----------
@@ -105,9 +105,10 @@ class Huber:
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.delta > 0:
+        if not 0 < self.delta < float("inf"):
             raise ValueError(
-                f"Huber(delta={self.delta!r}): delta must be positive; 1.0 is the usual choice"
+                f"Huber(delta={self.delta!r}): delta must be positive and finite; 1.0 is the usual "
+                "choice, and isthmus.Squared() is the limit of a large one"
             )
 
     def __call__(self, x: Float[Array, "... D"], output: Float[Array, "... D"]) -> Float[Array, " ..."]:
@@ -119,13 +120,13 @@ class Huber:
 @registry.losses
 @dataclass(frozen=True)
 class CrossEntropy:
-    """−Σⱼ xⱼ log pⱼ + (1 − xⱼ) log(1 − pⱼ), for data in [0, 1].
+    """−Σⱼ [xⱼ log pⱼ + (1 − xⱼ) log(1 − pⱼ)], for data in [0, 1].
 
     Called as ``loss(x, output)`` with rows (n, D) and the raw output of the decoder (n, D), it gives
-    (n,), in nats. p = s(output), where s is that of ``SoftClip``: the identity but for the ends of [0,
-    1]. A logistic s would do as well for a plain network, but with this one a linear path still starts
-    as PCA. log p and log(1 − p) are evaluated without cancellation, so that no output gives an infinite
-    loss.
+    (n,), in nats. p = s(output), where s is that of ``SoftClip``: nearly the identity inside (0, 1), and
+    bent at its ends. A logistic s would do as well for a plain network, but with this one a linear path
+    still starts as PCA. log p and log(1 − p) are evaluated without cancellation, so that no output gives
+    an infinite loss.
 
     Examples
     --------

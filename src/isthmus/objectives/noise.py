@@ -218,6 +218,10 @@ class SaltAndPepper:
         return _Replacing(single(np.asarray(self.fraction)), low, high), None
 
 
+MOST_NUMBERED = 2**24
+"""Rows of a reference at most: their numbers are in single precision, which counts exactly so far."""
+
+
 class _Towards(eqx.Module):
     """u + t (v − u), v one of the row's neighbours among ``reference``, t uniform up to ``reach``."""
 
@@ -285,7 +289,7 @@ class Neighbours:
                 f"{self!r} needs at least two rows to train on, and there is one: pass more, or "
                 "validation_fraction=0"
             )
-        n_chosen = min(n_rows, self.n_reference)
+        n_chosen = min(n_rows, self.n_reference, MOST_NUMBERED)
         chosen = data.train_rows[np.arange(n_chosen) * n_rows // n_chosen]
         reference = dense(take_rows(data.rows, chosen))
         first, place = distinct(reference)
@@ -305,7 +309,6 @@ def _nearest_others(
     """Numbers of the k nearest rows of ``reference``, a row and its copies left out.
 
     ``own`` is the number of each row's own copy in the reference, −1 where it is not known to have one.
-    Numbers are in single precision, which counts exactly up to 2²⁴.
     """
     from sklearn.neighbors import NearestNeighbors  # loads half of scikit-learn
 
@@ -328,7 +331,7 @@ class ImageJitter:
     """A small random shift, rotation, scaling and elastic deformation of an image in a row.
 
     Each draw moves, turns, scales and bends the picture by uniform amounts (of the factor, in its
-    logarithm). Values between pixels are bilinear; beyond the edge, the edge's value goes on. The
+    logarithm). Between pixels it interpolates linearly; beyond the edge it takes the edge's value. The
     defaults leave an 8×8 digit the digit that it is. Itself a function ``(x, key) -> x`` of rows
     (n, D) and a JAX random key.
 
@@ -337,9 +340,9 @@ class ImageJitter:
     shape : (height, width) or (height, width, channels)
         Of the image in a row, D = height · width · channels.
     shift : float, default 1.0
-        Most pixels each way.
+        Largest shift, in pixels, in each direction.
     rotation : float, default 10.0
-        Most degrees each way.
+        Largest angle, in degrees, in each direction.
     zoom : float, default 0.1
         The size changes by a factor of up to 1 + zoom, up or down.
     elastic : float, default 0.5
@@ -348,7 +351,8 @@ class ImageJitter:
     Raises
     ------
     ValueError
-        For a shape that is none, and for negative numbers; in ``fit``, where D is another number.
+        For a shape that is not two or three positive integers, and for negative numbers; in ``fit``,
+        where D is not their product.
 
     References
     ----------
@@ -470,7 +474,7 @@ class Compose:
     ValueError
         For an empty list.
     TypeError
-        For what is no noise.
+        For an entry that is not a noise.
 
     Examples
     --------

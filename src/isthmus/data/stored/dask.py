@@ -77,11 +77,10 @@ class DaskStore(ComputedStore):
     ) -> Result:
         """What ``functions[part](rows, place)`` finds in each part, merged two at a time.
 
-        ``place`` says where a row of the part is. With ``beside``, a collection of as many blocks, they
-        are ``functions[part](rows, place, block, shared)``; ``shared`` is sent to each worker once. The
-        parts are computed, and merged in a tree, by
-        Dask's scheduler: the cluster of a client if there is one. A ValueError of a function is raised
-        as it is, and another error as a StoreError.
+        ``place`` says where a row of the part is. With ``beside``, a collection of as many blocks, the
+        calls are ``functions[part](rows, place, block, shared)``; ``shared`` is sent to each worker
+        once. Dask's scheduler computes the parts and merges them in a tree, on the cluster of a client
+        if there is one. A ValueError of a function is raised as it is, another error as a StoreError.
         """
         from dask.delayed import delayed
 
@@ -154,7 +153,9 @@ def store_of(source: Collection, columns: Sequence[str] | None, drop: Sequence[s
     unknown = [name for name in [*(columns or ()), *drop] if name not in names]
     if unknown:
         raise StoreError(f"the Dask data frame has no column {', '.join(map(repr, unknown))}")
-    chosen = [name for name in (columns or names) if name not in drop]
+    chosen = [name for name in (names if columns is None else columns) if name not in drop]
+    if not chosen:
+        raise StoreError(f"the Dask data frame: no column is left, of {', '.join(map(repr, names))}")
     frame = source[chosen]
     sizes = frame.map_partitions(len).compute()
     return DaskStore(frame, sizes, _floating(frame), "the Dask data frame", chosen)
