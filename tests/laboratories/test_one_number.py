@@ -1,5 +1,6 @@
 """The one-number paradox: the code is exact, a double is not, and a line is worth its neighbours."""
 
+from dataclasses import replace
 from math import ceil, log2
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 import isthmus
+from isthmus.data.neighbours import share_in_common
 from isthmus.experiments import (
+    ANIMALS,
     BitPlanes,
     Columns,
     Hilbert,
@@ -23,7 +26,7 @@ from isthmus.experiments import (
     animals,
     one_number,
 )
-from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
+from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line
 from isthmus.laboratories.one_number.picture import draw_doubled, draw_overlaps
 from isthmus.laboratories.one_number.run import (
     ARBITRARY,
@@ -170,7 +173,7 @@ def test_what_lines_share_by_chance():
     rng = np.random.default_rng(0)
     n, k = 60, 6
     values = [
-        shared(*(nearest_on_line(rng.permutation(n).tolist(), k) for _ in range(2))).mean()
+        share_in_common(*(nearest_on_line(rng.permutation(n).tolist(), k) for _ in range(2))).mean()
         for _ in range(200)
     ]
     assert np.mean(values) == pytest.approx(k / (n - 1), abs=3 * np.std(values) / np.sqrt(200))
@@ -178,7 +181,7 @@ def test_what_lines_share_by_chance():
 
 def test_every_line_keeps_itself_and_every_image_its_distance():
     line = nearest_on_line(DIGITS.mean(axis=(1, 2)).tolist(), 4)
-    assert np.all(shared(line, line) == 1)
+    assert np.all(share_in_common(line, line) == 1)
     rows = DIGITS.reshape(-1, 64)
     distances = np.linalg.norm(rows[:1] - rows[1:], axis=1)
     found = np.linalg.norm(rows[:1] - rows[nearest_images(rows, 10)[0]], axis=1)
@@ -221,6 +224,16 @@ def test_the_records_say_whose_they_are(found):
     assert f"at best {found.gain():.1f} times the raster code" in of_map
 
 
+def test_a_raster_code_may_keep_no_neighbour_at_all():
+    # Codes 0, 9, 16 and 25: next to none of them is the image that differs by one level.
+    images = np.array([[[0, 0]], [[0, 9]], [[1, 0]], [[1, 9]]])
+    found = one_number(images, k=1, models={"sum": isthmus.LinearAutoencoder(1)}, n_draws=1)
+    assert found.means[RASTER].overlap == 0
+    assert found.gain("sum") == np.inf
+    assert found.gain(RASTER) == 1
+    assert "times the raster code" not in found.verdict
+
+
 @pytest.mark.parametrize("levels", [4, 16])
 def test_animals_stand_inside_the_picture_on_the_same_ground(levels):
     images, species = animals(60, levels=levels)
@@ -238,6 +251,13 @@ def test_animals_are_the_same_at_any_resolution():
     averaged = large.reshape(9, 64, 2, 64, 2).mean(axis=(2, 4))
     # Edges are soft by one pixel, which is twice as wide in the smaller image.
     assert np.mean(np.abs(averaged - small)) < 0.01 * 255
+
+
+def test_an_animal_without_a_tail_is_the_limit_of_shorter_and_shorter_tails():
+    shortest, without = (
+        animals(3, species=[replace(ANIMALS[0], tail=tail)]).images for tail in (1e-12, 0.0)
+    )
+    np.testing.assert_array_equal(without, shortest)
 
 
 def test_species_look_different_and_individuals_too():

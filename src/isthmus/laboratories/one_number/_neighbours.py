@@ -1,4 +1,4 @@
-"""Nearest neighbours on a line and among images, and the share that is common to both."""
+"""Nearest neighbours on a line and among images."""
 
 from __future__ import annotations
 
@@ -29,12 +29,9 @@ def nearest_on_line(values: Sequence[int] | Sequence[float], k: int) -> Int[np.n
 
 
 def nearest_images(X: Float[np.ndarray, "n D"], k: int) -> Int[np.ndarray, "n k"]:
-    """The k nearest other rows of each row, by Euclidean distance."""
+    """The k nearest other rows of each row, by Euclidean distance.
+
+    Rows are not centred: squared distances of integers are exact, and equal ones stay equal.
+    """
     found: np.ndarray = NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False)
     return found
-
-
-def shared(ours: Int[np.ndarray, "n k"], theirs: Int[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """The share of each row's k neighbours that both name; k / (n − 1) on average by chance."""
-    same = ours[:, :, None] == theirs[:, None, :]
-    return np.asarray(same.any(axis=2).mean(axis=1))

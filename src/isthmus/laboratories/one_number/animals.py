@@ -231,7 +231,9 @@ def _render(strokes: list[Stroke], side: int) -> Float[np.ndarray, "side side"]:
     along_x, along_y = np.array([stroke.end for stroke in strokes]).T - (x, y)
     thick, thin, shade = np.array([stroke[2:] for stroke in strokes]).T
     right, down = grid[None, :, None] - x, grid[:, None, None] - y  # (1, side, s), (side, 1, s)
-    share = np.clip((right * along_x + down * along_y) / (along_x**2 + along_y**2), 0.0, 1.0)
+    squared = along_x**2 + along_y**2
+    # A stroke without a length is a disc: each pixel is seen from its start.
+    share = np.clip((right * along_x + down * along_y) / np.where(squared > 0, squared, 1.0), 0.0, 1.0)
     distance = np.hypot(right - share * along_x, down - share * along_y)
     inside = thick + share * (thin - thick) - distance
     return np.asarray(np.max(shade * np.clip(0.5 + side * inside, 0.0, 1.0), axis=-1))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
+from isthmus.data.neighbours import share_in_common
 from isthmus.laboratories._axes import NOTE, TEXT, TITLE, blank_figure, plain_axes
-from isthmus.laboratories.one_number._neighbours import shared
 from isthmus.laboratories.one_number.run import (
     ARBITRARY,
     DENOISING,
@@ -120,7 +120,7 @@ def draw_overlaps(ax: Axes, one: OneNumber) -> None:
 
 def _typical(one: OneNumber, lines: Sequence[str]) -> int:
     """The image whose neighbours each line keeps as well as it does on average."""
-    shares = np.stack([shared(one.neighbours[line], one.nearest) for line in lines])
+    shares = np.stack([share_in_common(one.neighbours[line], one.nearest) for line in lines])
     apart = np.abs(shares - shares.mean(axis=1, keepdims=True)).sum(axis=0)
     return int(np.argmin(apart))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from math import isqrt
+from math import inf, isfinite, isqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,9 +25,10 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from isthmus.data.checks import check_integer
+from isthmus.data.neighbours import share_in_common
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.laboratories._reports import Report
-from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line, shared
+from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line
 from isthmus.laboratories.one_number.animals import animals
 from isthmus.laboratories.one_number.coding import (
     BitPlanes,
@@ -46,7 +47,6 @@ from isthmus.variational.estimator import VariationalAutoencoder
 
 RASTER, RANDOM_BITS, ARBITRARY = "raster code", "random order of bits", "arbitrary code"
 PRINCIPAL, DENOISING, VARIATIONAL = "first principal component", "denoising node", "variational node"
-
 
 N_ANIMALS = 500
 """Number of animals in the default run: enough for an error bar, few enough for seconds."""
@@ -160,6 +160,8 @@ class OneNumber(Report):
     def gain(self, line: str = DENOISING) -> float:
         """How many times the raster code's neighbours a line keeps.
 
+        Infinite where the raster code keeps none, and 1 where the line keeps none either.
+
         Parameters
         ----------
         line : str, default "denoising node"
@@ -174,7 +176,10 @@ class OneNumber(Report):
         >>> found.gain("raster code")
         1.0
         """
-        return self.means[line].overlap / self.means[RASTER].overlap
+        own, of_raster = self.means[line].overlap, self.means[RASTER].overlap
+        if not of_raster:
+            return inf if own else 1.0
+        return own / of_raster
 
 
 def one_number(
@@ -309,9 +314,8 @@ def run(
 
 def _codes(coder: ImageCoder, n_draws: int, random_state: int) -> Iterator[tuple[str, int, Code]]:
     """Every code of the same images: its name, its draw, itself."""
-    flat = len(coder.shape) != 2
     orders: dict[str, Order] = {RASTER: Raster(), "bit planes": BitPlanes()}
-    if not flat:
+    if len(coder.shape) == 2:
         orders |= {"column code": Columns(), "Hilbert code": Hilbert(), "Morton code": Morton()}
     for line, order in orders.items():
         yield line, random_state, replace(coder, order=order)
@@ -334,7 +338,7 @@ def _overlap(
     data: str, line: str, seed: int, on_line: Int[np.ndarray, "n k"], nearest: Int[np.ndarray, "n k"]
 ) -> Overlap:
     n, k = nearest.shape
-    shares = shared(on_line, nearest)
+    shares = share_in_common(on_line, nearest)
     error = np.sqrt(2 / n) * np.std(shares, ddof=1)
     return Overlap(data, line, seed, n, k, float(shares.mean()), float(error), k / (n - 1))
 
@@ -374,8 +378,9 @@ def _of_map(one: OneNumber) -> str:
     raster, arbitrary = one.means[RASTER], one.means[ARBITRARY]
     maps = "".join(f", the {name} {one.means[name].overlap:.1%}" for name in one.models)
     best = max(map(one.gain, one.models), default=1.0)
+    times = f", at best {best:.1f} times the raster code" if isfinite(best) else ""
     return (
         f"{one.data}: of an image's {one.nearest.shape[1]} nearest, an arbitrary code keeps "
         f"{arbitrary.overlap:.1%} (chance {one.chance:.1%}), the raster code {raster.overlap:.1%}{maps}"
-        f", at best {best:.1f} times the raster code"
+        f"{times}"
     )
