@@ -7,10 +7,12 @@ granted, such as a fitted model, is prepared here. Pages that the tests run are 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import distributed
+import fsspec
+import jax
 import matplotlib
 import numpy as np
 import pandas as pd
+import zarr
 from click.testing import CliRunner
 from sklearn.datasets import load_digits, load_iris, load_wine
 
@@ -30,6 +36,7 @@ from isthmus import cli
 
 matplotlib.use("agg")
 HERE = Path(__file__).parent
+NOT_RUN = ("demo", "report", "serve")
 QUICK = ["--seed", "0", "--max-epochs", "20"]
 
 Names = dict[str, object]
@@ -67,10 +74,82 @@ def cells() -> Names:
     return {"adata": adata(X=rows, var_names=names, layers={}, obsm={})}
 
 
+def exported() -> Names:
+    X, y = load_iris(return_X_y=True)
+    settings = {"widths": (8,), "max_epochs": 5, "random_state": 0}
+    model = isthmus.Autoencoder(2, **settings).fit(X)
+    classifier = isthmus.FeedForwardClassifier(**settings).fit(X, y)
+    return {"isthmus": isthmus, "model": model, "classifier": classifier, "rows": X}
+
+
+def served() -> Names:
+    iris = load_iris(as_frame=True)
+    isthmus.save(isthmus.LinearAutoencoder(2).fit(iris.data), "iris.isthmus")
+    service = subprocess.Popen(
+        [sys.executable, "-m", "isthmus", "serve", "iris.isthmus"], stdout=subprocess.PIPE, text=True
+    )
+    assert service.stdout is not None
+    service.stdout.readline()  # it says that it answers
+    atexit.register(service.communicate)
+    atexit.register(service.terminate)
+    return {"X": iris.data.to_numpy()}
+
+
+def stored(place: str) -> None:
+    """big/ with three files of Parquet, and images as Zarr."""
+    rng = np.random.default_rng(0)
+    files = fsspec.filesystem("memory" if "://" in place else "file")
+    files.makedirs(f"{place}big", exist_ok=True)
+    for number in range(3):
+        x = np.sin(rng.standard_normal((400, 2)) @ rng.standard_normal((2, 5)))
+        table = pd.DataFrame(x, columns=list("abcde")).assign(id=np.arange(400))
+        with files.open(f"{place}big/{number}.parquet", "wb") as file:
+            table.to_parquet(file)
+
+
+def in_the_cloud() -> Names:
+    """A store in the memory of this process stands for a bucket; `s3://` of the page leads to it."""
+    stored("memory://bucket/")
+    images = zarr.create_array("memory://bucket/images.zarr", shape=(50, 8), dtype="f4", overwrite=True)
+    images[:] = 1.0
+    return {}
+
+
+def collected() -> Names:
+    """Workers of this process stand for a cluster, and a store in its memory for a bucket."""
+    spectra = np.tanh(load_digits().data)
+    zarr.create_array("memory://bucket/spectra.zarr", data=spectra, chunks=(500, 64), overwrite=True)
+    distributed.Client = LocalClient
+    return {"rows": load_iris().data[::3]}
+
+
+class LocalClient(distributed.Client):
+    def __init__(self, address: str) -> None:
+        super().__init__(processes=False, dashboard_address=":0")
+        atexit.register(self.close)
+
+
+def on_a_cluster() -> Names:
+    """One process that need not look for others."""
+    stored("")
+    table = pd.concat(pd.read_parquet(file) for file in Path("big").iterdir())
+    for file in Path("big").iterdir():
+        file.unlink()
+    table.drop(columns="id").to_parquet("big/0.parquet")
+    jax.distributed.initialize = lambda **settings: None
+    return {}
+
+
 PAGES: dict[str, Callable[[], Names]] = {
     "first_map.md": wine,
     "columns.md": dict,
     "explore.md": explored,
+    "export.md": exported,
+    "serve.md": served,
+    "dask.md": collected,
+    "cloud.md": in_the_cloud,
+    "slurm.md": on_a_cluster,
+    "mpi.md": on_a_cluster,
     "coming_from/pca.md": digits,
     "coming_from/umap.md": digits,
     "coming_from/tsne.md": lambda: {"X": load_digits().data[:400], "X_new": load_digits().data[400:500]},
@@ -84,17 +163,21 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
-def run(page: str, names: Names) -> None:
+def run_python(page: str, names: Names) -> None:
     """Raises what a block raises, with the block."""
     for block in blocks(page, "python"):
         try:
-            exec(compile(block, "<block>", "exec"), names)
+            exec(compile(block.replace("s3://", "memory://"), "<block>", "exec"), names)
         except Exception as error:
             error.add_note(block)
             raise
+
+
+def run_commands(page: str, names: Names) -> None:
+    """Raises RuntimeError for a command that fails, with what it says."""
     for line in "".join(blocks(page, "console")).replace("\\\n", " ").splitlines():
-        words = shlex.split(line.removeprefix("$ "), comments=True)
-        if line.startswith("$ isthmus") and words[1] not in ("demo", "report"):
+        words = shlex.split(line.replace("s3://", "memory://").removeprefix("$ "), comments=True)
+        if line.startswith("$ isthmus") and words[1] not in NOT_RUN:
             options = QUICK if words[1] == "fit" else []
             result = CliRunner().invoke(cli.main, [*words[1:], *options])
             if result.exit_code:
@@ -109,12 +192,13 @@ def main() -> None:
     for name, prepare in PAGES.items():
         began = time.perf_counter()
         page = (HERE / name).read_text(encoding="utf-8")
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            contextlib.chdir(folder),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            run(page, prepare())
+        for run in (run_python, run_commands):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                contextlib.chdir(folder),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):
+                run(page, prepare())
         print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
