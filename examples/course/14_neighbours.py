@@ -112,10 +112,11 @@ axes[2].set_title(f"NeighbourAutoencoder keeps {kept['NeighbourAutoencoder']:.0%
 plt.show()
 
 # %%
-# The price of clear islands is a steep map between them: a large part of the way from one digit to another
-# is done in one step. ``rounds=`` is the dial. With 0 the map is as smooth as the kernel, and with 8 it is
-# nearly a jump, as the left panel shows; the default is 4. And the number of neighbours kept is not
-# everything: coordinates of an ``Autoencoder`` are in units of the data, and those of this map are not.
+# The price of clear islands is a steep map between them: a large part of the way from one digit to
+# another is done in one step. ``rounds=`` is the dial. With 0 the map is as smooth as the kernel, and
+# with 8 it is nearly a jump, as the left panel shows; the default is 4. And the number of neighbours
+# kept is not everything: coordinates of an ``Autoencoder`` are in units of the data, and those of this
+# map are not.
 #
 # Exercise
 # --------

@@ -38,4 +38,4 @@ plt.show()
 
 print(way)
 assert way.converged
-assert way.length < 0.98 * way.straight_length
+assert way.length < 0.99 * way.straight_length
