@@ -14,7 +14,7 @@ from isthmus.laboratories.double_descent.features import Fit, Rows, least_norm_f
 from isthmus.laboratories.double_descent.picture import draw_errors, draw_risks
 from isthmus.laboratories.double_descent.risk import measured_risk
 from isthmus.laboratories.double_descent.run import Curve, CurvePoint
-from isthmus.laboratories.double_descent.verdict import DoubleDescentReport
+from isthmus.laboratories.double_descent.verdict import DoubleDescentReport, _noise_of
 
 X, LABELS = load_digits(return_X_y=True)
 RISKS = {10: 1.264, 20: 1.724, 30: 3.207, 50: 3.04, 60: 1.566, 80: 0.886, 100: 0.667}
@@ -52,6 +52,9 @@ def test_the_exact_risk_is_that_of_belkin_hsu_and_xu():
     # No feature: the variance of y. Without noise and with rows for all features: no error.
     assert exact_risk([0])[0] == pytest.approx(1.04)
     assert exact_risk([100], n=200, noise=0.0)[0] == 0.0
+    for size in (-1, 101):
+        with pytest.raises(ValueError, match=rf"sizes=\[{size}\]: expected .* from 0 to D=100"):
+            exact_risk([size])
 
 
 def test_the_least_norm_fit_has_the_exact_risk(risks):
@@ -200,6 +203,16 @@ def test_noise_on_numbers_is_on_training_rows_only():
     assert np.isnan(curve.points[0].test_mistakes)
 
 
+def test_trained_perceptrons_learn_from_noise_of_half_the_deviation_of_numbers():
+    y = np.random.default_rng(0).standard_normal(1000)
+    assert _noise_of(X, LABELS) == 0.2
+    assert _noise_of(X, y) == 0.5 * np.std(y)
+    # How far columns are apart is not noise.
+    two = np.stack([y, 3 * y], axis=1)
+    assert _noise_of(two, None) == pytest.approx(0.5 * np.sqrt(5) * np.std(y))
+    assert _noise_of(X, two + np.array([0.0, 1e6])) == pytest.approx(0.5 * np.sqrt(5) * np.std(y))
+
+
 def test_rows_may_be_their_own_targets():
     # All features give the row back; without the last one its own variance is left.
     rows = np.random.default_rng(0).standard_normal((2000, 5))
@@ -224,6 +237,7 @@ def test_sizes_are_dense_around_the_threshold():
         ({"y": LABELS[:5]}, r"y has shape \(5,\) for 1797 rows: expected .* \(1797,\) or"),
         ({"y": np.zeros(1797, int)}, "y is 0 in every row: expected two classes or more"),
         ({"n_train": 1797}, "n_train=1797 of 1797 rows: some must be left to test on"),
+        ({"sizes": []}, "sizes holds no number: expected at least one"),
         ({"sizes": [0]}, "sizes=0: expected an integer of at least 1"),
         ({"noise": 1.5}, r"noise=1.5: expected a number in \[0, 1\)"),
         ({"model": "forest"}, "model='forest' is not known; use one of 'random_features'"),

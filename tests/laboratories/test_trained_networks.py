@@ -161,14 +161,15 @@ def test_noise_of_rows_that_are_their_own_targets_is_on_both():
             lambda: double_descent(X, LABELS, [2], model="principal_components"),
             "reconstructs rows, and y was given",
         ),
-        (
-            lambda: double_descent(
-                X, LABELS, [2], model=TrainedNetworks(learning_rate=1e30), n_repeats=1
-            ),
-            r"diverged with learning_rate=1e\+30: try a tenth",
-        ),
     ],
 )
 def test_what_cannot_be_trained(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_rate_that_is_too_high_is_named():
+    wild = TrainedNetworks(learning_rate=1e30)
+    with pytest.raises(isthmus.DivergenceError, match=r"learning_rate=1e\+30: try a tenth") as caught:
+        double_descent(X, LABELS, [2], model=wild, n_repeats=1)
+    assert caught.value.result.stopped == "diverged"

@@ -31,7 +31,7 @@ from isthmus.networks.layers import Activation, Constant, FeedForward, Layer, ga
 from isthmus.objectives.losses import Squared
 from isthmus.objectives.prediction import Prediction
 from isthmus.training.members import train_members
-from isthmus.training.problem import Training
+from isthmus.training.problem import DivergenceError, Training
 from isthmus.training.solvers import adam
 
 GROWTH = 8
@@ -267,12 +267,14 @@ class TrainedNetworks:
                 for network, own in zip(networks, rng.spawn(len(networks)), strict=True)
             ]
         )
-        if len(results) < len(networks):
+        if len(results) < len(networks):  # after Ctrl-C
             raise KeyboardInterrupt
-        if any(result.stopped == "diverged" for result in results):
-            raise ValueError(
-                f"training diverged with learning_rate={self.learning_rate:g}: try a tenth of it"
-            )
+        for result in results:
+            if result.stopped == "diverged":
+                raise DivergenceError(
+                    f"training diverged with learning_rate={self.learning_rate:g}: try a tenth of it",
+                    result,
+                )
         return [result.network for result in results]
 
 

@@ -53,6 +53,11 @@ def exact_risk(
     array (s,)
         Mean squared errors of a new y, its noise included.
 
+    Raises
+    ------
+    ValueError
+        If a size is below 0 or above D.
+
     References
     ----------
     Belkin, Hsu & Xu 2020, "Two models of double descent for weak features", SIAM J. Math. Data Sci.
@@ -67,6 +72,8 @@ def exact_risk(
     1.264
     """
     p = np.asarray(sizes, dtype=np.float64)
+    if not np.all((p >= 0) & (p <= D)):
+        raise ValueError(f"sizes={sizes!r}: expected numbers of features from 0 to D={D}")
     seen = signal**2 * p / D
     unseen = signal**2 - seen + noise**2
     few, many = p <= n - 2, p >= n + 2

@@ -219,7 +219,10 @@ def double_descent(
     Raises
     ------
     ValueError
-        If rows and targets differ in number, ``n_train`` leaves no test rows, or a size is below 1.
+        If rows and targets differ in number, ``n_train`` leaves no test rows, ``sizes`` is empty, or a
+        size is below 1.
+    DivergenceError
+        If the loss of a network becomes NaN or infinite.
 
     Examples
     --------
@@ -242,6 +245,8 @@ def double_descent(
     if sizes is None:
         sizes = sizes_around(threshold)
     sizes = tuple(map(_as_size, np.atleast_1d(sizes).tolist()))
+    if not sizes:
+        raise ValueError("sizes holds no number: expected at least one, or None for the default")
     task = _Task(rows, targets, n_classes, sizes, family, n_train, noise, y is None)
     seeds = np.random.SeedSequence(random_state).spawn(n_repeats)
     found = Parallel(n_jobs=n_jobs)(

@@ -99,21 +99,19 @@ def run(
     ``data`` names the rows. Random features of all ``sizes`` learn from ``n_train`` rows; None takes
     200, or half where there are fewer than 400: the curve has its shape at any N, its cost grows as N³.
     Perceptrons are trained on 100 rows, a fifth of whose labels are wrong, which makes the peak plain;
-    of numbers, with noise of half their standard deviation. Other parameters and errors as of
-    ``double_descent``.
+    of numbers, with noise of half their standard deviation, root mean square over columns. Other
+    parameters and errors as of ``double_descent``.
     """
     if X is None:
         X, y = load_digits(return_X_y=True)
     if n_train is None:
         n_train = min(200, len(np.asarray(X)) // 2)
-    run = partial(double_descent, X, y, random_state=random_state, n_jobs=n_jobs)
-    curve = run(sizes, n_train=n_train, n_repeats=n_repeats)
+    curve_of = partial(double_descent, X, y, random_state=random_state, n_jobs=n_jobs)
+    curve = curve_of(sizes, n_train=n_train, n_repeats=n_repeats)
     n_trained = min(N_TRAINED_ROWS, n_train)
-    noise = TRAINED_NOISE
-    if y is None or not are_classes(y):
-        noise = 0.5 * float(np.std(np.asarray(X if y is None else y, np.float64)))
+    noise = _noise_of(X, y)
     single, averaged = (
-        run(
+        curve_of(
             model=TrainedNetworks(n_members=n_members),
             n_train=n_trained,
             n_repeats=repeats,
@@ -123,3 +121,11 @@ def run(
     )
     theory = measured_risk(random_state=random_state, n_jobs=n_jobs)
     return DoubleDescentReport(data, curve, single, averaged, theory)
+
+
+def _noise_of(X: ArrayLike, y: ArrayLike | None) -> float:
+    """A share of classes, or half the standard deviation of numbers; without y, of the rows."""
+    if y is not None and are_classes(y):
+        return TRAINED_NOISE
+    columns = np.asarray(X if y is None else y, np.float64)
+    return 0.5 * float(np.sqrt(np.mean(np.var(columns, axis=0))))
