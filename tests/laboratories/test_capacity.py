@@ -129,6 +129,10 @@ def test_each_kind_of_net_is_taken_at_the_rate_that_fits_best():
     assert [kind.test_error for kind in report.kinds("data", 100)] == [0.5, 0.4]
     assert [kind.test_error for kind in report.kinds("data", 100, 0.1)] == [0.5, 0.2]
     assert report.lowest_rate == 0.01
+    with pytest.raises(ValueError, match=r"target='data', budget=99: expected one of .*\(100,\)"):
+        report.kinds("data", 99)
+    with pytest.raises(ValueError, match=r"learning_rate=0.02: .* learning rates 0.01, 0.1"):
+        report.kinds("data", 100, 0.02)
 
 
 @pytest.mark.parametrize(

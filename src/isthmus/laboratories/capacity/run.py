@@ -64,6 +64,13 @@ class Net(NamedTuple):
     test_error: float
 
 
+class Wins(NamedTuple):
+    """The targets of comparisons that the perceptron won, and of those that a deeper net won."""
+
+    perceptron: list[str]
+    deeper: list[str]
+
+
 class Kind(NamedTuple):
     """All starts of one kind of net at one learning rate: medians, and the best and worst test error."""
 
@@ -139,6 +146,11 @@ class CapacityReport(Report):
         -------
         tuple of Kind
 
+        Raises
+        ------
+        ValueError
+            If there are no such nets among the records.
+
         Examples
         --------
         >>> from isthmus.laboratories.capacity.run import CapacityReport, Net
@@ -150,8 +162,15 @@ class CapacityReport(Report):
         >>> round(kind.test_error, 6), kind.best, round(kind.worst, 6)  # of 0.1, 0.2 and 0.3
         (0.2, 0.1, 0.3)
         """
-        found = self._kinds[target, budget]
+        found = self._kinds.get((target, budget), [])
         of_rate = [kind for kind in found if learning_rate in (None, kind.learning_rate)]
+        if not of_rate:
+            rate = "" if learning_rate is None else f", learning_rate={learning_rate:g}"
+            known = sorted({net.learning_rate for net in self.records})
+            raise ValueError(
+                f"no net of target={target!r}, budget={budget}{rate}: expected one of the budgets "
+                f"{self.budgets} and learning rates {', '.join(f'{each:g}' for each in known)}"
+            )
         each = ([kind for kind in of_rate if kind.depth == depth] for depth in self.depths)
         return tuple(min(kinds, key=lambda kind: kind.train_error) for kinds in each)
 
@@ -203,9 +222,9 @@ class CapacityReport(Report):
             f"Share of the variance that nets of {depths} hidden layers miss on new rows, with as many "
             f"parameters and each at its own learning rate: {missed}.\n"
             f"Of {sum(map(len, self.budgets.values()))} comparisons the perceptron wins "
-            f"{_listed(own[True])}, a deeper net {_listed(own[False])}, and the others are too close to "
-            f"tell; with a rate of {self.lowest_rate:g} for all, the perceptron wins "
-            f"{len(common[True])}, a deeper net {len(common[False])}: {_conclusion(own)}."
+            f"{_listed(own.perceptron)}, a deeper net {_listed(own.deeper)}, and the others are "
+            f"too close to tell; with a rate of {self.lowest_rate:g} for all, the perceptron wins "
+            f"{len(common.perceptron)}, a deeper net {len(common.deeper)}: {_conclusion(own)}."
         )
 
     @cached_property
@@ -224,14 +243,14 @@ class CapacityReport(Report):
         errors = [kind.test_error for kind in self.kinds(target, self.budgets[target][-1])]
         return f"{target} {' / '.join(f'{error:.2%}' for error in errors)}"
 
-    def _won(self, learning_rate: float | None) -> dict[bool, list[str]]:
-        """Targets, once for each budget, at which the perceptron (True) or a deeper net won."""
-        won: dict[bool, list[str]] = {True: [], False: []}
+    def _won(self, learning_rate: float | None) -> Wins:
+        """Targets, once for each budget at which there is a clear winner."""
+        won = Wins([], [])
         for target, budgets in self.budgets.items():
             for budget in budgets:
                 depth = self.clear_winner(target, budget, learning_rate)
                 if depth is not None:
-                    won[depth == 1].append(target)
+                    (won.perceptron if depth == 1 else won.deeper).append(target)
         return won
 
 
@@ -442,9 +461,9 @@ def _listed(targets: Sequence[str]) -> str:
     return f"{len(targets)} ({', '.join(counts)})" if targets else "none"
 
 
-def _conclusion(won: dict[bool, list[str]]) -> str:
-    if won[True] and won[False]:
+def _conclusion(won: Wins) -> str:
+    if won.perceptron and won.deeper:
         return "which is better depends on the function"
-    if won[False]:
+    if won.deeper:
         return "depth is better wherever there is a difference"
     return "depth is nowhere better"
