@@ -103,7 +103,7 @@ def distill(
         For a teacher that is not an isthmus model; NotFittedError for one that is not fitted.
     ValueError
         For rows that do not fit the teacher, widths that are not positive integers, and a classifier
-        that gives none of the rows one of its classes.
+        that predicts one of its classes for none of the rows.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def _student(cls: type[Student], template: Model, own: dict[str, object]) -> Stu
     return student
 
 
-class _Lesson(eqx.Module):
+class _DistillationLoss(eqx.Module):
     """loss(x̂_teacher, x̂) + ½ Σ_k wₖ (zₖ − zₖ,teacher)² on rows that hold u, x̂_teacher and z_teacher."""
 
     loss: Loss = eqx.field(static=True)
@@ -293,10 +293,10 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
         student.set_params(warm_start=False)
     task, rows = prepared.task, cast(ScaledRows, prepared.task.rows)
     start = _Start.of(teacher, X, rows, task.network, frame)
-    clean = _Lesson(as_loss(student.loss), single(start.weights))
+    without_noise = _DistillationLoss(as_loss(student.loss), single(start.weights))
     assert isinstance(task.objective, Reconstruction)
-    lesson = replace(clean, corruption=task.objective.corruption)
-    taught, unseen = _taught(prepared, rows, start.aside, lesson, clean)
+    objective = replace(without_noise, corruption=task.objective.corruption)
+    taught, unseen = _taught(prepared, rows, start.aside, objective, without_noise)
 
     def in_the_frame_of_the_teacher(pair: PyTree, moved: bool) -> dict[str, object]:
         fitted = dict(task.fitted(pair, moved))
@@ -326,13 +326,13 @@ def _taught_classes(teacher: FeedForwardClassifier, student: FeedForwardClassifi
     missing = np.setdiff1d(teacher.classes_, labels)
     if len(missing):
         raise ValueError(
-            f"the teacher gives none of these rows the class {missing[0]!r}, which the student would "
-            "not know: pass rows of all classes"
+            f"the teacher predicts the class {missing[0]!r} for none of these rows, so the student "
+            "could not learn it: pass rows of all classes"
         )
     prepared = prepare(student, X, labels)
     rows = cast(JoinedRows, prepared.task.rows).rows
-    lesson = _SoftLabels(rows.shape[1])
-    taught, unseen = _taught(prepared, rows, probabilities, lesson, lesson)
+    objective = _SoftLabels(rows.shape[1])
+    taught, unseen = _taught(prepared, rows, probabilities, objective, objective)
     _finish(student, taught)
     p = probabilities[unseen]
     entropy = -float(np.mean(np.sum(p * np.log(np.maximum(p, 1e-30)), axis=1)))
@@ -359,20 +359,20 @@ def _taught(
     prepared: Prepared,
     rows: View,
     aside: Float[np.ndarray, "n a"],
-    lesson: Objective,
+    objective: Objective,
     held_out_objective: Objective,
 ) -> tuple[Prepared, Int[np.ndarray, " k"]]:
-    """A lesson in the place of the estimator's own training; and the rows that are held out from it.
+    """The training of a student with this objective instead of its own, and its held-out rows' numbers.
 
-    ``aside`` is what the lesson teaches beside each row.
+    ``aside`` is what it learns from the teacher for each row.
     """
     source = cast(ArraySource, prepared.training.source)
     unseen = np.setdiff1d(np.arange(rows.shape[0]), source.indices)
     data = JoinedRows(rows, aside)
     training = replace(
         prepared.training,
-        objective=lesson,
-        source=ArraySource(data, source.indices),
+        objective=objective,
+        source=replace(source, rows=data),
         held_out=data[unseen],
         held_out_objective=held_out_objective,
     )

@@ -36,7 +36,7 @@ Trained = TrainedMap | FeedForwardPredictor
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModelKind:
     """Where the chains of a kind of model are, what must stay as it is, and how it is put together."""
 
     places: Places
@@ -104,12 +104,12 @@ def _itself(network: FeedForward) -> FeedForward:
 
 
 WIDTHS = ("widths", "decoder_widths")
-MAP = Kind((_encoder, _own_decoder), _decoded, WIDTHS, "pair")
-VARIATIONAL = Kind((_encoder, _decoder), _decoded_and_spread, WIDTHS, "pair", has_bound=True)
-PREDICTOR = Kind((_itself,), _predicted, ("widths",), "network")
+MAP = ModelKind((_encoder, _own_decoder), _decoded, WIDTHS, "pair")
+VARIATIONAL = ModelKind((_encoder, _decoder), _decoded_and_spread, WIDTHS, "pair", has_bound=True)
+PREDICTOR = ModelKind((_itself,), _predicted, ("widths",), "network")
 
 
-def kind_of(model: object) -> Kind:
+def kind_of(model: object) -> ModelKind:
     """The kind of a fitted model, or an error that says what to do with one that cannot be pruned."""
     if not isinstance(model, TrainedMap | FeedForwardPredictor):
         advice = "an ensemble can be distilled, or its members_ pruned"
@@ -133,15 +133,15 @@ def kind_of(model: object) -> Kind:
 
 
 class _Criterion(NamedTuple):
-    """A held-out loss; ``in_nats`` is D where it is a log density, whose zero means nothing."""
+    """A held-out loss; ``n_features`` is D where the loss is −log density, whose zero means nothing."""
 
     objective: Objective
-    in_nats: int | None = None
+    n_features: int | None = None
 
     def excess(self, before: float, after: float, floor: float) -> float:
         """By how much a squared error would have risen, relative to what it was."""
-        if self.in_nats is not None:
-            return float(np.expm1(np.clip(2 * (after - before) / self.in_nats, -50.0, 50.0)))
+        if self.n_features is not None:
+            return float(np.expm1(np.clip(2 * (after - before) / self.n_features, -50.0, 50.0)))
         return (after - before) / max(before, floor)
 
 
@@ -168,12 +168,12 @@ class HeldOutLosses:
     floor: float
 
     @classmethod
-    def of(cls, training: Training, kind: Kind, n_features: int) -> HeldOutLosses:
+    def of(cls, training: Training, kind: ModelKind, n_features: int) -> HeldOutLosses:
         rows = cast(np.ndarray, training.held_out)
         own = _Criterion(training.held_out_objective or training.objective)
         criteria: tuple[_Criterion, ...] = (own,)
         if kind.has_bound:
-            criteria = (_Criterion(_SquaredError(n_features)), own._replace(in_nats=n_features))
+            criteria = (_Criterion(_SquaredError(n_features)), own._replace(n_features=n_features))
         floor = SMALLEST_ERROR * float(np.nanmean(rows[:, :n_features] ** 2)) * n_features
         empty = cls(HeldOut.from_rows(rows), criteria, (), floor)
         return replace(empty, before=empty.of_network(training.network))

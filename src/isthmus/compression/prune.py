@@ -20,7 +20,7 @@ from jaxtyping import Float, PyTree
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from isthmus.compression.kinds import HeldOutLosses, Kind, Trained, kind_of, measured
+from isthmus.compression.kinds import HeldOutLosses, ModelKind, Trained, kind_of, measured
 from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
@@ -32,7 +32,7 @@ from isthmus.training.problem import Training, TrainingResult
 ROWS_LOOKED_AT = 4000
 """Rows that activations are compared on, evenly spaced."""
 
-EXERCISE = 3
+TIMES_EPOCHS_OF_FIT = 3
 """Epochs at each size in units of those of ``fit``. Of a map of images pruned to a quarter the held-out
 error is 3 % above what it was after one, 2 % after two, and 0.4 % after three."""
 
@@ -52,10 +52,10 @@ def prune(
     """A smaller network of the same kind, within ``tolerance`` of the held-out error of ``model``.
 
     Hidden linear layers are folded into the next one where that takes no more numbers. Of the other
-    hidden units those are kept that explain the rest best, as the output feels it; the next layer takes
-    over for those removed, by least squares on the rows of X. Arrays shrink. Then training goes on with
-    the model's own objective. How many units stay is found by bisection: the result is the smallest
-    network tried whose held-out error is within the tolerance.
+    hidden units those are kept that explain the rest best, each error weighted by its effect on the
+    output; the next layer takes over for those removed, by least squares on the rows of X. Arrays
+    shrink. Then training goes on with the model's own objective. How many units stay is found by
+    bisection: the result is the smallest network tried whose held-out error is within the tolerance.
 
     Parameters
     ----------
@@ -129,11 +129,11 @@ def prune(
     if epochs is not None:
         epochs = check_integer("epochs", epochs, 1)
     trials = check_integer("trials", trials, 1)
-    bench = _Bench.of(model, kind, X, y, epochs, random_state)
-    losses = HeldOutLosses.of(bench.training, kind, bench.n_features)
+    continuation = _Continuation.of(model, kind, X, y, epochs, random_state)
+    losses = HeldOutLosses.of(continuation.training, kind, continuation.n_features)
     original = kind.network(model)
-    prunable = Prunable.of(original, kind.places, kind.outputs, bench.rows(), bench.rng)
-    network, finish = _smallest(bench, losses, prunable, tolerance, trials)
+    prunable = Prunable.of(original, kind.places, kind.outputs, continuation.rows(), continuation.rng)
+    network, finish = _smallest(continuation, losses, prunable, tolerance, trials)
     n_before = n_parameters(original)
     if network is None or n_parameters(network) >= n_before:
         warnings.warn(
@@ -144,8 +144,8 @@ def prune(
         )
         return model
     pruned = finish()
-    held_out = cast(np.ndarray, bench.training.held_out)
-    rows = held_out[:, : bench.n_features] * pruned.scaling_.scale + pruned.scaling_.center
+    held_out = cast(np.ndarray, continuation.training.held_out)
+    rows = held_out[:, : continuation.n_features] * pruned.scaling_.scale + pruned.scaling_.center
     pruned.compression_ = {
         "before": measured(model, n_before, losses.before[0], rows),
         "after": measured(pruned, n_parameters(network), losses.of_network(network)[0], rows),
@@ -155,7 +155,7 @@ def prune(
 
 
 def _smallest(
-    bench: _Bench, losses: HeldOutLosses, prunable: Prunable, tolerance: float, trials: int
+    continuation: _Continuation, losses: HeldOutLosses, prunable: Prunable, tolerance: float, trials: int
 ) -> tuple[PyTree, Callable[[], Trained]]:
     """The smallest network tried within the tolerance, or None; and what makes a fitted model of it.
 
@@ -164,7 +164,7 @@ def _smallest(
     size = n_parameters(prunable.network)
     lossless = prunable.lossless()
     found: PyTree = lossless if losses.excess(lossless) <= tolerance else None
-    finish = partial(bench.with_network, lossless)
+    finish = partial(continuation.with_network, lossless)
     low, high = n_parameters(prunable.with_share(0.0)) / size, n_parameters(lossless) / size
     tried = {n_parameters(lossless)}
     for _ in range(trials):
@@ -173,9 +173,9 @@ def _smallest(
         if n_parameters(start) in tried:
             break
         tried.add(n_parameters(start))
-        trial = bench.train(start)
+        trial = continuation.train(start)
         if losses.excess(trial.result.network) <= tolerance:
-            found, finish, high = trial.result.network, partial(bench.finished, trial), share
+            found, finish, high = trial.result.network, partial(continuation.finished, trial), share
         else:
             low = share
     return found, finish
@@ -190,11 +190,11 @@ class _Trial(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _Continuation:
     """A model, and the training that goes on from it: with the same rows and objective at every size."""
 
     model: Trained
-    kind: Kind
+    kind: ModelKind
     X: object
     y: object
     settings: dict[str, object]
@@ -205,12 +205,12 @@ class _Bench:
     def of(
         cls,
         model: Trained,
-        kind: Kind,
+        kind: ModelKind,
         X: object,
         y: object,
         epochs: int | None,
         random_state: int | None,
-    ) -> _Bench:
+    ) -> _Continuation:
         seed = model.random_state if random_state is None else random_state
         if not isinstance(seed, int | np.integer):
             seed = int(check_random_state(seed).randint(2**31 - 1))
@@ -221,7 +221,7 @@ class _Bench:
         }
         same = continued(model, kind, kind.network(model), settings)
         training = prepare(same, X, y).training
-        settings["max_epochs"] = EXERCISE * training.max_epochs if epochs is None else epochs
+        settings["max_epochs"] = TIMES_EPOCHS_OF_FIT * training.max_epochs if epochs is None else epochs
         return cls(model, kind, X, y, settings, training, np.random.default_rng(int(seed)))
 
     @property
@@ -255,7 +255,7 @@ class _Bench:
         return trial.model
 
 
-def continued(model: Fitted, kind: Kind, network: PyTree, settings: dict[str, object]) -> Fitted:
+def continued(model: Fitted, kind: ModelKind, network: PyTree, settings: dict[str, object]) -> Fitted:
     """All that was fitted of ``model``, with another network and the parameters that describe it."""
     copy: Fitted = clone(model).set_params(**kind.parameters(model, network) | settings)
     for name, value in vars(model).items():

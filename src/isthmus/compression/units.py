@@ -4,13 +4,12 @@ A layer's activations a, (n, w), reach the output only through the next layer. W
 least-squares regression a ≈ T a_S + c is absorbed by what reads them: W a − λ = (W T) a_S − (λ − W c).
 It is exact for units that are constant, duplicates, or linear combinations of others.
 
-What is left of an error counts as the output feels it: with g = ∂(v·y)/∂a, E[g gᵀ] over rows and random
-directions v is the metric K in which a step of a is measured by what it does to the output y. Units are
-chosen one after the other, each lowering E[δaᵀ K δa] the most, the regression included: greedy column
-subset selection by pivoted Cholesky factorisation (Farahat et al. 2013, "Efficient greedy feature
-selection for unsupervised learning", Knowledge and Information Systems 35:285). Errors of all layers are
-in one unit, so that one price, error per parameter, sets all widths. Compare LeCun et al. 1990, "Optimal
-brain damage".
+An error δa that remains is weighted by its effect on the output y: with g = ∂(v·y)/∂a, the metric is
+K = E[g gᵀ] over rows and random directions v. Units are chosen one after the other, each lowering
+E[δaᵀ K δa] the most, the regression included: greedy column subset selection by pivoted Cholesky
+factorisation (Farahat et al. 2013, "Efficient greedy feature selection for unsupervised learning",
+Knowledge and Information Systems 35:285). Errors of all layers are in one unit, so that one price, error
+per parameter, sets all widths. Compare LeCun et al. 1990, "Optimal brain damage".
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def rank_units(activations: Float[np.ndarray, "n w"], gradients: Float[np.ndarra
     centred = a - a.mean(axis=0)
     covariance = centred.T @ centred / n
     values, vectors = np.linalg.eigh(g.T @ g / n)
-    felt = covariance @ (vectors * np.sqrt(np.maximum(values, 0.0)))  # C √K
+    weighted = covariance @ (vectors * np.sqrt(np.maximum(values, 0.0)))  # C √K
     floor = NOTHING * np.maximum(np.mean(a**2, axis=0), np.finfo(np.float64).tiny)
     metric = np.mean(g**2, axis=0)
     read = metric > NOTHING * metric.max(initial=0.0)
@@ -101,15 +100,15 @@ def rank_units(activations: Float[np.ndarray, "n w"], gradients: Float[np.ndarra
         variances = np.diag(covariance)
         useful = read & (variances > floor)
         gains = np.where(
-            useful, np.einsum("ij,ij->i", felt, felt) / np.where(useful, variances, 1.0), 0.0
+            useful, np.einsum("ij,ij->i", weighted, weighted) / np.where(useful, variances, 1.0), 0.0
         )
         unit = int(np.argmax(gains))
         if not gains[unit] > 0:
             break
         column = covariance[:, unit] / np.sqrt(covariance[unit, unit])
-        row = felt[unit] / np.sqrt(covariance[unit, unit])
+        row = weighted[unit] / np.sqrt(covariance[unit, unit])
         covariance -= np.outer(column, column)
-        felt -= np.outer(column, row)
+        weighted -= np.outer(column, row)
         order.append(unit)
         errors.append(max(0.0, errors[-1] - float(gains[unit])))
     if not order:
