@@ -440,7 +440,8 @@ def test_where_training_goes_on_is_said_to_those_who_want_to_know(
     [
         ({"seconds": -1.0}, ValueError, "seconds=-1.0: expected a number of at least 0"),
         ({"seconds": float("nan")}, ValueError, "seconds=nan"),
-        ({"keep": 0}, ValueError, "keep=0: expected at least 1"),
+        ({"keep": 0}, ValueError, "keep=0: expected an integer of at least 1"),
+        ({"keep": 1.5}, ValueError, "keep=1.5: expected an integer"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, error, message, tmp_path):

@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from isthmus.data.sources import ArraySource, batch_orders, blocks_ahead, in_common_size
+from isthmus.networks.alignment import stacked
 from isthmus.training._compiled import Call, State, start_state, train_on_block
 from isthmus.training.problem import HeldOut, Training
 
@@ -130,7 +131,7 @@ class StackedNetworks:
         self.seed: np.ndarray = np.array([one.rng.integers(2**32) for one in trainings], np.uint32)[
             which
         ]
-        weights = _stacked([one.weights for one in self.trainings])
+        weights = stacked([one.weights for one in self.trainings])
         optimiser = _first_states(trainings[0].solver.transformation, weights)
         self.held_out: HeldOut | None = None
         held_out = next((one.held_out for one in trainings if one.held_out is not None), None)
@@ -142,7 +143,7 @@ class StackedNetworks:
                 none if one.held_out is None else HeldOut.from_rows(one.held_out)
                 for one in self.trainings
             ]
-            self.held_out = jax.device_put(_stacked(rows))
+            self.held_out = jax.device_put(stacked(rows))
         shared, own = _common_and_own([one.static_part for one in self.trainings])
         self.fixed: PyTree = (shared, jax.device_put(own), jointly)
         self.state = start_state(weights, optimiser, self.held_out, (size,))
@@ -204,10 +205,6 @@ def _common_or_stacked(blocks: Sequence[np.ndarray]) -> np.ndarray:
     """The one block if all are equal, and otherwise all on a leading axis."""
     same = all(np.array_equal(block, blocks[0], equal_nan=True) for block in blocks)
     return blocks[0] if same else np.stack(blocks)
-
-
-def _stacked(trees: Sequence[PyTree]) -> PyTree:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _common_and_own(parts: Sequence[PyTree]) -> tuple[PyTree, PyTree]:

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
+from numbers import Integral
 from pathlib import Path
 from typing import TypeAlias
 
@@ -116,8 +117,8 @@ class Checkpoint:
             raise TypeError(f"checkpoint={self.folder!r}: expected a folder, or an isthmus.Checkpoint")
         if not self.seconds >= 0:
             raise ValueError(f"seconds={self.seconds!r}: expected a number of at least 0")
-        if self.keep < 1:
-            raise ValueError(f"keep={self.keep!r}: expected at least 1 checkpoint to keep")
+        if not isinstance(self.keep, Integral) or self.keep < 1:
+            raise ValueError(f"keep={self.keep!r}: expected an integer of at least 1: how many to keep")
 
 
 CheckpointLike: TypeAlias = str | os.PathLike[str] | Checkpoint
