@@ -106,8 +106,8 @@ def check_agreement(words: Mapping[str, str]) -> None:
         if name:
             raise ValueError(
                 f"{name} is {expected or 'not given'} in process 0 and {came or 'not given'} in process "
-                f"{number}: processes that train together are given the same, all rows among it; which "
-                "of them it reads each finds out itself"
+                f"{number}: give all processes that train together the same arguments, and each of them "
+                "all rows; a process finds out by itself which of these it reads"
             )
 
 
