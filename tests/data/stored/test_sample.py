@@ -27,6 +27,37 @@ def test_numbers_are_one_of_each_step_and_not_left_out():
     )
 
 
+@pytest.mark.parametrize("count", [3, 70, 333, 499])
+def test_no_number_comes_twice(count):
+    numbers = evenly_chosen(500, count, np.arange(0), seed=0)
+    assert len(np.unique(numbers)) == len(numbers) == count
+    assert numbers[0] >= 0
+    assert numbers[-1] < 500
+
+
+class _ReadsLittle:
+    """A file that gives at most 100 bytes at a time, as a system gives at most 2 GiB."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def readinto(self, content):
+        return self.file.readinto(content[:100])
+
+
+def test_a_long_stretch_of_rows_is_read_to_its_end():
+    file = SampleFile(np.arange(500), 7, X.dtype)
+    file.append(X)
+    file._file = _ReadsLittle(file._file)
+    np.testing.assert_array_equal(file.at(np.arange(500)), X)
+    file._file.truncate(1000)
+    with pytest.raises(OSError, match="ended early"):
+        file.at(np.arange(500))
+
+
 @pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
 def test_any_rows_of_the_file_are_those_that_were_written(make):
     numbers = evenly_chosen(500, 200, np.arange(0), seed=2)

@@ -27,9 +27,13 @@ def evenly_chosen(
 
     Those that are left out are not among them.
     """
-    edges = np.linspace(0, n_rows, min(n_rows, count) + 1)
-    shift = np.random.default_rng(seed).random(len(edges) - 1)
-    chosen = np.minimum((edges[:-1] + shift * np.diff(edges)).astype(np.int64), n_rows - 1)
+    n_steps = min(n_rows, count)
+    # Steps from whole number to whole number, so that no two have a row in common.
+    length, rest = divmod(n_rows, n_steps)
+    numbers = np.arange(n_steps + 1, dtype=np.int64)
+    edges = numbers * length + numbers * rest // n_steps
+    shift = np.random.default_rng(seed).random(n_steps)
+    chosen = edges[:-1] + (shift * np.diff(edges)).astype(np.int64)
     return chosen[~np.isin(chosen, left_out)]
 
 
@@ -63,7 +67,7 @@ class SampleFile:
 
     def at(self, numbers: Int[np.ndarray, " k"]) -> Num[np.ndarray, "k D"] | None:
         """These rows, given by ascending numbers, or None where one of them is not in the file."""
-        if not len(numbers):
+        if not len(numbers) or not len(self.numbers):
             return None
         places = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
         if not np.array_equal(self.numbers[places], numbers):
@@ -75,5 +79,17 @@ class SampleFile:
         with self._lock:
             for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
                 self._file.seek(int(places[start]) * row_bytes)
-                self._file.readinto(content[start * row_bytes : stop * row_bytes])
+                self._read_into(content[start * row_bytes : stop * row_bytes])
         return rows
+
+    def _read_into(self, content: memoryview) -> None:
+        """Fill a stretch of memory from the file, from which a system reads some 2 GiB at a time."""
+        while len(content):
+            n_read = self._file.readinto(content)
+            if not n_read:
+                raise OSError(
+                    errno.EIO,
+                    f"the file of the rows that training takes ended early, in {tempfile.gettempdir()}: "
+                    "start again, with TMPDIR set to a folder on another disk if it happens again",
+                )
+            content = content[n_read:]
