@@ -59,6 +59,13 @@ def test_rows_that_are_all_equal_have_no_gap():
     assert typical_gap(np.ones((50, 3), np.float32), np.arange(50)) == 0.0
 
 
+def test_rows_that_an_extreme_one_makes_all_alike_have_no_gap():
+    """Beside 1e13 single precision tells standard normal numbers from one another no more."""
+    rows = RNG.standard_normal((12_000, 3)).astype(np.float32)
+    rows[0] = 1e13
+    assert typical_gap(rows, np.arange(len(rows))) == 0.0
+
+
 @pytest.mark.parametrize("d", [1, 2, 4])
 def test_beyond_ten_thousand_rows_the_gap_goes_on_shrinking(d):
     """n rows in the unit cube lie a distance of order n^(−1/d) apart."""

@@ -154,6 +154,8 @@ def typical_gap(rows: View, chosen: RowNumbers) -> float:
     if len(chosen) <= most or len(reference) < 8:
         return gap
     sparser = _median_nearest(reference[::4])
+    if not gap > 0 or not sparser > 0:  # beside an extreme row single precision tells no others apart
+        return gap
     power = min(0.0, np.log(gap / sparser) / np.log(4.0))
     return float(gap * (len(chosen) / most) ** power)
 
