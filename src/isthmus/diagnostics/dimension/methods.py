@@ -250,11 +250,14 @@ class PCA:
         squares, parts = _principal_squares(centred)
         z = float(norm.ppf((1 + level) / 2))
         scales = tuple(self._components(squares, parts, fraction, z) for fraction in self.fractions)
-        return Found(self._participation(squares, parts, z), scales)
+        return Found(self._participation(centred, squares, parts, z), scales)
 
     @staticmethod
     def _participation(
-        squares: Float[np.ndarray, " m"], parts: Float[np.ndarray, "n m"], z: float
+        centred: Float[np.ndarray, "n D"],
+        squares: Float[np.ndarray, " m"],
+        parts: Float[np.ndarray, "n m"],
+        z: float,
     ) -> Scale:
         """Without row i the scatter is S − n/(n−1) y yᵀ: its trace and norm are known from y."""
         n, share = len(parts), len(parts) / (len(parts) - 1)
@@ -262,6 +265,9 @@ class PCA:
         trace, norm_ = squares.sum(), np.square(squares).sum()
         traces = trace - share * norms
         norms_ = norm_ - 2 * share * (parts @ squares) + np.square(share * norms)
+        for outlier in np.flatnonzero(share * norms > trace / 2):
+            # Without it a difference of large numbers would be left, which is rounding.
+            traces[outlier], norms_[outlier] = _trace_and_norm(np.delete(centred, outlier, axis=0))
         whole, without = np.log(trace**2 / norm_), np.log(np.square(traces) / norms_)
         centre = n * whole - (n - 1) * without.mean()
         error = np.sqrt((n - 1) * np.mean(np.square(without - without.mean())))
@@ -298,6 +304,14 @@ def _principal_squares(
         coordinates = centred @ axes[:, ::-1]
     parts = np.square(coordinates)
     return parts.sum(axis=0), parts
+
+
+def _trace_and_norm(rows: Float[np.ndarray, "n D"]) -> tuple[float, float]:
+    """Trace and squared norm of the scatter matrix of rows about their mean."""
+    centred = rows - rows.mean(axis=0)
+    is_wide = len(centred) < centred.shape[1]
+    products = centred @ centred.T if is_wide else centred.T @ centred
+    return float(np.trace(products)), float(np.sum(np.square(products)))
 
 
 METHODS: Mapping[str, Callable[[], Method]] = {
