@@ -102,6 +102,8 @@ def test_loadings_of_a_linear_model_are_the_components_of_pca():
     assert str(found).splitlines()[1].startswith(f"coordinate 0: {frame.columns[order[0]]}")
     with pytest.raises(ValueError, match="coordinate=2 of 2: they are numbered from 0 to 1"):
         found.strongest(2)
+    with pytest.raises(ValueError, match="n=0: expected an integer of at least 1"):
+        found.plot(n=0)
 
 
 def test_loadings_of_a_curved_map_change_from_place_to_place(curved):

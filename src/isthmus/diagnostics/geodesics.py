@@ -30,6 +30,7 @@ from isthmus.data.checks import check_coordinates, check_integer, check_map
 from isthmus.diagnostics.geometry import decoder_in_units
 from isthmus.estimators.base import BaseMap, as_given, units_of
 from isthmus.networks.applying import BLOCK_ELEMENTS
+from isthmus.networks.layers import single
 from isthmus.results import Result, rows_of
 
 MOST_ITERATIONS = 200
@@ -195,7 +196,7 @@ def _edge_lengths(
         between = (1 - parts) * starts[at : at + size] + parts * stops[at : at + size]
         rows = _decoded(decode, between.reshape(-1, d)).reshape(NET_PARTS + 1, size, D)
         lengths[at : at + size] = np.linalg.norm(np.diff(rows, axis=0), axis=2).sum(axis=0)
-    # An edge of no length, between points that decode alike, is one still.
+    # Above 0, so that an edge between points that decode alike remains an edge.
     return lengths + np.finfo(np.float32).tiny
 
 
@@ -240,11 +241,11 @@ def _expansion(
     decode: Callable[[Array], Array], points: Float[np.ndarray, "m d"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradient (k, d) and Hessian of the energy, at inner points: blocks on and beside the diagonal."""
-    f, J = (np.asarray(part, np.float64) for part in _value_and_tangents(decode, _single(points)))
+    f, J = (np.asarray(part, np.float64) for part in _value_and_tangents(decode, single(points)))
     bend = 2 * f[1:-1] - f[:-2] - f[2:]
     inner = J[1:-1]
     gradient = 2 * np.einsum("kDi,kD->ki", inner, bend)
-    curvature = np.asarray(_curvatures(decode, _single(points[1:-1]), _single(bend)), np.float64)
+    curvature = np.asarray(_curvatures(decode, single(points[1:-1]), single(bend)), np.float64)
     diagonal = 4 * np.einsum("kDi,kDj->kij", inner, inner) + 2 * curvature
     beside = -2 * np.einsum("kDi,kDj->kij", inner[:-1], inner[1:])
     return gradient, diagonal, beside
@@ -284,14 +285,10 @@ def _length(rows: Float[np.ndarray, "m D"]) -> float:
     return float(np.sum(np.linalg.norm(np.diff(rows, axis=0), axis=1)))
 
 
-def _single(array: np.ndarray) -> Array:
-    return jnp.asarray(array, jnp.float32)
-
-
 def _decoded(
     decode: Callable[[Array], Array], points: Float[np.ndarray, "m d"]
 ) -> Float[np.ndarray, "m D"]:
-    return np.asarray(_apply(decode, _single(points)), np.float64)
+    return np.asarray(_apply(decode, single(points)), np.float64)
 
 
 @eqx.filter_jit

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus import plots
-from isthmus.data.checks import check_coordinates, check_map, check_rows
+from isthmus.data.checks import check_coordinates, check_integer, check_map, check_rows
 from isthmus.estimators.base import BaseMap, column_names_of, units_of, width_of
 from isthmus.networks.applying import map_rows
 from isthmus.networks.layers import single
@@ -315,14 +315,18 @@ class Loadings(Result):
         ----------
         coordinate : int
             Its number k, from 0 on.
-        n : int, default 5
+        n : int ≥ 1, default 5
             How many features, the strongest first.
 
         Returns
         -------
         dict of str to Loading
-            ``mean`` and ``strength`` of each, in raw units. Raises ValueError for a coordinate that
-            there is not.
+            ``mean`` and ``strength`` of each, in raw units.
+
+        Raises
+        ------
+        ValueError
+            If there is no such coordinate, or n is below 1.
 
         Examples
         --------
@@ -336,6 +340,7 @@ class Loadings(Result):
         d = self.values.shape[1]
         if not 0 <= coordinate < d:
             raise ValueError(f"coordinate={coordinate} of {d}: they are numbered from 0 to {d - 1}")
+        n = check_integer("n", n, 1)
         mean, strength = self.mean[coordinate], self.strength[coordinate]
         order = np.argsort(-strength / self.scale, kind="stable")[:n]
         return {self.feature_names[j]: Loading(float(mean[j]), float(strength[j])) for j in order}
