@@ -141,7 +141,8 @@ class PictureTSNE:
 def umap(n_components: int, seed: int) -> Any:  # umap-learn has no types
     """UMAP with its own defaults (McInnes, Healy & Melville 2018, arXiv:1802.03426).
 
-    Raises ImportError that says how to install it. One job, because a seed leaves no more.
+    Raises ImportError that says how to install it. One job, because with a seed umap-learn takes no
+    more.
     """
     try:
         package = import_module("umap")

@@ -28,12 +28,14 @@ from isthmus.estimators.fitting import generator
 from isthmus.results import Result
 
 SHARE_LIKE = 3
-"""One in so many of the rows near in the map predicts: the nearest, or those whose rest is most like."""
+"""A third of the rows near in the map predict a row: the nearest, or those whose rest is most alike."""
 
 ROWS_OF_CELL = 16
 """Rows among which targets are permuted, at most."""
 
 LEVEL = 0.05
+"""p-value below which something is hidden."""
+
 SURE = 3.0
 """Standard errors by which a pair of classes must be told apart better to be named."""
 
@@ -111,7 +113,8 @@ class Hidden(Result):
             return (
                 f"It is undecided whether the map hides a part of the target: chance gives as much "
                 f"rarely (p = {self.p_value:.2g}), but {self.score} changes by {self.gain:+.3f}, "
-                f"{low:+.3f} to {high:+.3f}, which may be nothing. More rows than {self.n_rows} tell."
+                f"{low:+.3f} to {high:+.3f}, which may be nothing. More than {self.n_rows} rows would "
+                "tell."
             )
         if not self.is_found:
             return (
@@ -179,7 +182,7 @@ def hidden(
     model : fitted map
         Any of the maps of isthmus, or an ensemble of them.
     X : array (n, D), n > n_neighbors
-        Rows, best such as the map was not fitted to: what it leaves out of its own rows is less.
+        Rows, preferably not those of the fit: of these the map leaves less out than of others.
     y : array (n,)
         Classes, or numbers, by the rule of ``isthmus.compare``.
     n_neighbors : int, default 30

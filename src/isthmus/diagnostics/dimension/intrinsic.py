@@ -28,7 +28,7 @@ FEWEST_ROWS = 10
 """Distinct rows: with fewer the interval reaches from half to twice the estimate and beyond."""
 
 MOST_TIED = 0.1
-"""Share of rows with equally far neighbours, from which on the estimate is of the rounding as well."""
+"""Share of rows with equally far neighbours, above which the estimate shows the rounding as well."""
 
 
 class TiedDistancesWarning(UserWarning):
@@ -281,7 +281,7 @@ def warn_of_ties(tied: float) -> None:
     if tied > MOST_TIED:
         warnings.warn(
             f"{100 * tied:.0f} % of the rows have neighbours that are equally far, as rounded numbers "
-            "have, and the estimate is too high for it: expected few. Add noise of the size of the "
+            "have: expected few, for they make the estimate too high. Add noise of the size of the "
             "rounding, or use a method of larger scales, such as MLE(k=30)",
             TiedDistancesWarning,
             stacklevel=3,

@@ -141,7 +141,7 @@ class Second:
 
 @dataclass(frozen=True)
 class Asked:
-    """What every part needs to know."""
+    """What every part needs to know: the first pass ``drawn``, the second ``near`` and ``rates``."""
 
     queries: Spaces
     k: int
@@ -197,7 +197,7 @@ class Parts:
         return Spaces(*(each[back] for each in found))
 
     def _largest(self, far: Far, space: int) -> float:
-        """A lower bound of the largest squared distance, which it nearly always is."""
+        """The largest squared distance in nearly all cases, and never more than it."""
         best = -1.0
         for _ in range(MOST_STEPS):
             largest = float(far.squared.max())

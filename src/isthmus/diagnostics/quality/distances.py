@@ -174,7 +174,7 @@ def distances_between(rows: Rows) -> Distances:
 
 
 def largest_by_steps(distances: Distances) -> float:
-    """A lower bound of the largest squared distance, which it nearly always is.
+    """The largest squared distance in nearly all cases, and never more than it.
 
     From the rows farthest from the mean to those farthest from them, until distances stop growing.
     """

@@ -99,7 +99,8 @@ def quality(
         rows X are new ones, and ``neighbours_kept`` says whether they lie among their nearest others.
     y : array-like (n,), optional
         Labels of the rows X: ``neighbour_score`` is of predicting them from the labels of training rows.
-        Texts, booleans and few integers are classes, other numbers are predicted by their mean.
+        Text, booleans and integers of at most 20 different values are classes; other numbers are
+        predicted by their mean.
     scaling : {"auto", None, "standard", "range", "robust"}, default "auto"
         Of the columns, because distances are what is kept or lost. "auto": with ``model``, as the map
         scales them, so that distances are those that it was fitted to keep; without,

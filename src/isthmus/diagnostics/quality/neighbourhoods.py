@@ -18,7 +18,10 @@ from isthmus.diagnostics.quality.distances import Distances
 
 @dataclass
 class Surroundings:
-    """All other rows as seen from one: squared distances (n,), infinite to itself, which it settles."""
+    """Squared distances (n,) of all rows from one, infinite to itself, and the order that they give.
+
+    Where rounding leaves the order in doubt, distances are computed again, from differences.
+    """
 
     distances: Distances
     query: int
