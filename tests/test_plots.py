@@ -322,7 +322,29 @@ def test_values_are_colours_of_a_scale_and_what_is_not_finite_is_grey(ax):
     assert ax.figure.axes[1].get_ylabel() == "height"
 
 
-@pytest.mark.parametrize("values", [np.ones(5), 1 + 1e-8 * np.arange(5), np.full(5, np.nan)])
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_colours_span_the_values_whatever_their_unit(ax, size):
+    values = size * np.linspace(0.5, 1, 5)
+    value_map(ax, np.eye(5, 2), values, "height")
+    assert ax.collections[1].get_clim() == tuple(np.quantile(values, [0.01, 0.99]))
+
+
+def test_images_below_zero_are_drawn_from_their_lowest_value(ax):
+    images = np.linspace(-3.0, -1.0, 5)[:, None]
+    image_grid(ax, images, (1, 1))
+    ax.figure.canvas.draw()
+    assert ax.images[0].get_clim() == (-3.0, np.quantile(images, 0.995))
+
+
+def test_components_that_leave_nothing_out_have_a_plain_axis(ax):
+    X = np.random.default_rng(0).standard_normal((50, 1))
+    isthmus.intrinsic_dimension(X, "pca").plot(ax)
+    assert ax.get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros(5), np.ones(5), 1 + 1e-8 * np.arange(5), np.full(5, np.nan)]
+)
 def test_equal_values_have_one_colour(ax, values):
     value_map(ax, np.eye(5, 2), values, "height")
     low, high = ax.collections[1].get_clim()

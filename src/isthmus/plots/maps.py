@@ -309,8 +309,10 @@ def value_map(
     x, y = Z.T
     ax.scatter(x[~finite], y[~finite], s=size, color=NO_LABEL, linewidths=0, rasterized=True)
     low, high = np.quantile(values[finite], [0.01, 0.99]) if finite.any() else (0.0, 1.0)
-    if high - low <= EQUAL * max(abs(low), abs(high), 1.0):
-        low, high = low - 0.1, high + 0.1
+    size = max(abs(low), abs(high))
+    if high - low <= EQUAL * size:
+        margin = 0.1 * size or 0.1
+        low, high = low - margin, high + margin
     points = ax.scatter(
         x[finite],
         y[finite],
@@ -408,7 +410,8 @@ def image_grid(
         Images in a line.
     darkest : float or None, default None
         The value that is drawn, as all above, at the end of the colour map, 0 and all below at its
-        start; None takes the 99.5th percentile. Pass the same for grids that are to be compared.
+        start; None takes the 99.5th percentile. Where that is not above 0, the start is the lowest
+        value. Pass the same for grids that are to be compared.
     cmap : str, default "gray_r"
         Colour map of matplotlib: 0 is white.
 
@@ -451,9 +454,11 @@ def _draw_tiles(
 ) -> None:
     """Each image in a square of this side about its centre."""
     reach = side / 2
+    # Of images that have nothing above 0 the lowest value stands at the start of the colours.
+    lightest = 0.0 if darkest > 0 else min(darkest, float(images.min()))
     for (x, y), image in zip(centres, images, strict=True):
         extent = (x - reach, x + reach, y - reach, y + reach)
-        ax.imshow(image, cmap=cmap, vmin=0.0, vmax=darkest, extent=extent, interpolation="bilinear")
+        ax.imshow(image, cmap=cmap, vmin=lightest, vmax=darkest, extent=extent, interpolation="bilinear")
 
 
 def _grid(

@@ -76,8 +76,9 @@ def dimension_scales(ax: Axes, scales: Sequence[Scale], *, colour: str = OURS) -
     ).T
     bars = np.stack([estimate - low, high - estimate])
     ax.errorbar(distance, estimate, bars, fmt="o-", color=colour, capsize=3)
-    ax.set_xscale("log")
-    write_plain_numbers(ax.xaxis)
+    if distance.max() > 0:  # all components of a line leave nothing out
+        ax.set_xscale("log")
+        write_plain_numbers(ax.xaxis)
     ax.set_xlabel("distance to the neighbours in use")
     ax.set_ylabel("dimension")
     open_frame(ax)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MOST_FEATURES = 6
 """Largest number of features that are drawn over the plane."""
 
+DIGITS = 4
+"""Decimals of logarithms: the rest is rounding, and would be all that is seen of a flat map."""
+
 
 def _figure(
     width: float, height: float, n_across: int = 1, n_down: int = 1
@@ -107,14 +110,14 @@ def training(findings: Findings) -> str | None:
 def area(findings: Findings) -> str:
     """How much of the data a unit of the picture stands for."""
     tiny = np.finfo(float).tiny
-    values = np.log10(np.maximum(findings.distortion.area, tiny))
+    values = np.log10(np.maximum(findings.distortion.area, tiny)).round(DIGITS)
     return _over_the_map(findings, values, "log₁₀ of the area in the data per unit of the map")
 
 
 def anisotropy(findings: Findings) -> str:
     """How much more one direction is stretched than another."""
     values = findings.distortion.anisotropy
-    values = np.log10(np.where(np.isfinite(values), values, np.nan))
+    values = np.log10(np.where(np.isfinite(values), values, np.nan)).round(DIGITS)
     return _over_the_map(findings, values, "log₁₀ of the longest over the shortest stretch")
 
 
