@@ -45,10 +45,11 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
 
     Parameters
     ----------
-    widths : sequence of int, default (100,)
+    widths : sequence of int, default (100, 100)
         Hidden layers, input to output. ``(M,)`` is the perceptron, more of them the multi-layer network,
-        ``()`` is logistic regression. 50 and 256 units do as well on small tables, to the scatter
-        between seeds; a second layer of 100 is no better on most, and worse where rows are few.
+        ``()`` is logistic regression. One layer of 100 does as well on most tables, to the scatter
+        between seeds, but hardly learns functions of few columns that turn sign with them, such as
+        sin 3x cos 3y: of 1 000 rows it explains nothing, and two layers 99 %.
     activation : str, callable or sequence of these, default "silu"
         g in g(Wx − λ): "tanh", "relu", "cos", "silu", "gelu", "identity" or a function of JAX arrays,
         one for all hidden layers or one per hidden layer. SiLU as in the auto-encoders: it is smooth.
@@ -152,7 +153,7 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardPredictor):
 
     def __init__(
         self,
-        widths: Sequence[int] = (100,),
+        widths: Sequence[int] = (100, 100),
         *,
         activation: str | Activation | Sequence[str | Activation] = "silu",
         skip_links: bool = False,
@@ -416,7 +417,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
 
     def __init__(
         self,
-        widths: Sequence[int] = (100,),
+        widths: Sequence[int] = (100, 100),
         *,
         activation: str | Activation | Sequence[str | Activation] = "silu",
         skip_links: bool = False,
