@@ -1,6 +1,7 @@
 """Angles come round, and categories have no order: maps see circles and ones among zeros."""
 
 import pickle
+from decimal import Decimal
 
 import jax
 import numpy as np
@@ -114,6 +115,13 @@ def test_numbers_as_categories_stay_numbers():
     decoded = model.inverse_transform(model.transform(X))
     assert decoded.dtype == np.float64
     np.testing.assert_array_equal(decoded[:, 1], X[:, 1])
+
+
+def test_decimal_numbers_are_categories_as_other_numbers_are():
+    rows = pd.DataFrame({"dose": [Decimal("0.1"), Decimal("0.5")] * 5, "mass": np.arange(10.0)})
+    code = ColumnCode.of(rows, None, ["dose"])
+    assert code.choices == ((0, (0.1, 0.5)),)
+    np.testing.assert_array_equal(np.asarray(code(rows))[:2], [[1, 0, 0], [0, 1, 1]])
 
 
 def test_every_map_takes_and_gives_back_the_columns_as_they_came(fitted):

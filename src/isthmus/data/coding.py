@@ -281,7 +281,7 @@ def _categories(column: np.ndarray, label: object) -> tuple[str | float, ...]:
 
 
 def _plain(value: Any) -> str | float:
-    """A category as files keep it: a text or a number."""
+    """A category as files keep it: a text, or a number of any type as a float."""
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
@@ -305,7 +305,8 @@ def _places(column: np.ndarray, known: Sequence[Hashable], label: object) -> Flo
         if _is_missing(value):
             places[row] = np.nan
             continue
-        place = stands_for.get(_plain(value) if isinstance(value, str | bytes | Real) else value)
+        is_category = isinstance(value, str | bytes) or hasattr(value, "__float__")
+        place = stands_for.get(_plain(value)) if is_category else None
         if place is None:
             shown = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "")
             raise ValueError(
