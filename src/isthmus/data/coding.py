@@ -77,7 +77,7 @@ class ColumnCode:
             position = _position("periodic", label, labels)
             if not isinstance(period, Real) or not isfinite(period) or period <= 0:
                 raise ValueError(
-                    f"periodic: the period of {label!r} is {period!r}; expected is a number above 0, "
+                    f"periodic: the period of {label!r} is {period!r}; expected a number above 0, "
                     "such as 360 for degrees"
                 )
             angles = _numbers(values[:, position], label)

@@ -103,7 +103,7 @@ def with_reason(
 ) -> Values:
     """What ``convert`` returns, or its error with what to do.
 
-    A value of X that is no number is named as its cause, where X is to hold numbers alone.
+    Where X must hold numbers alone (``holds_numbers``), the message names the first value that is none.
     """
     try:
         return convert()

@@ -118,7 +118,7 @@ def _not_computed(X: object) -> str | None:
 
 
 def refuse_masked(X: object, what: str) -> None:
-    """Masked entries, of an array or of rows in a list: NumPy takes the numbers below the mask."""
+    """Raise ValueError for masked entries: NumPy would take the numbers below the mask."""
     masked = _count_masked(X, depth=3)
     if masked:
         raise ValueError(

@@ -233,7 +233,7 @@ def batch_orders(
     A pass has its order by its number, so that it does not matter how many are asked for at a time.
     Passes that are too short for all rows share an order: no row comes twice before every other has
     come. ``shape`` is (most passes, most steps, batch); what is beyond ``passes`` and ``n_steps`` is
-    zero. With ``n_steps`` None a pass has as many as there is place for.
+    zero. With ``n_steps`` None a pass has the most steps.
     """
     most_passes, most_steps, batch = shape
     n_steps = most_steps if n_steps is None else n_steps

@@ -33,7 +33,7 @@ class Saved:
 
 
 class DamagedError(Exception):
-    """A file that is no whole checkpoint."""
+    """A file is empty, truncated or altered, so that it is not a whole checkpoint."""
 
 
 def write(path: Path, text: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -44,7 +44,7 @@ def write(path: Path, text: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read(path: Path) -> Saved:
-    """A checkpoint; raises DamagedError for what is no whole one, ValueError for a newer isthmus's."""
+    """A checkpoint. Raises DamagedError if it is not whole, ValueError if a newer isthmus wrote it."""
     if path.stat().st_size == 0:
         raise DamagedError("it is empty")
     try:

@@ -41,8 +41,10 @@ class Group(Protocol):
     """Whether several devices train together, so that all processes make the same calls."""
 
     def blocks(self, first: int) -> Iterator[tuple[Any, int, bool]]:
-        """Blocks of the source from number ``first`` on, from 0, round after round: their valid rows,
-        and whether one ends an epoch."""
+        """Blocks of the source from number ``first`` on (they count from 0), round after round.
+
+        With each come the number of its valid rows, and whether it ends an epoch.
+        """
 
     def orders(self, passes: range, n_valid: int, shape: Sequence[int]) -> Orders:
         """Row numbers of every batch of some passes; ``shape`` is (most passes, steps, batch)."""

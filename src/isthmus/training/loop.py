@@ -47,8 +47,8 @@ def train(
     ``jointly``: the held-out rows of all together choose one epoch for all, and say when to stop. A
     member without held-out rows then has those of the others to choose its epoch by.
 
-    ``size``: the number of members that the program is made for; those that lack are filled up with the
-    last one. None is as many as there are. A member that diverges has a result that says so. A
+    ``size``: the number of members that the program is made for; the last one stands for those that are
+    missing. None is as many as there are. A member that diverges has a result that says so. A
     KeyboardInterrupt ends training with a warning and the best networks so far; before the first
     evaluation it is let through.
 

@@ -77,7 +77,7 @@ def in_each(function: Callable[[], T]) -> T:
 
 
 def from_first(function: Callable[[], T]) -> T:
-    """What the function returns in the first process, where alone it is called; or its error."""
+    """The result of the function in all processes, or its error; the first process alone calls it."""
     if not several():
         return function()
     outcome: tuple[T | None, Exception | None] = (None, None)

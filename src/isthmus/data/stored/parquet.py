@@ -381,7 +381,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _kind(kind: pa.DataType) -> np.dtype:
-    """The type of numbers that a column's values are; what is no float has NaN for what is missing."""
+    """The type in which a column's values are read."""
     if pa.types.is_fixed_size_list(kind) or pa.types.is_dictionary(kind):
         kind = kind.value_type
     return np.dtype(kind.to_pandas_dtype()) if _is_number(kind) else np.dtype(np.float64)

@@ -275,7 +275,7 @@ class StoredRows:
         """Statistics of all rows but some, from one pass.
 
         The pass keeps the rows that are left out, and a sample of all. Raises StoreError, with the
-        place, for what is no finite number.
+        place, for an entry that is not a finite number.
 
         Parameters
         ----------
@@ -358,7 +358,9 @@ class StoredRows:
         wanted = np.union1d(some, left_out)
         found = self._found(wanted, left_out, sample)
         if found.summary is None:
-            raise StoreError("no rows are left, of which to take the mean")
+            raise StoreError(
+                f"all {n:,} rows are held out, and none is left to train on: hold out fewer"
+            )
         return Survey(left_out, found.summary, some, Kept(wanted, found.kept))
 
     def _found(
