@@ -26,7 +26,8 @@ no use as a coordinate. The next lesson asks for more.
 #    So the one number is an exact integer, which Python has, and not the value of a node in a network.
 #
 # The images are drawn animals, so that the page needs no download: cats, donkeys and giraffes, each with
-# its own size and pose. The module :mod:`isthmus.experiments` has them, and the code.
+# its own size and pose. They come from :func:`isthmus.experiments.animals`, and the code is an
+# :class:`isthmus.experiments.ImageCoder`.
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt

@@ -93,8 +93,9 @@ plt.show()
 #
 # Noise that is independent in each pixel is an arbitrary choice. No hand moves a pen so. What one wants
 # is a change after which the row still means the same: a digit that is shifted or turned a little.
-# :mod:`isthmus.noise` has both kinds. ``Gaussian`` and ``Masking`` treat each column on its own;
-# ``ImageJitter`` moves an image, and ``Neighbours`` moves a row towards another row that is near it.
+# ``isthmus.noise`` has both kinds. :class:`isthmus.noise.Gaussian` and :class:`isthmus.noise.Masking`
+# treat each column on its own; :class:`isthmus.noise.ImageJitter` moves an image, and
+# :class:`isthmus.noise.Neighbours` moves a row towards another row that is near it.
 #
 # The two kinds go in different directions. We move unseen digits by jitter, and by Gaussian noise of the
 # same size, and measure how far the nearest real digit is from the result.

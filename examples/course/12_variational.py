@@ -71,8 +71,8 @@ assert np.isclose(
 
 # %%
 # The second prior is flat: the mean may be anywhere in a box at no cost, and :math:`-\log \sigma` alone
-# keeps :math:`\sigma` from zero. :mod:`isthmus.priors` makes it proper by letting it fall off smoothly
-# at the walls; ``prior=isthmus.priors.Uniform()`` takes it.
+# keeps :math:`\sigma` from zero. :class:`isthmus.priors.Uniform` makes it proper by letting it fall off
+# smoothly at the walls; ``prior=isthmus.priors.Uniform()`` takes it.
 #
 # A map with its uncertainty
 # --------------------------
