@@ -22,7 +22,8 @@ MOST_OF_MAP = 0.6
 """Share of the coordinates' variance between the values of a category above which it makes the map."""
 
 APART = 0.1
-"""A category divides the picture if less than this part of chance's neighbours has another value."""
+"""A category divides the picture if a nearest row has another value less often than this share of what
+it would be by chance."""
 
 STRETCHED = 3.0
 """Median anisotropy above which directions in the picture mislead."""
@@ -36,6 +37,8 @@ def reasons(findings: Findings) -> tuple[str, ...]:
             _of_notes,
             _of_line,
             _of_dimension,
+            _of_categories,
+            _of_noise,
             _of_neighbours,
             _of_hidden,
             _of_geometry,
@@ -55,11 +58,15 @@ def _of_line(findings: Findings) -> Iterator[str]:
     spread = findings.coordinates[:, :2].std(axis=0)
     if spread[1] < LINE * spread[0]:
         feature, one = next(iter(findings.loadings.strongest(0, 1).items()))
-        times = f"{spread[0] / spread[1]:.0f} times as much as" if spread[1] > 0 else "and not"
+        varies = (
+            f"varies {spread[0] / spread[1]:.0f} times as much as coordinate 1"
+            if spread[1] > 0
+            else "varies, and coordinate 1 does not"
+        )
         yield (
-            f"The picture is a line: coordinate 0 varies, {times} coordinate 1. It is mostly {feature}, "
-            f"which changes by {one.mean:.3g} per unit. If other columns matter too, and are in other "
-            "units, standardise them with --scaling standard."
+            f"The picture is a line: coordinate 0 {varies}. It is mostly {feature}, which "
+            f"changes by {one.mean:.3g} per unit. If other columns matter too, and are in other units, "
+            "standardise them with --scaling standard."
         )
 
 
@@ -70,6 +77,13 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
             f"The data have {_dimensions(found)}, and the map has {d}: {findings.variance_left_out:.0%} "
             "of the variance of unseen rows is not in it. Rows that differ in the rest lie in one place."
         )
+
+
+def _dimensions(found: DimensionChoice) -> str:
+    return f"{found.answer} dimensions" if found.is_bound else f"about {found.answer} dimensions"
+
+
+def _of_categories(findings: Findings) -> Iterator[str]:
     for name, of in findings.of_categories.items():
         if of.variance > MOST_OF_MAP:
             yield (
@@ -82,15 +96,14 @@ def _of_dimension(findings: Findings) -> Iterator[str]:
                 f"{of.neighbours:.0%} of the rows, by chance for {of.by_chance:.0%}, so groups may be "
                 "its values. Leave it out to see what else there is."
             )
-    if found.noisy:
+
+
+def _of_noise(findings: Findings) -> Iterator[str]:
+    if findings.dimension.noisy:
         yield (
             "At small scales the data look higher-dimensional than at large ones, as noisy data do: "
             "details of the map that are as small as the distance between neighbours are noise."
         )
-
-
-def _dimensions(found: DimensionChoice) -> str:
-    return f"{found.answer} dimensions" if found.is_bound else f"about {found.answer} dimensions"
 
 
 def _of_neighbours(findings: Findings) -> Iterator[str]:

@@ -79,15 +79,16 @@ class Findings:
 
     ``rows`` are scaled by ``scaling``, and so are all measures of distances; ``loadings`` and
     ``in_raw_units`` are in the units of the data. ``kind`` is the name of the scaling, None for rows as
-    they are, and ``units`` says why rows were scaled, or nothing.
-    ``train`` and ``test`` are indices of rows, ``labels`` a class or number for each row, if there are
-    any. ``quality`` is of the rows in ``test``, and ``hidden`` says what of their labels the map leaves
-    out, None without labels; ``distortion`` and ``loadings`` are at the rows in
-    ``train``; ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of
-    the fit. ``told_apart`` are the columns that differ most between the classes of ``labels``, and
-    ``of_categories`` the columns that are categories, each with the share of its variance, or of the
-    coordinates', that lies between the classes. ``code`` is that of angles and categories, None
-    without any.
+    they are; ``units`` says why rows were scaled, and is empty where they were not. ``train`` and
+    ``test`` are indices of rows, and ``labels`` holds a class or a number for each row, or is None.
+
+    ``quality`` is of the rows in ``test``, and ``hidden`` says what of their labels the map leaves out;
+    it is None without labels. ``distortion`` and ``loadings`` are at the rows in ``train``;
+    ``reliability`` assesses these, calibrated on those in ``test``. ``notes`` are warnings of the fit.
+
+    ``told_apart`` names the columns that differ most between the classes of ``labels``, each with the
+    share of its variance that lies between them; ``of_categories`` says of each categorical column how
+    much of the map it is. ``code`` is that of angles and categories, None without any.
     """
 
     data: str
@@ -197,11 +198,7 @@ def gather(
     known = X.code.names if isinstance(X, CodedRows) else _numbered(rows.shape[1])
     names = tuple(map(str, getattr(checked, "feature_names_in_", known)))
     labels = None if y is None else check_targets(y, len(rows)).labels
-    map_ = clone(Autoencoder(2) if model is None else model)
-    # A share of the variance, as PCA takes it, is a number of coordinates only after the fit.
-    _check_plane(map_.get_params().get("n_components"))
-    if map_.get_params().get("random_state", 0) is None:
-        map_.set_params(random_state=random_state)
+    map_ = _unfitted(Autoencoder(2) if model is None else model, random_state)
     kind, units = None, ""
     if takes_scaled_columns(map_):
         own = _take_scaling(map_)
@@ -214,9 +211,7 @@ def gather(
         scaled_by_train = Scaling.fit(kind, in_code(rows[train], code_of(X)))
         rows = scaled_by_train(rows, np.float64)
         units = units or scaled_by(kind)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        map_.fit(rows[train])
+    notes = _fit(map_, rows[train])
     Z = np.asarray(map_.transform(rows), np.float64)
     _check_plane(Z.shape[1])
     error = float(np.mean(squared_gaps(map_, rows[test], Z[test])))
@@ -262,12 +257,31 @@ def gather(
         loadings=Loadings(
             local.values * scaled_by_train.scale, names, local.scale * scaled_by_train.scale
         ),
-        notes=tuple(dict.fromkeys(str(one.message) for one in caught)),
+        notes=notes,
         hidden=_hidden(map_, rows[test], labels if labels is None else labels[test], random_state),
         told_apart=_told_apart(rows, names, labels),
         of_categories=_of_categories(X, Z),
         code=code_of(X),
     )
+
+
+def _unfitted(model: BaseMap, random_state: int) -> BaseMap:
+    """A copy of a map of two coordinates or more, with this seed where it has none of its own."""
+    copy: BaseMap = clone(model)
+    parameters = copy.get_params()
+    # A share of the variance, as PCA takes it, is a number of coordinates only after the fit.
+    _check_plane(parameters.get("n_components"))
+    if parameters.get("random_state", 0) is None:
+        copy.set_params(random_state=random_state)
+    return copy
+
+
+def _fit(model: BaseMap, rows: Float[np.ndarray, "m D"]) -> tuple[str, ...]:
+    """Fit a map; the warnings that it gives, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        model.fit(rows)
+    return tuple(dict.fromkeys(str(one.message) for one in caught))
 
 
 def _check_plane(n_components: object) -> None:

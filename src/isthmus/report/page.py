@@ -244,7 +244,8 @@ def number(value: float | np.floating) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+        # 999.7 in three digits would be 1.00e+03.
+        return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
     return f"{value:.2e}"
 
 
