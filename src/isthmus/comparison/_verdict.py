@@ -10,7 +10,7 @@ from isthmus.comparison.records import Conditions, Row
 
 def verdict(conditions: Conditions, table: Sequence[Row]) -> str:
     """Which methods are best on new rows, best on the rows of the fit, and missing: a line each."""
-    lines = (_of_new_rows(conditions, table), _of_training_rows(conditions, table), _of_missing(table))
+    lines = (_of_new_rows(conditions, table), _of_training_rows(table), _of_missing(table))
     return "\n".join(filter(None, lines))
 
 
@@ -30,7 +30,7 @@ def _of_new_rows(conditions: Conditions, table: Sequence[Row]) -> str:
     return start + "; ".join(parts) + "."
 
 
-def _of_training_rows(conditions: Conditions, table: Sequence[Row]) -> str:
+def _of_training_rows(table: Sequence[Row]) -> str:
     if not _with(table, "train_trustworthiness"):
         return ""
     text = (

@@ -13,10 +13,11 @@ independence", Annals of Statistics 50:3388.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 from isthmus.data.checks import check_integer, check_map, check_rows
@@ -255,13 +256,7 @@ def hidden(
         values = values / (np.abs(values).max() or 1.0)  # so that squares are numbers, too
     without, with_rest = predicted.successes(values)
     cells = _cells(z, np.arange(n))
-    by_chance = []
-    for _ in range(n_permutations):
-        permuted = values.copy()
-        for cell in cells:
-            permuted[cell] = values[rng.permutation(cell)]
-        before, after = predicted.successes(permuted)
-        by_chance.append(float(np.mean(after - before)))
+    by_chance = [_gain_by_chance(predicted, values, cells, rng) for _ in range(n_permutations)]
     gain = float(np.mean(with_rest - without))
     of_cells = np.array([np.sum((with_rest - without)[cell] - gain) for cell in cells])
     error = float(np.sqrt(np.sum(np.square(of_cells)))) / n
@@ -326,6 +321,20 @@ class _Prediction:
         other = np.where(values == a, b, a)
         shares = (float(np.mean((found == other)[of_pair])) for found in (without, with_rest))
         return HiddenPair(str(labels[a]), str(labels[b]), *shares)
+
+
+def _gain_by_chance(
+    predicted: _Prediction,
+    values: Shaped[np.ndarray, " n"],
+    cells: Sequence[Int[np.ndarray, " c"]],
+    rng: np.random.Generator,
+) -> float:
+    """The gain where targets are permuted among the rows of each cell."""
+    permuted = values.copy()
+    for cell in cells:
+        permuted[cell] = values[rng.permutation(cell)]
+    without, with_rest = predicted.successes(permuted)
+    return float(np.mean(with_rest - without))
 
 
 def _most_like(
