@@ -30,7 +30,13 @@ from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
 from isthmus.variational.elbo import VariationalPair, row_log_likelihood, rows_and_errors
 from isthmus.variational.estimator import VariationalAutoencoder, given_rows, raw_rows
-from isthmus.variational.likelihoods import Supporting, impossible, impossible_rows
+from isthmus.variational.likelihoods import (
+    Distribution,
+    GaussianErrors,
+    Supporting,
+    impossible,
+    impossible_rows,
+)
 from isthmus.variational.ppca import scaled_errors
 from isthmus.variational.priors import LOG_2PI
 
@@ -421,10 +427,15 @@ def impute(
     )
     rows[chosen] = np.where(missing, mean * scaling.scale + scaling.center, rows[chosen])
     std[chosen] = np.where(missing, spread * scaling.scale, std[chosen])
-    warning = _of_wide_errors(model, rows, std, every_missing)
-    if warning is not None:
-        warnings.warn(warning, stacklevel=2)
+    if _shares_one_error(pair.likelihood):
+        warning = _of_wide_errors(model, rows, std, every_missing)
+        if warning is not None:
+            warnings.warn(warning, stacklevel=2)
     return Imputation(as_given(model, rows), spread_as_given(model, std))
+
+
+def _shares_one_error(likelihood: Distribution) -> bool:
+    return isinstance(likelihood, GaussianErrors) and likelihood.own_variance.ndim == 0
 
 
 def _of_wide_errors(
