@@ -51,6 +51,14 @@ def test_a_column_that_is_met_exactly_has_no_width():
     assert isthmus.decoded_interval(LINE, [[5.0]], KNOWN).half_width[0, 2] < 1e-9
 
 
+@pytest.mark.parametrize(("level", "least"), [(0.8, 10), (0.9, 20), (0.95, 40)])
+def test_so_many_rows_are_needed_that_one_in_each_half_may_be_outside(level, least):
+    narrow = {"level": level, "n_neighbors": 2}
+    isthmus.decoded_interval(LINE, [[5.0]], KNOWN[:least], **narrow)
+    with pytest.raises(ValueError, match=f"needs {least} at least"):
+        isthmus.decoded_interval(LINE, [[5.0]], KNOWN[: least - 1], **narrow)
+
+
 def test_images_have_intervals_of_their_shape():
     images = np.random.default_rng(0).uniform(size=(200, 4, 5))
     model = isthmus.LinearAutoencoder(2).fit(images[:100])

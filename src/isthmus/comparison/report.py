@@ -121,7 +121,7 @@ class ComparisonReport(Result, Conditions):
 PLOTTED = {
     "trustworthiness": "test_trustworthiness",
     "continuity": "test_continuity",
-    "neighbours kept": "test_overlap",
+    "overlap": "test_overlap",
     "variance left out": "variance_left_out",
 }
 

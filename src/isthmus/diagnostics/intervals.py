@@ -105,7 +105,8 @@ def decoded_interval(
     n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
     z = np.asarray(check_coordinates(Z, model.n_components_), np.float64)
     rows = check_rows(model, known, reset=False)
-    m, needed = rows.shape[0], 2 * max(n_neighbors, int(np.ceil(1 / (1 - level))))
+    # 1/(1 − 0.9) is 10 and a little more, by rounding.
+    m, needed = rows.shape[0], 2 * max(n_neighbors, int(np.ceil(1 / (1 - level) - 1e-9)))
     if m < needed:
         raise ValueError(
             f"known has {m} rows: an interval at level={level:g} by {n_neighbors} neighbours needs "
