@@ -48,7 +48,7 @@ docs: $(VENV)/.installed-docs ## run the pages of the documentation and build th
 site: # the site, with the tools in BIN; whatever was made before is made anew
 	rm -rf docs/built docs/api docs/course docs/how_to docs/gallery
 	$(BIN)/python docs/_run_pages.py
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/built
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/built
 	$(BIN)/python docs/_check_links.py docs/built
 
 explorer: ## build the explorer's page from web/, with Node 20 or later

@@ -2,6 +2,8 @@
 
 import os
 import re
+import warnings
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -14,7 +16,14 @@ from sphinx.writers.html5 import HTML5Translator
 import isthmus
 
 LOGGER = getLogger(__name__)
+# joblib takes compiled programs for a leak, and starts another process.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 os.environ.setdefault("MPLBACKEND", "agg")  # draws without a screen
+# Most of the time goes to compiling: the processes that run the scripts share what they compile, and
+# XLA's older emitters take half the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "built" / ".programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 project = "isthmus"
 author = copyright = "The isthmus developers"
