@@ -1,8 +1,8 @@
 """How far data lie from what a point of the map decodes to: intervals that hold as often as they say.
 
 A map of few coordinates leaves much out, and what it leaves out differs from place to place. The
-distance |x − x̂| of known rows nearby is the scale at a place; how many scales rows are away, at most, in
-the share of cases that is asked for, other known rows tell. So the interval of each entry holds for that
+distance |x − x̂| of known rows nearby is the scale at a place. Other known rows tell how many of these
+scales rows are away, at most, in the share of cases that is asked for. So the interval of each entry holds for that
 share of new rows at least, in the mean over places and over draws of the known ones, if new rows are
 drawn as these were.
 

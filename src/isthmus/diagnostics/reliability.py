@@ -57,7 +57,7 @@ class Reliability(Result):
     flagged : (n,)
         Whether p_value ≤ ``false_alarm_rate``: not to be believed.
     false_alarm_rate : float
-        The share of good rows that is flagged, at most; the less known rows, the farther below.
+        The share of good rows that is flagged, at most; the fewer known rows, the farther below.
     n_known : int
         Good rows that were passed; half of them say how strange a good row may look.
 

@@ -82,7 +82,7 @@ def figure_in_memory(
 
 
 def write_plain_numbers(axis: Axis) -> None:
-    """Along a logarithmic axis 20, not 2 × 10¹."""
+    """Write 20 and not 2 × 10¹ along a logarithmic axis."""
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("{x:g}")
 

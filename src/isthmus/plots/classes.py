@@ -45,7 +45,7 @@ DASHES = "-", "--", ":", "-."
 
 
 def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | None = None) -> None:
-    """How many of n values lie where; of each class a line of its own, if there are labels.
+    """The histogram of n values, with a line for each class if there are labels.
 
     The line of the values without a label is grey, below the others. Colours repeat after ten classes,
     with dashed lines for the second ten, dotted ones for the third, and dots and dashes for the fourth.
@@ -90,9 +90,9 @@ def class_map(
 ) -> None:
     """Scatter coordinates (n, 2), one colour per class, each class named at its median point.
 
-    Just above the class, where the name would cover more than half of it, and below where the plane ends
-    above. Beside the plane, where names are long, or would cover each other or most of another class.
-    Rows without a label (None, NaN, NA or empty text) are grey, below the others, and beside the plane
+    A name stands just above its class where it would cover more than half of it, and below where the
+    plane leaves no room above. All names stand beside the plane where they are long, or would cover one
+    another or most of another class. Rows without a label (None, NaN, NA or empty text) are grey, below the others, and beside the plane
     they are called "no label".
 
     Colours repeat after ten classes, with another marker: in the order of their labels, the first ten

@@ -205,7 +205,7 @@ def double_descent(
     noise : float, default 0.0
         Added to training targets only. Of classes, the share of rows that are given another class; of
         numbers, the standard deviation in their own units. Where rows are their own targets it is added
-        to training rows as both. None, because data have their own.
+        to training rows as both. The default is 0, because data have noise of their own.
     random_state : int, default 0
         The same number gives the same records, whatever ``n_jobs``.
     n_jobs : int or None, default None
