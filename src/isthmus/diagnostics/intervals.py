@@ -2,9 +2,9 @@
 
 A map of few coordinates leaves much out, and what it leaves out differs from place to place. The
 distance |x − x̂| of known rows nearby is the scale at a place. Other known rows tell how many of these
-scales rows are away, at most, in the share of cases that is asked for. So the interval of each entry holds for that
-share of new rows at least, in the mean over places and over draws of the known ones, if new rows are
-drawn as these were.
+scales rows are away, at most, in the share of cases that is asked for. So the interval of each entry
+holds for that share of new rows at least, in the mean over places and over draws of the known ones, if
+new rows are drawn as these were.
 
 Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman 2018, "Distribution-free predictive inference for
 regression", JASA 113:1094, section 5.2.

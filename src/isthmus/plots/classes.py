@@ -92,8 +92,8 @@ def class_map(
 
     A name stands just above its class where it would cover more than half of it, and below where the
     plane leaves no room above. All names stand beside the plane where they are long, or would cover one
-    another or most of another class. Rows without a label (None, NaN, NA or empty text) are grey, below the others, and beside the plane
-    they are called "no label".
+    another or most of another class. Rows without a label (None, NaN, NA or empty text) are grey, below
+    the others, and beside the plane they are called "no label".
 
     Colours repeat after ten classes, with another marker: in the order of their labels, the first ten
     classes are discs, the second ten triangles, the third ten squares, then crosses and five shapes
