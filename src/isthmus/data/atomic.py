@@ -7,11 +7,15 @@ import errno
 import glob
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+
+TOKEN_BYTES = 4
+"""Of the random part of a temporary file's name."""
 
 
 @contextlib.contextmanager
@@ -22,7 +26,8 @@ def replacing(path: Path) -> Iterator[Path]:
     one. An OSError raised while it is written, such as a full disk's, names ``path``; one that names
     another file is left as it is.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Threads, and processes of several machines that share a disk, have files of their own.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(TOKEN_BYTES)}.tmp")
     try:
         yield temporary
         with temporary.open("r+b") as written:
@@ -53,7 +58,8 @@ def _flush_folder(folder: Path) -> None:
 
 def remove_left_over(path: Path) -> None:
     """Remove the temporary files of ``path`` that killed processes left."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    token = "[0-9a-f]" * 2 * TOKEN_BYTES
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{token}.tmp"):
         temporary.unlink(missing_ok=True)
 
 
