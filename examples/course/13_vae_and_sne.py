@@ -124,14 +124,21 @@ assert np.allclose(change[0] / 0.1, J @ step, rtol=0.05, atol=0.01)
 #    *mean* of the rows that have these coordinates, and two coordinates leave out much of a digit, as
 #    printed above.
 #
-# ============================  =====================================================================
-# you want                      take
-# ============================  =====================================================================
-# a first look, straight axes   PCA, which is classical MDS of Euclidean distances islands of the rows
-# you have  t-SNE or UMAP islands, and new rows too     :doc:`NeighbourAutoencoder <14_neighbours>`
-# coordinates that decode       :doc:`Autoencoder <09_autoencoders>` samples, and uncertainty
-# :doc:`VariationalAutoencoder <12_variational>`
-# ============================  =====================================================================
+# .. list-table::
+#    :header-rows: 1
+#
+#    * - You want
+#      - take
+#    * - a first look, straight axes
+#      - PCA, which is classical MDS of Euclidean distances
+#    * - islands of the rows that you have
+#      - t-SNE or UMAP
+#    * - islands, and new rows too
+#      - :doc:`NeighbourAutoencoder <14_neighbours>`
+#    * - coordinates that decode
+#      - :doc:`Autoencoder <09_autoencoders>`
+#    * - samples, and uncertainty
+#      - :doc:`VariationalAutoencoder <12_variational>`
 #
 # On your own data ``isthmus.compare(X, y)`` does all of this, with held-out rows and times:
 # :func:`isthmus.compare`.
