@@ -135,6 +135,7 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
         ("a,b\n1,2\n3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
         ("1,2\n3,4\n", None, [[1, 2], [3, 4]]),
         ("1.5,\n3,4\n", None, [[1.5, np.nan], [3, 4]]),
+        ("NA,1.5\n3,4\n", None, [[np.nan, 1.5], [3, 4]]),
         ("0,1,2\n5,6,7\n", ("0", "1", "2"), [[5, 6, 7]]),  # a data frame's column numbers
         ("1_1,1_2\n5,6\n", ("1_1", "1_2"), [[5, 6]]),  # a number to Python, a name to people
         ("a;b\n1;2\n", ("a", "b"), [[1, 2]]),
@@ -162,6 +163,11 @@ def test_doubts_about_the_header_are_told(tmp_path):
     assert "first line holds numbers" in read_text(tmp_path, "1,2\n3,4\n").note
     assert "column 0 has no name" in read_text(tmp_path, ",a\n0,5\n1,6\n").note
     assert read_text(tmp_path, "a,b\n1,2\n").note is None
+    assert "2 of these are numbers, such as 5.1;" in read_text(tmp_path, "5.1,3.5,x\n4.9,3,x\n").note
+    # Wavelengths beside an id, and what a data frame calls its columns.
+    assert read_text(tmp_path, "id,400,410\n1,.5,.6\n").note is None
+    assert "number" not in (read_text(tmp_path, "row,0,1\na,5.1,3.5\n").note or "")
+    assert read_text(tmp_path, "5.1,x\n4.9,x\n", header=True).note is None
 
 
 def test_a_row_longer_than_a_block_of_the_reader(tmp_path):
@@ -194,6 +200,8 @@ def test_every_kind_of_number_becomes_one(tmp_path):
         (["3", "x"], "'v' holds text: row 1 is 'x'"),
         ([None, "x"], "'v' holds text: row 1 is 'x'"),
         (["1,5", "2"], "a decimal point, not a comma"),
+        (["1_000", "2"], "'v' holds text: row 0 is '1_000'"),
+        ([b"1_000", b"2"], "'v' holds text: row 0 is b'1_000'"),
         (pa.array(["u", "v"]).dictionary_encode(), "'v' holds text: row 0 is 'u'"),
         ([datetime.date(2020, 1, 1)] * 2, "'v' holds dates or times (date32[day])"),
         ([datetime.timedelta(1)] * 2, "'v' holds dates or times (duration[us])"),

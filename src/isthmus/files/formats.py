@@ -24,8 +24,13 @@ import pyarrow.feather
 import pyarrow.parquet
 import scipy.sparse
 
+from isthmus.data import conversion
+
 LEAST_BLOCK = 2**20
 """Bytes of a CSV file that Arrow parses at a time; a row must fit."""
+
+BLANK = ("NA", "N/A", "n/a", "null", "NULL")
+"""What stands in a cell that is missing, beside nothing at all, as Arrow reads numbers."""
 
 
 class TableError(ValueError):
@@ -94,7 +99,11 @@ def _read_text(path: Path, header: bool | None, delimiter: str | None) -> Conten
             raise
         raise TableError(_ragged(path, delimiter)) from error
     names = tuple(name.strip() for name in rows.column_names) if named else None
-    notes = [_note_on(names, header), _note_on_blank_cells(rows) if alone else None]
+    notes = [
+        _note_on(names, header),
+        _note_on_first_row(first, second) if named and header is None else None,
+        _note_on_blank_cells(rows) if alone else None,
+    ]
     return Content(rows, names, "; ".join(filter(None, notes)) or None)
 
 
@@ -106,18 +115,21 @@ def _delimiter(line: str) -> str:
 
 def _looks_like_names(cells: Sequence[str]) -> bool:
     """Whether a first line is a header: not all numbers, or the numbers 0, 1, 2, … of a data frame."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    if not filled or not all(map(_is_number, filled)):
+    filled = [cell.strip() for cell in cells if cell.strip() not in ("", *BLANK)]
+    if not filled or not all(map(is_number, filled)):
         return True
-    return len(cells) > 2 and filled == [str(number) for number in range(len(filled))]
+    return len(cells) > 2 and _are_counted(filled)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
+def _are_counted(cells: Sequence[str]) -> bool:
+    """Whether cells are 0, 1, 2, …, which a data frame without names calls its columns."""
+    return list(cells) == [str(number) for number in range(len(cells))]
+
+
+def is_number(text: str | bytes) -> bool:
+    """Whether a cell is a number: as Python reads one, but 1_000 is none, as to Arrow."""
+    is_grouped = b"_" in text if isinstance(text, bytes) else "_" in text
+    return not is_grouped and conversion.is_number(text)
 
 
 def _note_on(names: tuple[str, ...] | None, header: bool | None) -> str | None:
@@ -127,6 +139,17 @@ def _note_on(names: tuple[str, ...] | None, header: bool | None) -> str | None:
         position = names.index("")
         return f"column {position} has no name; if it numbers the rows, use --drop {position}"
     return None
+
+
+def _note_on_first_row(first: Sequence[str], second: Sequence[str]) -> str | None:
+    """What to say of names that may be a row: numbers in the cells in which the next line has them."""
+    numbers = [cell.strip() for cell in first if is_number(cell)]
+    if not numbers or _are_counted(numbers) or [*map(is_number, first)] != [*map(is_number, second)]:
+        return None
+    return (
+        f"the first line is taken as names, and {len(numbers)} of these are numbers, such as "
+        f"{numbers[0]}; if it is a row, use --no-header"
+    )
 
 
 def _note_on_blank_cells(rows: pa.Table) -> str | None:

@@ -24,10 +24,9 @@ import pyarrow.compute
 from jaxtyping import Shaped
 
 from isthmus.data.atomic import replacing
-from isthmus.data.conversion import is_number
 from isthmus.data.rows import dense
 from isthmus.data.targets import MOST_CLASSES
-from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Content, Format, TableError
+from isthmus.files.formats import BLANK, CSV, FORMATS, SIGNATURES, Content, Format, TableError, is_number
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -48,9 +47,6 @@ TURNS = ((-180.0, 360.0), (0.0, 360.0), (-math.pi, 2 * math.pi), (0.0, 2 * math.
 
 FULL = 0.03
 """Share of a turn that may be missing at either end of a column of angles."""
-
-BLANK = ("NA", "N/A", "n/a", "null", "NULL")
-"""What stands in a cell that is missing, beside nothing at all, as Arrow reads numbers."""
 
 
 @dataclass(frozen=True)
@@ -181,14 +177,10 @@ class Table:
         for name in self.numbering(others):
             shown.append(f"column {name!r} numbers the rows")
             names.append(name)
-        if any("," in name for name in names):
-            drop = " ".join(f"--drop {shlex.quote(name)}" for name in names)
-        else:
-            drop = f"--drop {shlex.quote(','.join(names))}"
         them = "it" if len(names) == 1 else "them"
         return (
-            f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop}, choose others with "
-            f"--columns, or turn {them} into numbers first{self._of_classes(positions)}"
+            f"{self.path}: {'; '.join(shown)}. Leave {them} out with {drop_option(names)}, choose "
+            f"others with --columns, or turn {them} into numbers first{self._of_classes(positions)}"
         )
 
     def _of_classes(self, positions: Sequence[int]) -> str:
@@ -214,6 +206,12 @@ class Table:
             return f"{self.n_columns} columns without names, numbered from 0"
         shown = ", ".join(self.names[:20])
         return f"{self.n_columns} columns: {shown}{', …' if self.n_columns > 20 else ''}"
+
+
+def drop_option(names: Sequence[str]) -> str:
+    """The option that leaves columns out, as it is typed: names that hold commas need one each."""
+    texts = names if any("," in name for name in names) else [",".join(names)]
+    return " ".join(f"--drop {shlex.quote(text)}" for text in texts)
 
 
 def ending(path: Path) -> str | None:
