@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 
 import isthmus
 from isthmus import cli
+from isthmus.cli._io import show
 from isthmus.data import scaling
 from isthmus.files import tables
 from isthmus.networks import layers as networks
@@ -234,6 +235,11 @@ def test_info_tells_the_facts(autoencoder, folder):
     shown = succeed("info", folder / "autoencoder.isthmus").stdout
     assert "4 → 8 → 2 → 8 → 4" in shown
     assert "sepal length" in shown
+
+
+def test_what_is_shown_is_shown_as_it_is_called(capsys):
+    show({"feature names": "temperature:b:2, [red]c[/red]"})
+    assert "temperature:b:2, [red]c[/red]" in capsys.readouterr().out
 
 
 def test_ctrl_c_saves_the_best_so_far(folder, tmp_path, interrupt_in_call):

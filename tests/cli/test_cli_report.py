@@ -76,6 +76,7 @@ def test_a_page_is_written(folder, monkeypatch):
         (("report", "curve.csv"), 1, "column 'side' holds text"),
         (("report", "curve.csv", "-o", "page.pdf"), 2, "the ending is none of .html"),
         (("report", "curve.csv", "--image", "8"), 2, "expected height and width, as in 28x28"),
+        (("report", "curve.csv", "--image=-1x-3"), 2, "expected height and width, as in 28x28"),
         (
             ("report", "curve.csv", "--drop", "side", "--image", "8x8"),
             1,

@@ -3,6 +3,8 @@
 import io
 import os
 import re
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,6 +19,7 @@ import isthmus
 from isthmus import cli
 from isthmus.cli import _sources, _streams
 from isthmus.estimators import fitting
+from isthmus.files.coordinates import FileProgress
 from isthmus.plots import maps
 
 N, D = 1000, 4
@@ -195,6 +198,24 @@ def test_a_map_without_names_takes_all_columns_of_numbers_but_those_left_out(fol
         succeed("transform", "plain.isthmus", "big", *options, "-o", f"out{number}")
         tables = pq.read_table(f"out{number}").select(list(model.get_feature_names_out()))
         np.testing.assert_array_equal(np.stack(tables.columns, 1), model.transform(X))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_names_any_file_as_it_is_called(monkeypatch):
+    name = "out[/a]:key:.parquet"
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with _streams._progress() as progress:
+        for n_written in (1, 3):
+            progress(FileProgress("0.parquet", Path(name), n_written, 3))
+        shown = sys.stderr
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
+    assert f"{name}: 3 rows written" in text
+    # The bar itself, beside that line.
+    assert text.count(name) > text.count(f"{name}:")
 
 
 def refused(*arguments, code=2):

@@ -1,6 +1,7 @@
 """An ordinary table on the command line: columns of different units, of text, of dates, and an id."""
 
 import json
+import re
 import shlex
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_names_with_commas_are_dropped_one_by_one(folder, birds):
     option = found.stderr.partition("Leave them out with ")[2].partition(", choose others")[0]
     assert option == "--drop 'a, b' --drop c"
     assert run(f"fit commas.csv --model linear {option} -o map.isthmus").exit_code == 0
+
+
+def test_a_numbering_with_a_comma_in_its_name_is_dropped_as_the_note_says(folder, birds):
+    birds.assign(**{"bird, id": range(len(birds))}).to_csv("commas.csv", index=False)
+    told = run("fit commas.csv --model linear -o map.isthmus").stderr
+    option = next(iter(re.findall("leave it out with (.*)", told)))
+    assert option == "--drop 'bird, id'"
+    assert "whole number" not in run(f"fit commas.csv --model linear {option} -o map.isthmus").stderr
 
 
 def test_a_column_that_numbers_the_rows_is_named(folder):

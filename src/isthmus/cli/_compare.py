@@ -229,7 +229,7 @@ def _print_report(report: ComparisonReport) -> None:
 
     from isthmus.comparison.printing import as_tables
 
-    Console(markup=False, highlight=False).print(as_tables(report, report.table()))
+    Console(markup=False, emoji=False, highlight=False).print(as_tables(report, report.table()))
 
 
 def _write(output: Path, rows: Sequence[dict[str, object]]) -> None:

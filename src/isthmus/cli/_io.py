@@ -84,15 +84,16 @@ def features(
 
     A note names those that number the rows and say nothing of them.
     """
+    from isthmus.files.tables import drop_option
+
     positions = table.choose(columns, drop)
     parameters = kinds.of(table, positions)
     rows = table.numbers(positions, table.positions(kinds.categorical))
     numbering = [] if columns else table.numbering(positions)
     if numbering:
-        names = ", ".join(numbering)
         say(
-            f"{table.path}: {names} has another whole number in each row, as an id has, and is taken as "
-            f"a feature; if it is one, leave it out with --drop {shlex.quote(names.replace(', ', ','))}"
+            f"{table.path}: {', '.join(numbering)} has another whole number in each row, as an id has, "
+            f"and is taken as a feature; if it is one, leave it out with {drop_option(numbering)}"
         )
     periodic: Any = parameters.get("periodic", {})
     angles = table.angles([position for position in positions if table.name(position) not in periodic])
@@ -269,4 +270,4 @@ def show(facts: Mapping[str, object]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
         table.add_row(name, str(value))
-    Console(markup=False, highlight=False).print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)

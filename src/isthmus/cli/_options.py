@@ -57,7 +57,9 @@ def image_shape(ctx: click.Context, param: click.Parameter, value: str | None) -
     try:
         height, width = map(int, value.lower().split("x"))
     except ValueError:
-        raise click.BadParameter(f"{value!r}: expected height and width, as in 28x28.") from None
+        height = width = 0
+    if min(height, width) < 1:
+        raise click.BadParameter(f"{value!r}: expected height and width, as in 28x28.")
     return height, width
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -69,6 +68,7 @@ def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> l
     """The names of the features; raises TableError for those that hold no numbers."""
     from isthmus.data.stored.parquet import Head, shown
     from isthmus.files.formats import TableError
+    from isthmus.files.tables import drop_option
 
     names = [table.name(position) for position in table.choose(columns, left_out)]
     schema: Any = table.rows
@@ -78,8 +78,8 @@ def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> l
         return names
     raise TableError(
         f"{table.path}: {shown(others)} {'holds' if len(others) == 1 else 'hold'} no numbers. Leave "
-        f"{'it' if len(others) == 1 else 'them'} out with --drop {shlex.quote(','.join(others))}, or "
-        "choose others with --columns; --label colours the picture by such a column"
+        f"{'it' if len(others) == 1 else 'them'} out with {drop_option(others)}, or choose "
+        "others with --columns; --label colours the picture by such a column"
     )
 
 
@@ -182,9 +182,11 @@ def _progress() -> Iterator[Callable[[FileProgress], None]]:
         yield lambda now: _tell(now, lambda line: click.echo(line, err=True))
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TextColumn
 
-    with Progress(console=Console(stderr=True)) as bar:
+    # A path may hold brackets or colons, which rich would take for styles or emojis.
+    columns = TextColumn("{task.description}", markup=False), *Progress.get_default_columns()[1:]
+    with Progress(*columns, console=Console(stderr=True, emoji=False)) as bar:
         task = bar.add_task("", total=None)
 
         def update(now: FileProgress) -> None:
