@@ -1,5 +1,6 @@
 """Demonstrations: the figures that they show are those of the data."""
 
+import errno
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.datasets import load_digits
 import isthmus
 from isthmus import demo
 from isthmus.demo import variational
-from isthmus.demo.digits import SEED, Digits, measure
+from isthmus.demo.digits import SEED, Digits, blank_figure, measure
 from isthmus.demo.variational import Likeness
 
 ALL_DIGITS = Digits.load()
@@ -28,15 +29,9 @@ def outcomes():
 
 
 @pytest.fixture
-def drawn(outcomes, tmp_path, monkeypatch):
-    figures = []
-
-    def keep(figure, path):
-        figures.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    variational.draw(outcomes, DIGITS, tmp_path / "picture.png")
-    return dict(zip(("map", "plane", "real", "new"), figures[0].axes, strict=True))
+def drawn(outcomes):
+    figure = variational.draw(outcomes, DIGITS)
+    return dict(zip(("map", "plane", "real", "new"), figure.axes, strict=True))
 
 
 def test_no_digit_is_in_both_parts():
@@ -123,10 +118,28 @@ def test_the_square_is_where_the_prior_is_flat():
 
 
 @pytest.mark.parametrize("model", ["neighbour", "autoencoder", "variational"])
-def test_run_finds_the_model_by_its_name(model, tmp_path, monkeypatch):
-    monkeypatch.setitem(demo.DEMOS, model, lambda digits, console, output: output.write_text(model))
-    demo.run(tmp_path / "picture.png", model)
-    assert (tmp_path / "picture.png").read_text() == model
+def test_run_finds_the_model_by_its_name(model, tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "[red]picture.svg"
+    monkeypatch.setitem(demo.DEMOS, model, lambda digits, console: blank_figure(2, f"by {model}"))
+    demo.run(picture, model)
+    assert f"by {model}" in picture.read_text()
+    assert capsys.readouterr().out == f"picture: {picture}\n"
+
+
+def test_a_picture_is_complete_or_not_there(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.svg"
+    picture.write_text("of before")
+
+    def disk_is_full(figure, path, **_):
+        path.write_text("half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", disk_is_full)
+    monkeypatch.setitem(demo.DEMOS, "neighbour", lambda digits, console: Figure())
+    with pytest.raises(OSError, match="No space left"):
+        demo.run(picture)
+    assert picture.read_text() == "of before"
+    assert list(tmp_path.iterdir()) == [picture]
 
 
 def test_run_names_the_models_that_it_has(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -13,9 +13,12 @@ from isthmus.demo.digits import SEED, SHAPE, Digits, Outcome, blank_figure, meas
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.linear import LinearAutoencoder
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def show(make: type[BaseMap], digits: Digits, console: Console, output: Path) -> None:
-    """Fit PCA and a map with its defaults, print a table, and write the picture."""
+
+def show(make: type[BaseMap], digits: Digits, console: Console) -> Figure:
+    """Fit PCA and a map with its defaults, print a table, and draw the picture."""
     console.print(
         f"{len(digits.train)} digits of 8×8 pixels → 2 coordinates → 8×8 pixels; "
         f"evaluated on {len(digits.test)} digits that no method has seen"
@@ -25,7 +28,7 @@ def show(make: type[BaseMap], digits: Digits, console: Console, output: Path) ->
         measure("isthmus", make(n_components=2, random_state=SEED), digits),
     ]
     console.print(as_table(outcomes))
-    draw(outcomes, digits, output)
+    return draw(outcomes, digits)
 
 
 def as_table(outcomes: Sequence[Outcome]) -> Table:
@@ -47,7 +50,7 @@ def as_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
+def draw(outcomes: Sequence[Outcome], digits: Digits) -> Figure:
     """Both maps coloured by class, unseen digits on top, and the plane decoded back to digits."""
     from isthmus.plots import class_map, decoded_grid
 
@@ -67,4 +70,4 @@ def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
         )
     decoded_grid(axes[2], outcomes[-1].model, outcomes[-1].model.transform(digits.train), SHAPE)
     axes[2].set_title("the isthmus plane,\ndecoded back to digits", fontsize=15, pad=10)
-    figure.savefig(output)
+    return figure

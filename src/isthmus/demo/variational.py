@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ from isthmus.variational.priors import Mixture, Uniform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ACROSS, LINES = 14, 6
 """Numbers of digits per line and of lines in a strip: the first ones drawn, not a selection."""
@@ -45,8 +45,8 @@ TITLE, CAPTION = 15, 13
 """Font sizes."""
 
 
-def show(digits: Digits, console: Console, output: Path) -> None:
-    """Fit both models and PCA, print a table, and write the picture."""
+def show(digits: Digits, console: Console) -> Figure:
+    """Fit both models and PCA, print a table, and draw the picture."""
     console.print(
         f"{len(digits.train)} digits of 8×8 pixels → coordinates and their uncertainty → 8×8 pixels; "
         f"evaluated on {len(digits.test)} digits that no method has seen"
@@ -58,7 +58,7 @@ def show(digits: Digits, console: Console, output: Path) -> None:
         "itself, with one error for all pixels; the map of ten coordinates has one for each pixel. "
         "KL: information in a coordinate about a digit, in nats, the least and the most of any."
     )
-    draw(outcomes, digits, output)
+    return draw(outcomes, digits)
 
 
 def fit(digits: Digits, **settings: object) -> list[Outcome]:
@@ -103,14 +103,14 @@ def as_table(outcomes: Sequence[Outcome], digits: Digits) -> Table:
     return table
 
 
-def draw(outcomes: Sequence[Outcome], digits: Digits, output: Path) -> None:
+def draw(outcomes: Sequence[Outcome], digits: Digits) -> Figure:
     """Unseen digits as ellipses, the decoded plane, and new digits next to real ones."""
     figure = blank_figure(8.5, "Variational auto-encoders say how sure they are, and draw new digits")
     axes = figure.subplot_mosaic([["map", "plane", "real"], ["map", "plane", "new"]])
     of_two, of_ten = _pairs(outcomes)
     draw_plane(axes["map"], axes["plane"], *of_two, digits)
     draw_strips(axes["real"], axes["new"], *of_ten, digits)
-    figure.savefig(output)
+    return figure
 
 
 def draw_plane(map_ax: Axes, plane_ax: Axes, pca: Outcome, variational: Outcome, digits: Digits) -> None:
