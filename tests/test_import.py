@@ -1,5 +1,6 @@
 """The package as it is imported: quickly, typed, and with all that it promises."""
 
+import ast
 import subprocess
 import sys
 from importlib.metadata import version
@@ -39,6 +40,14 @@ def test_every_name_is_there_and_says_what_it_is(name):
     assert public.__name__ == name
     assert public.__doc__
     assert name in dir(isthmus)
+
+
+def test_type_checkers_see_the_names_that_there_are():
+    """They read imports that never run, and no module of Python may be missing there."""
+    source = files("isthmus").joinpath("__init__.py").read_text("utf-8")
+    (never_run,) = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
+    seen = [name.asname for node in never_run.body for name in node.names]
+    assert sorted([*seen, "__version__"]) == sorted(dir(isthmus))
 
 
 def test_a_name_that_is_not_there():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from isthmus import experiments as experiments
     from isthmus import likelihoods as likelihoods
     from isthmus import noise as noise
+    from isthmus import plots as plots
     from isthmus import priors as priors
     from isthmus import registry as registry
     from isthmus import serving as serving
