@@ -199,6 +199,27 @@ def test_rows_take_as_little_room_as_they_need(X, dtype, exact):
     np.testing.assert_allclose(found, X, rtol=0, atol=0 if exact else 1e-6)
 
 
+def test_columns_far_from_the_rows_of_the_fit_have_their_own_spread():
+    noise = np.random.default_rng(0).standard_normal((200, 3))
+    X = 1e5 + 1e-3 * noise
+    found = given(isthmus.LinearAutoencoder(2).fit(noise), X)["features"]
+    np.testing.assert_allclose(found["mean"], X.mean(axis=0), rtol=1e-12)
+    # Numbers near 1e5 are rounded by 1e-11, a hundred-millionth of the spread.
+    np.testing.assert_allclose(found["std"], X.std(axis=0), rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_column_of_equal_numbers_has_no_spread(dtype):
+    X = np.random.default_rng(0).standard_normal((1000, 3))
+    X[:, 1] = 0.3
+    assert X[:, 1].mean() != 0.3  # rounded
+    found = given(isthmus.LinearAutoencoder(2).fit(X), X.astype(dtype))
+    assert found["features"]["std"][1] == 0
+    assert [one["feature"] for one in found["columns"]] == [0, 2]
+    # What rounding makes of it is not kept in double precision.
+    assert found["rows"]["values"].dtype == np.float32
+
+
 def test_missing_entries_are_missing_in_the_page():
     X = DIGITS[:300].copy()
     X[::3, 20] = np.nan

@@ -104,7 +104,7 @@ def contents(
 
 def _of_rows(rows: Rows, model: BaseMap, arrays: Arrays) -> Header:
     """The columns, and the rows as far as there is room for them."""
-    known = _rows.statistics(rows, model.scaling_.center)
+    known = _rows.statistics(rows)
     dtype = _rows.shortest_type(known)
     units = units_of(model)
     varied = np.nan_to_num(known.std / units)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from isthmus.data.moments import ColumnStatistics
 from isthmus.data.neighbours import nearest
 from isthmus.data.rows import Rows, row_blocks
 
@@ -45,26 +47,19 @@ class Part(NamedTuple):
     values: np.ndarray
 
 
-def statistics(rows: Rows, center: Float[np.ndarray, " D"]) -> Statistics:
-    """In one pass; ``center`` is near the means, so that squares lose nothing."""
-    D = rows.shape[1]
-    count, total, squares = np.zeros(D), np.zeros(D), np.zeros(D)
-    low, high, are_whole = np.full(D, np.inf), np.full(D, -np.inf), True
+def statistics(rows: Rows) -> Statistics:
+    """In one pass."""
+    parts, are_whole = [], True
     for _, block in row_blocks(rows):
-        gap = np.asarray(block, np.float64) - center
-        count += np.sum(~np.isnan(gap), axis=0)
-        total += np.nansum(gap, axis=0)
-        squares += np.nansum(np.square(gap), axis=0)
-        low = np.fmin(low, np.fmin.reduce(block, axis=0))
-        high = np.fmax(high, np.fmax.reduce(block, axis=0))
+        parts.append(ColumnStatistics.of(np.asarray(block)))
         are_whole = are_whole and bool(np.all(block == np.floor(block)))
-    with np.errstate(invalid="ignore"):
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    missing = count == 0
-    return Statistics(
-        mean + center, std, np.where(missing, np.nan, low), np.where(missing, np.nan, high), are_whole
-    )
+    found = reduce(ColumnStatistics.merge, parts)
+    n = np.where(found.n_rows > 0, found.n_rows, np.nan)
+    std = np.sqrt(found.variance * (n - 1) / n)
+    # The mean of equal numbers is rounded, so that they seem to differ from it.
+    std[found.low == found.high] = 0.0
+    mean, low, high = (np.where(np.isnan(n), np.nan, x) for x in (found.mean, found.low, found.high))
+    return Statistics(mean, std, low, high, are_whole)
 
 
 def shortest_type(known: Statistics) -> np.dtype[np.generic]:
