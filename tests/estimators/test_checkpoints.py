@@ -266,6 +266,9 @@ def test_parameters_in_words_differ_where_what_they_do_differs():
         (with_rate(0.1), with_rate(0.2)),
         (lambda x: x + 1, lambda x: x + 2),
         (lambda x: np.sin(x), lambda x: np.cos(x)),
+        # What is defined within a function, and its defaults that have names.
+        (lambda x: (lambda a: a * a)(x), lambda x: (lambda a: abs(a))(x)),
+        (lambda x, *, rate=0.1: rate * x, lambda x, *, rate=0.2: rate * x),
         (functools.partial(with_rate, 1), functools.partial(with_rate, 2)),
         (isthmus.Huber(0.5), isthmus.Huber(0.6)),
         (isthmus.noise.Masking(0.3), isthmus.noise.SaltAndPepper(0.3)),

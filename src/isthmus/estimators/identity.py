@@ -6,8 +6,9 @@ import functools
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from types import CodeType
 from typing import Any
 
 import jax
@@ -46,9 +47,9 @@ def identity_of(
 
     Rows, targets and errors are known by shape, type, and by mean and SHA-256 of evenly spaced rows, up
     to a mebibyte each; rows that are kept elsewhere by those of ``PARTS_SEEN`` places, or by none if it
-    is to be ``brief``. Parameters are
-    known by what they hold, functions also by what they close over. A ``random_state`` is known by its
-    integer, and otherwise by its type.
+    is to be ``brief``. Parameters are known by what they hold, functions by their program, by their
+    defaults and by what they close over. A ``random_state`` is known by its integer, and otherwise by
+    its type.
     """
     parameters = model.get_params(deep=True)
     return {
@@ -97,11 +98,23 @@ def _of_definition(value: Any, inner: Callable[[Any], str]) -> str:  # a class o
     name = f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, type):
         return name
-    program = hashlib.sha256(value.__code__.co_code + repr(value.__code__.co_names).encode())
-    constants = [one for one in value.__code__.co_consts if not inspect.iscode(one)]
+    programs = list(_programs(value.__code__))
+    digest = hashlib.sha256()
+    for program in programs:
+        digest.update(program.co_code + repr(program.co_names).encode())
+    constants = [one for part in programs for one in part.co_consts if not inspect.iscode(one)]
     closed = [cell.cell_contents for cell in value.__closure__ or ()]
     held = inner([constants, value.__defaults__, closed])
-    return f"{name} {program.hexdigest()[:8]} {held}"
+    by_name = inner(value.__kwdefaults__) if value.__kwdefaults__ else ""
+    return f"{name} {digest.hexdigest()[:8]} {held}{by_name}"
+
+
+def _programs(program: CodeType) -> Iterator[CodeType]:
+    """A program, and those of the functions that are defined in it."""
+    yield program
+    for constant in program.co_consts:
+        if inspect.iscode(constant):
+            yield from _programs(constant)
 
 
 def _of_array(name: str, values: object) -> dict[str, str]:
