@@ -487,6 +487,7 @@ BAD_CLASSIFIERS = [
     ({"solver": "lbfgs", "learning_rate": 1.0}, {}, ValueError, "rate of its own"),
     ({"solver": optax.sgd(0.1), "weight_decay": 0.1}, {}, ValueError, "set weight_decay=0.0"),
     ({"weight_decay": -1.0}, {}, ValueError, "'weight_decay' parameter .* Got -1.0"),
+    ({"class_weight": {"0": 9.0}}, {}, ValueError, r"a weight for '0', which is none .*\[0, 1\]"),
     ({"class_weight": {0: -1.0}}, {}, ValueError, "expected finite weights"),
     ({"class_weight": {0: 0.0, 1: 0.0}}, {}, ValueError, "leaves no row a weight"),
     ({"class_weight": "even"}, {}, ValueError, "class_weight"),

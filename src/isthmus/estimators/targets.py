@@ -141,7 +141,14 @@ def _row_weights(
         return None
     if isinstance(class_weight, Mapping):
         # compute_class_weight wants a row of every class it is told of, and a part may lack some.
-        of_class = np.array([float(class_weight.get(label, 1.0)) for label in classes.tolist()])
+        names = classes.tolist()
+        unknown = [label for label in class_weight if label not in names]
+        if unknown and any(label not in class_weight for label in names):
+            raise ValueError(
+                f"class_weight={class_weight!r} has a weight for {unknown[0]!r}, which is none of the "
+                f"classes {names}"
+            )
+        of_class = np.array([float(class_weight.get(label, 1.0)) for label in names])
         if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
             raise ValueError(f"class_weight={class_weight!r}: expected finite weights ≥ 0")
     else:
