@@ -56,6 +56,14 @@ def test_a_fitted_map_places_other_cells_and_stays_as_it_is():
     np.testing.assert_allclose(other.obsm["X_isthmus"], model.transform(other.to_df()), rtol=1e-9)
 
 
+def test_a_map_of_variables_says_so_where_it_is_given_a_representation():
+    adata = cells()
+    model = isthmus.embed(adata, isthmus.LinearAutoencoder(2))
+    adata.obsm["X_other"] = np.asarray(adata.X)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        isthmus.embed(adata, model, use_rep="X_other")
+
+
 def test_a_layer_and_a_representation_are_taken_instead_of_x():
     adata = cells()
     adata.layers["root"] = np.sqrt(ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -93,7 +94,8 @@ def embed(
         model.fit(rows)
         if names is not None:
             model.feature_names_in_ = names
-    with rows_without_names():  # they were compared above
+    were_compared = names is not None
+    with rows_without_names() if were_compared else contextlib.nullcontext():
         adata.obsm[key_added] = model.transform(rows)
     return model
 
