@@ -33,6 +33,7 @@ FUNCTIONS = {
     "bounds": lambda x: jnp.maximum(x, 0.5) + jnp.minimum(x, -0.5) + jnp.clip(x, -1, 1),
     "exponentials": lambda x: jnp.exp(x) + jnp.log(1 + x * x) + jax.nn.sigmoid(x),
     "waves": lambda x: jnp.sin(x) + 2 * jnp.cos(x) + 3 * jnp.tanh(x) + jnp.arctan(x) + jnp.arcsinh(x),
+    "signs": jnp.sign,
     "steps": lambda x: jnp.sign(x) + jnp.floor(x),
     "error function": lambda x: jax.lax.erf(x) + 2 * jax.lax.erfc(x),
     "near 0": lambda x: 1e8 * (jnp.log1p(1e-8 * x) + jnp.expm1(1e-8 * x)),
@@ -83,9 +84,8 @@ def programs():
     return found
 
 
-@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
-def test_every_function_is_that_of_jax(tmp_path, rows, programs, form):
-    path = tmp_path / "map"
+def results(form, path, programs, rows):
+    """What each program gives, written to a file and read again."""
     # A graph of ONNX is one function, and the others have all in one file.
     parts = [{name: program} for name, program in programs.items()] if form is _onnx else [programs]
     found = {}
@@ -93,6 +93,23 @@ def test_every_function_is_that_of_jax(tmp_path, rows, programs, form):
         form.write(path, part, ABOUT)
         with form.opened(path, part) as runs:
             found |= {name: run(rows)["y"] for name, run in runs.items()}
+    return found
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_numbers_that_are_none_or_infinite_are_those_of_jax(tmp_path, programs, form):
+    """A missing value must not become a number."""
+    rows = np.array([[np.nan, np.inf, -np.inf, 1e30, -0.0, 1.0]], np.float32)
+    chosen = ("bounds", "exponentials", "signs", "far_from_0", "activations", "reductions")
+    found = results(form, tmp_path / "map", {name: programs[name] for name in chosen}, rows)
+    for name in chosen:
+        expected = np.asarray(jax.vmap(FUNCTIONS[name.replace("_", " ")])(rows))
+        np.testing.assert_allclose(found[name], expected, rtol=3e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_every_function_is_that_of_jax(tmp_path, rows, programs, form):
+    found = results(form, tmp_path / "map", programs, rows)
     for name, function in FUNCTIONS.items():
         expected = np.asarray(jax.vmap(function)(rows))
         # A few roundings of single precision, of sums whose terms may be larger than they are.

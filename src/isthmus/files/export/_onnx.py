@@ -158,8 +158,11 @@ def _add_exact_near_zero(step: Step, x: str, name: str, graph: _Graph) -> None:
         # Both log(u)/(u − 1) and x are right, where u = 1 + x is rounded (Higham 2002, section 1.14.1).
         u = new("Add", one, x)
         gap = new("Sub", u, one)
-        exact = new("Mul", new("Log", u), new("Div", x, gap))
-        graph.node("Where", [new("Equal", gap, number(0)), x, exact], name)
+        log_u = new("Log", u)
+        exact = new("Mul", log_u, new("Div", x, gap))
+        # Where u is x, as at infinity, 1 adds nothing.
+        far = new("Where", new("Equal", u, x), log_u, exact)
+        graph.node("Where", [new("Equal", gap, number(0)), x, far], name)
         return
     # exp(x) − 1 = 2 t/(1 − t) with t = tanh(x/2), which is not rounded near 0.
     t = new("Tanh", new("Mul", x, number(0.5)))

@@ -18,12 +18,12 @@ OPERATIONS = {
     "multiply": Operation("Mul", "{0} * {1}"),
     "divide": Operation("Div", "{0} / {1}"),
     "power": Operation("Pow", "powf({0}, {1})"),
-    # fmaxf and fminf would lose a NaN.
+    # fmaxf and fminf would lose a NaN, and so would comparisons alone.
     "maximum": Operation("Max", "{0} != {0} || {0} >= {1} ? {0} : {1}"),
     "minimum": Operation("Min", "{0} != {0} || {0} <= {1} ? {0} : {1}"),
     "negative": Operation("Neg", "-{0}"),
     "absolute": Operation("Abs", "fabsf({0})"),
-    "sign": Operation("Sign", "(float)({0} > 0) - (float)({0} < 0)"),
+    "sign": Operation("Sign", "{0} != {0} ? {0} : (float)({0} > 0) - (float)({0} < 0)"),
     "floor": Operation("Floor", "floorf({0})"),
     "sqrt": Operation("Sqrt", "sqrtf({0})"),
     "exp": Operation("Exp", "expf({0})"),
