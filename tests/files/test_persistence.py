@@ -525,6 +525,15 @@ def test_save_takes_fitted_maps_only(path):
     assert not path.exists()
 
 
+def test_classes_that_are_dates_are_refused_by_name(path):
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    days = np.array(["2020-01-01", "2020-01-02"] * 20, "M8[D]")
+    model = isthmus.FeedForwardClassifier((2,), max_epochs=1).fit(X, days)
+    with pytest.raises(TypeError, match=r"classes_ holds dates or durations .datetime64"):
+        isthmus.save(model, path)
+    assert not path.exists()
+
+
 def test_a_disk_that_fills_leaves_the_earlier_file_whole(saved, monkeypatch):
     before = saved.read_bytes()
 

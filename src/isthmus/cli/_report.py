@@ -88,8 +88,7 @@ def dimension(
     default="autoencoder",
     show_default=True,
     help="The map, with its default settings: autoencoder, linear, neighbour, denoising or variational. "
-    "`isthmus "
-    "choices` lists all.",
+    "`isthmus choices` lists all.",
 )
 @click.option("-d", "--n-components", type=int, default=2, show_default=True, help="Coordinates.")
 @options.IMAGE

@@ -103,6 +103,11 @@ class Writer:
     def _array(self, array: np.ndarray, name: str) -> Node:
         if array.dtype.kind == "U":
             return {"words": array.tolist()}
+        if array.dtype.kind in "mM":
+            raise TypeError(
+                f"{name} holds dates or durations ({array.dtype}), which a file does not keep: fit on "
+                "texts in their place, for example y.astype(str)"
+            )
         if array.dtype.kind == "O":
             if all(isinstance(item, str) for item in array):
                 return {"strings": array.tolist()}

@@ -149,10 +149,10 @@ def transform_files(
     drop : list of str, default ()
         Columns that are no features, for a map that was fitted without names.
     share : pair of int, default (0, 1)
-        ``(number, count)``: of so many processes that share the files this is the one with this number,
-        from 0 on, which takes every so manieth file.
+        ``(number, count)``: this is process ``number``, from 0 on, of ``count`` that share the files. It
+        takes the file of this number, and every ``count``-th one after it.
     progress : function or None, default None
-        Called with a ``FileProgress`` after every few row groups, and for a file that is left as it is.
+        Called with a ``FileProgress`` after each row group, and for a file that is left as it is.
 
     Returns
     -------
@@ -328,10 +328,6 @@ def _files(source: object) -> Files:
 
 def _check_places(files: Files, source: object, folder: Path, outputs: Sequence[Path]) -> None:
     """Raise where outputs would lie among the inputs, or two of them in one place."""
-    if "://" in str(folder):
-        raise StoreError(
-            f"{folder}: coordinates are written to a folder on a disk; copy them from there"
-        )
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a folder is needed, and this is a file", str(folder))
     for output, count in Counter(outputs).items():

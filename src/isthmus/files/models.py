@@ -69,7 +69,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     NotFittedError
         Before ``fit``.
     TypeError
-        For anything but an isthmus model.
+        For anything but an isthmus model, and for a classifier whose classes are dates.
     OSError
         Where the file cannot be written.
 
