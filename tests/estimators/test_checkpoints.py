@@ -250,10 +250,16 @@ def with_rate(rate):
     return lambda weights: rate * weights
 
 
+def in_module(program, **constants):
+    """The function in a module of its own, which has these constants."""
+    return eval(program, dict(constants))
+
+
 def test_parameters_in_words_differ_where_what_they_do_differs():
     same = [
         (optax.adam(1e-3), optax.adam(1e-3)),
         (with_rate(0.1), with_rate(0.1)),
+        (in_module("lambda x: x + 1", rate=0.1), in_module("lambda x: x + 1", rate=0.2)),
         ((8, 8), [np.int32(8), 8]),
         (isthmus.Huber(0.5), isthmus.Huber(delta=0.5)),
         ({"a", "b", "c"}, {"c", "a", "b"}),
@@ -266,6 +272,7 @@ def test_parameters_in_words_differ_where_what_they_do_differs():
         (with_rate(0.1), with_rate(0.2)),
         (lambda x: x + 1, lambda x: x + 2),
         (lambda x: np.sin(x), lambda x: np.cos(x)),
+        (in_module("lambda x: rate * x", rate=0.1), in_module("lambda x: rate * x", rate=0.2)),
         # What is defined within a function, and its defaults that have names.
         (lambda x: (lambda a: a * a)(x), lambda x: (lambda a: abs(a))(x)),
         (lambda x, *, rate=0.1: rate * x, lambda x, *, rate=0.2: rate * x),

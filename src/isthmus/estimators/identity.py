@@ -31,6 +31,9 @@ MOST_NESTED = 12
 WITHOUT_EFFECT = ("verbose", "estimator__verbose", "estimator__random_state")
 """Parameters that change nothing in a fitted model."""
 
+CONSTANTS = (bool, int, float, complex, str, np.generic, np.ndarray, jax.Array)
+"""What is looked at of the names of its module that a function uses: numbers, texts and arrays."""
+
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -48,8 +51,8 @@ def identity_of(
     Rows, targets and errors are known by shape, type, and by mean and SHA-256 of evenly spaced rows, up
     to a mebibyte each; rows that are kept elsewhere by those of ``PARTS_SEEN`` places, or by none if it
     is to be ``brief``. Parameters are known by what they hold, functions by their program, by their
-    defaults and by what they close over. A ``random_state`` is known by its integer, and otherwise by
-    its type.
+    defaults, by what they close over, and by the numbers and texts of their module that they use. A
+    ``random_state`` is known by its integer, and otherwise by its type.
     """
     parameters = model.get_params(deep=True)
     return {
@@ -94,7 +97,7 @@ def in_words(value: Any, nested: int = 0) -> str:  # whatever a parameter may be
 
 
 def _of_definition(value: Any, inner: Callable[[Any], str]) -> str:  # a class or a function
-    """Where Python finds it, and of a function its program and what it closes over."""
+    """Where Python finds it, and of a function its program, what it closes over, and its constants."""
     name = f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, type):
         return name
@@ -105,8 +108,11 @@ def _of_definition(value: Any, inner: Callable[[Any], str]) -> str:  # a class o
     constants = [one for part in programs for one in part.co_consts if not inspect.iscode(one)]
     closed = [cell.cell_contents for cell in value.__closure__ or ()]
     held = inner([constants, value.__defaults__, closed])
-    by_name = inner(value.__kwdefaults__) if value.__kwdefaults__ else ""
-    return f"{name} {digest.hexdigest()[:8]} {held}{by_name}"
+    names = sorted({one for part in programs for one in part.co_names})
+    of_module = {one: value.__globals__[one] for one in names if one in value.__globals__}
+    by_name = {one: item for one, item in of_module.items() if isinstance(item, CONSTANTS)}
+    by_name |= value.__kwdefaults__ or {}
+    return f"{name} {digest.hexdigest()[:8]} {held}{inner(by_name) if by_name else ''}"
 
 
 def _programs(program: CodeType) -> Iterator[CodeType]:
