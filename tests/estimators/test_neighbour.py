@@ -189,6 +189,13 @@ def test_copies_of_few_rows_are_decoded_exactly_and_without_a_word_of_linear_alg
     assert losses.mean() < 1e-9
 
 
+def test_copies_of_a_row_stand_for_one_another_where_neighbours_are_counted():
+    """Forty rows come 25 times each, so that the 15 nearest of a row are copies of it, whichever."""
+    rows = np.repeat(5 * np.random.default_rng(0).standard_normal((40, 8)), 25, axis=0)
+    judged = isthmus.NeighbourAutoencoder(**SHORT | {"max_epochs": 20}).fit(rows).held_out_
+    assert judged.kept == judged.kept_by_means == 1.0
+
+
 def test_coordinates_are_turned_to_agree_with_those_of_pca(digits):
     Z = digits.transform(TRAIN)
     scores = isthmus.LinearAutoencoder(2).fit_transform(TRAIN)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from isthmus import registry
 from isthmus.data.moments import PrincipalAxes
 from isthmus.data.neighbour_search import NearestRows, nearest_among
-from isthmus.data.neighbours import nearest, share_in_common
+from isthmus.data.neighbours import nearest
 from isthmus.data.rows import ChosenRows, ScaledRows
 from isthmus.data.sources import in_common_size
 from isthmus.estimators._landmarks import landmarks_for, nearest_landmarks, place_landmarks
@@ -61,10 +61,10 @@ class HeldOutNeighbours:
 
     ``kept`` is the share of a row's 15 nearest training rows, a quarter of all of these at most, that
     are its nearest in the map, too, and ``kept_by_means`` the same where the row is put at the mean of
-    these rows' positions, for which one needs them. ``loss`` and ``pca_loss`` are the mean ½‖u − û‖² of
-    scaled rows, of the map and of PCA with as many coordinates. A map loses neighbours if it keeps fewer
-    by more than chance, by Student's paired test at 2.5 %; it loses to PCA if that is so of the loss, or
-    if its loss is a tenth larger.
+    these rows' positions, for which one needs them. Copies of a row stand for one another. ``loss`` and
+    ``pca_loss`` are the mean ½‖u − û‖² of scaled rows, of the map and of PCA with as many coordinates.
+    A map loses neighbours if it keeps fewer by more than chance, by Student's paired test at 2.5 %; it
+    loses to PCA if that is so of the loss, or if its loss is a tenth larger.
     """
 
     n_rows: int
@@ -213,9 +213,15 @@ class Neighbourhoods:
         k = min(NEIGHBOURS_JUDGED, -(-len(self.train_rows) // 4))  # all would always be kept
         truly = self.train_rows[nearest(self.y[self.train_rows], k, self.y[judging])[1]]
 
+        def distances(numbers: Int[np.ndarray, "h k"]) -> Float[np.ndarray, "h k"]:
+            return np.asarray(np.linalg.norm(self.y[numbers] - self.y[judging][:, None], axis=2))
+
+        farthest = distances(truly).max(axis=1, keepdims=True)
+
         def kept(placed: Float[np.ndarray, "h d"]) -> Float[np.ndarray, " h"]:
             _, found = nearest(z[self.train_rows], k, placed)
-            return share_in_common(truly, self.train_rows[found])
+            # By distances and not by numbers, because copies of a row stand for one another.
+            return np.asarray(np.mean(distances(self.train_rows[found]) <= farthest, axis=1))
 
         own, of_means = kept(z[judging]), kept(z[truly].mean(axis=1, dtype=np.float64))
         left_out = self.rows[judging] - self.axes.mean
