@@ -222,6 +222,24 @@ def test_cross_entropy_decodes_into_the_unit_interval():
 # Going on
 
 
+@pytest.mark.parametrize("estimator", [Autoencoder, isthmus.DenoisingAutoencoder])
+def test_cross_entropy_refuses_rows_beyond_the_unit_interval_whenever_they_come(estimator):
+    model = estimator(1, loss="cross_entropy", widths=(4,), random_state=0)
+    rows = RNG.random((60, 3))
+    model.partial_fit(rows)
+    with pytest.raises(ValueError, match=r"needs data in \[0, 1\].* to 4.*scaling='range'"):
+        model.partial_fit(4.0 * np.round(rows))
+
+
+def test_cross_entropy_refuses_a_row_that_is_held_out():
+    rows = RNG.random((600, 3))
+    held_out = prepare(Autoencoder(1, loss="cross_entropy", random_state=0), rows).training.held_out
+    row = int(np.argmin(np.abs(rows - held_out[0]).sum(axis=1)))
+    rows[row, 0] = 5.0
+    with pytest.raises(ValueError, match=r"needs data in \[0, 1\].* to 5"):
+        prepare(Autoencoder(1, loss="cross_entropy", random_state=0), rows)
+
+
 def test_partial_fit_goes_on_where_it_was():
     model = Autoencoder(2, **{**SMALL, "random_state": np.random.RandomState(0)})
     errors = []

@@ -19,7 +19,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.estimators.fitting import input_noise_for
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints
-from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
+from isthmus.estimators.plan import Plan, as_loss, check_interval, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
 from isthmus.objectives.corruption import TrainingRows, white
@@ -233,6 +233,9 @@ class Autoencoder(TrainedMap):
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
+
+    def _check_data(self, rows: Rows) -> None:
+        check_interval(as_loss(self.loss), self.scaling, rows)
 
     def _fit_scaling(self, rows: Rows) -> Scaling:
         return scaling_for(as_loss(self.loss), self.scaling, rows)

@@ -25,7 +25,7 @@ from isthmus.estimators.base import BaseMap, decoded_rows, row_form
 from isthmus.estimators.blocks import by_blocks
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import COUNT, Constraints
-from isthmus.estimators.plan import Plan, as_loss, check_loss, scaling_for
+from isthmus.estimators.plan import Plan, as_loss, check_interval, check_loss, scaling_for
 from isthmus.networks.layers import Activation
 from isthmus.networks.links import Link, link_of
 from isthmus.objectives.corruption import Function, Noise, TrainingRows, as_noise, bind
@@ -161,6 +161,9 @@ feature_names_in_
     def _schedule(self, n_rows: int, n_features: int, *, continues: bool) -> Plan:
         self._check_parameters()
         return Plan.of(self, n_rows, n_features, continues=continues, tied=self.tied)
+
+    def _check_data(self, rows: Rows) -> None:
+        check_interval(as_loss(self.loss), self.scaling, rows)
 
     def _fit_scaling(self, rows: Rows) -> Scaling:
         return scaling_for(as_loss(self.loss), self.scaling, rows)

@@ -254,6 +254,7 @@ class TrainedMap(MapParameters, BaseMap):
 
     def _start(self, given: Given, plan: Plan) -> Start:
         """At PCA of the training rows, or with random weights, or where the last fit ended."""
+        self._check_data(given.rows)
         chosen = ChosenRows(given.rows, given.train_rows)
         scaling = self.scaling_ if given.continues else self._fit_scaling(chosen)
         path = None
@@ -281,6 +282,9 @@ class TrainedMap(MapParameters, BaseMap):
     def _example_pair(self, plan: Plan) -> PyTree:
         """A pair with the sizes and switches planned for, to compare others with."""
         return plan.example_pair()
+
+    def _check_data(self, rows: Rows) -> None:
+        """Raise for rows that what is minimised is not defined on."""
 
     def _fit_scaling(self, rows: Rows) -> Scaling:
         return Scaling.fit(self.scaling, rows)
@@ -313,9 +317,14 @@ class TrainedMap(MapParameters, BaseMap):
 def leading_axes(rows: View, n_components: int) -> PrincipalAxes:
     """The leading principal axes of training rows, or an error where these are too few."""
     axes = principal_axes(rows, n_components)
+    check_axes(axes, n_components, rows.shape[0])
+    return axes
+
+
+def check_axes(axes: PrincipalAxes, n_components: int, n_rows: int) -> None:
+    """Raise ValueError where training rows have fewer axes than the map is to have coordinates."""
     if len(axes.variances) < n_components:
         raise ValueError(
-            f"n_components={n_components} is more than the {rows.shape[0]} training rows can tell "
+            f"n_components={n_components} is more than the {n_rows} training rows can tell "
             "apart: pass more rows, or hold out fewer by validation_fraction"
         )
-    return axes

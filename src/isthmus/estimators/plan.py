@@ -308,17 +308,27 @@ def check_loss(loss: Loss, scaling: str | None) -> None:
 
 
 def scaling_for(loss: Loss, scaling: str | None, rows: Rows) -> Scaling:
-    """The scaling of the data, or an error where the loss is not defined on them."""
+    """The scaling of the data; none for a loss that needs their own interval."""
+    if _keeps_interval(loss, scaling):
+        return Scaling.none(rows.shape[1])
+    return Scaling.fit(scaling, rows)
+
+
+def check_interval(loss: Loss, scaling: str | None, rows: Rows) -> None:
+    """Raise where the loss is not defined on the rows, those that are held out included."""
+    if not _keeps_interval(loss, scaling):
+        return
     columns = column_statistics(rows)
-    if interval_of(loss) is None or scaling == "range":
-        return Scaling.fit(scaling, rows, columns)
     low, high = float(columns.low.min()), float(columns.high.max())
     if low < 0 or high > 1:
         raise ValueError(
             f"{_named(loss)} needs data in [0, 1], and these go from {low:g} to {high:g}: "
             "use scaling='range', or divide the data by their largest possible value"
         )
-    return Scaling.none(len(columns.mean))
+
+
+def _keeps_interval(loss: Loss, scaling: str | None) -> bool:
+    return interval_of(loss) is not None and scaling != "range"
 
 
 def _learning_rate(model: TrainingParameters, solver: Solver) -> float:
