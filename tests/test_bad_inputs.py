@@ -586,6 +586,10 @@ MEASURING = [
           r"image_shape=\(3, 3\) has 9 pixels, and rows have 4 columns",
           lambda d: ["report", d.csv(), "--image", "3x3", "-o", d.folder / "out.html"], 1,
           "has 9 pixels, and rows have 4 columns"),
+    Input("images of a negative height", lambda d: check_image_shape((-2, -2), 4), ValueError,
+          r"image_shape=\(-2, -2\) has 4 pixels, and rows have 4 columns: pass the height",
+          lambda d: ["report", d.csv(), "--image=-2x-2", "-o", d.folder / "out.html"], 2,
+          "-2x-2"),
     Input("a laboratory without anything to predict", None, None, "",
           lambda d: ["lab", "averaging", d.csv()], 2, "needs --label"),
 ]

@@ -270,7 +270,9 @@ def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
 
 def check_image_shape(image_shape: tuple[int, ...] | None, n_features: int) -> None:
     """Raise ValueError if rows of so many features are no images of this shape."""
-    if image_shape is not None and prod(image_shape) != n_features:
+    if image_shape is None:
+        return
+    if prod(image_shape) != n_features or min(image_shape) < 1:
         raise ValueError(
             f"image_shape={image_shape} has {prod(image_shape)} pixels, and rows have {n_features} "
             "columns: pass the height and width of the images, or none"
