@@ -445,6 +445,21 @@ def test_columns_keep_their_names():
             ask(model, frame[list("edcba")])
 
 
+def test_a_column_that_is_filled_too_widely_is_named_beside_angles_and_categories():
+    """These are several numbers each: the columns that are judged are not those of the frame."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((300, 2)), columns=["v", "w"])
+    frame["w"] *= 1e-3
+    frame.insert(0, "phi", 360 * rng.random(300))
+    frame.insert(0, "kind", rng.choice(["a", "b", "c"], 300))
+    frame.loc[::4, "w"] = np.nan
+    model = isthmus.VariationalAutoencoder(2, periodic={"phi": 360}, categorical=["kind"], **LINEAR)
+    with pytest.warns(isthmus.UnequalScalesWarning, match="scaling='standard'"):
+        model.fit(frame)
+    with pytest.warns(isthmus.UnequalScalesWarning, match="^w is filled with a standard deviation"):
+        isthmus.impute(model, frame, 10, random_state=0)
+
+
 def test_a_block_of_rows_needs_no_memory_for_all_draws(linear, monkeypatch):
     sizes = []
     original = inference._log_likelihood

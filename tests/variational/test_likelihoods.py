@@ -491,6 +491,22 @@ def test_fit_refuses_data_that_the_likelihood_does_not_know(options, rows, messa
     assert not hasattr(model, "network_")
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "bad"),
+    [(Poisson(), 2.5), (Poisson(), -4.0), (NegativeBinomial(), 0.5), (Bernoulli(), 7.0)],
+)
+def test_a_row_that_cannot_occur_is_named_wherever_it_is(likelihood, bad):
+    """Among the rows to train on, of which all but the last are, or among those that are held out."""
+    for row in range(0, 520, 40):
+        rows = np.array(RNG.random((520, 3)) < 0.5, np.float64)
+        rows[row, 1] = bad
+        model = isthmus.VariationalAutoencoder(
+            1, likelihood=likelihood, widths=(4,), max_epochs=1, random_state=0
+        )
+        with pytest.raises(ValueError, match=rf"row {row} |data in \[0, 1\]"):
+            model.fit(rows)
+
+
 def test_known_errors_need_gaussian_ones():
     model = isthmus.VariationalAutoencoder(1, likelihood=Poisson(), widths=(4,), max_epochs=1)
     with pytest.raises(ValueError, match="x_error with likelihood=Poisson"):

@@ -54,10 +54,11 @@ def trained_once(d, **changes):
     return trained(d, **changes)
 
 
-def started(d, X=None, **changes):
+def started(d, X=None, x_error=None, **changes):
     """The model that training begins with: it moves by nothing that single precision shows."""
     options = {"learning_rate": 1e-12, "max_epochs": 1}
-    return VariationalAutoencoder(d, **(LINEAR | options | changes)).fit(ROWS if X is None else X)
+    model = VariationalAutoencoder(d, **(LINEAR | options | changes))
+    return model.fit(ROWS if X is None else X, x_error=x_error)
 
 
 def loadings_of(model):
@@ -322,6 +323,29 @@ def test_a_column_without_values_is_refused_by_name():
     frame = pd.DataFrame(ROWS[:50, :3], columns=["a", "b", "c"]).assign(b=np.nan)
     with pytest.raises(ValueError, match=r"all entries of column 'b' are NaN.*1 of 3 columns"):
         VariationalAutoencoder(1, **SMALL).fit(frame)
+    # Two columns stand for the angle, so that names and numbers of columns are not those of the frame.
+    angles = pd.DataFrame(ROWS[:50, :3], columns=["a", "phi", "c"]).assign(c=np.nan)
+    with pytest.raises(ValueError, match=r"all entries of column 'c' are NaN.*1 of 4 columns"):
+        VariationalAutoencoder(1, periodic={"phi": 360}, **SMALL).fit(angles)
+
+
+def test_a_column_whose_known_entries_are_all_uncertain_keeps_them():
+    """Whatever the errors are that stand beside the missing ones."""
+    missing = np.arange(N_ROWS) % 3 == 0
+    X = np.where(missing[:, None] & (np.arange(D) == 1), np.nan, ROWS)
+    error = np.where(np.arange(D) == 1, 100.0, 0.1) * np.ones_like(X)
+    plain = started(2, X=X, x_error=error)
+    error[missing, 1] = np.nan
+    told = started(2, X=X, x_error=error)
+    np.testing.assert_array_equal(told.transform(X, error), plain.transform(X, error))
+
+
+def test_fewer_training_rows_than_coordinates_are_refused():
+    rows = np.random.default_rng(0).standard_normal((11, 2500))
+    for missing in (False, True):
+        rows[0, 0] = np.nan if missing else 0.0
+        with pytest.raises(ValueError, match="n_components=10 is more than the 9 training rows"):
+            VariationalAutoencoder(10, widths=(4,), max_epochs=1, random_state=0).fit(rows)
 
 
 def test_equal_errors_of_all_entries_leave_the_axes_where_they_are():

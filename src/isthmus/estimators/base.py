@@ -308,13 +308,19 @@ def units_of(model: Scaled) -> Float[np.ndarray, " width"]:
     return scale if model.scaling_.is_per_column else np.ones_like(scale)
 
 
-def column_names_of(model: Scaled) -> list[str]:
-    """Names of these numbers: of the features if they have some, else x0, x1, …."""
+def given_names_of(model: object) -> list[str] | None:
+    """Names of the numbers in a row as the network takes it; None if the data came without."""
     if hasattr(model, "code_"):
         names: list[str] = model.code_.names
         return names
-    numbered = [f"x{j}" for j in range(width_of(model))]
-    return list(map(str, getattr(model, "feature_names_in_", numbered)))
+    features = getattr(model, "feature_names_in_", None)
+    return None if features is None else list(map(str, features))
+
+
+def column_names_of(model: Scaled) -> list[str]:
+    """The same, and x0, x1, … where the data came without."""
+    names = given_names_of(model)
+    return [f"x{j}" for j in range(width_of(model))] if names is None else names
 
 
 def unlike_scales(model: BaseMap, rows: Rows) -> list[Warning]:

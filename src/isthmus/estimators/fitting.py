@@ -103,6 +103,13 @@ class Given:
     def has_held_out_rows(self) -> bool:
         return len(self.train_rows) < self.rows.shape[0]
 
+    @property
+    def held_out_rows(self) -> Int[np.ndarray, " k"]:
+        """The numbers of the rows that are not trained on."""
+        if isinstance(self.train_rows, AllBut):
+            return self.train_rows.left_out
+        return np.setdiff1d(np.arange(self.rows.shape[0]), self.train_rows)
+
     def with_all_rows(self, rng: np.random.Generator) -> Given:
         """The same without held-out rows."""
         return replace(self, train_rows=AllBut(self.rows.shape[0], NONE), rng=rng)
@@ -159,9 +166,9 @@ class Task:
     """What an estimator asks of training, on given rows.
 
     ``rows`` are all rows as the objective takes them: scaled, with what it needs beside each.
-    ``held_out_objective`` is what an epoch is evaluated by, unless the last is the result whatever its
-    losses (``chooses_epoch``). ``fitted`` gives the attributes of the
-    fitted model, of a network and whether training has moved it. ``on_all_rows`` gives the task without
+    ``held_out_objective`` is what an epoch is evaluated by, unless ``chooses_epoch`` is false: then the
+    last epoch is the result, whatever its losses. ``fitted`` takes a network, and whether training has
+    moved it, and gives the attributes of the fitted model. ``on_all_rows`` gives the task without
     held-out rows: where no epoch beats the start, nothing needs to be held out from it. ``warnings``
     are what a user should know of the fitted model.
     """

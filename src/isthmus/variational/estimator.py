@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_errors, check_rows
-from isthmus.data.rows import FLOAT32, FLOAT64, JoinedRows, Rows, ScaledRows, View
+from isthmus.data.rows import FLOAT32, FLOAT64, ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.blocks import by_blocks
@@ -47,6 +47,7 @@ from isthmus.variational.elbo import (
     with_fill,
 )
 from isthmus.variational.likelihoods import (
+    Distribution,
     Gaussian,
     GaussianErrors,
     Likelihood,
@@ -438,12 +439,14 @@ n_features_in_, feature_names_in_
 
     def _start(self, given: Given, plan: Plan) -> Start:
         if given.continues:
-            self._check_possible(given.rows)
+            self._check_possible(self.network_.pair.likelihood, given.rows)
             if not given.has_held_out_rows:
                 return self._where_it_was(plan, None)
         start = at_ppca(self, given, plan)
         if given.continues:
             return self._where_it_was(plan, start.pair if start.is_baseline else start.baseline)
+        # The likelihood was made from the training rows, and has looked at no others.
+        self._check_possible(start.pair.likelihood, given.rows, given.held_out_rows)
         return start
 
     def _example_pair(self, plan: Plan) -> VariationalPair:
@@ -486,12 +489,16 @@ n_features_in_, feature_names_in_
             fitted=lambda trained, moved: fitted(with_fill(trained, fill), moved),
         )
 
-    def _check_possible(self, rows: Rows) -> None:
-        """Rows that training goes on with: the first ones were checked when the likelihood saw them."""
-        cannot = impossible_rows(self.network_.pair.likelihood, rows)
+    def _check_possible(
+        self, likelihood: Distribution, rows: Rows, chosen: Int[np.ndarray, " k"] | None = None
+    ) -> None:
+        """Raise ValueError for the first of the rows, or of the chosen ones, that cannot occur."""
+        cannot = impossible_rows(likelihood, rows if chosen is None else ChosenRows(rows, chosen))
         if cannot.any():
+            first = int(np.argmax(cannot))
+            row = first if chosen is None else chosen[first]
             raise ValueError(
-                f"row {int(np.argmax(cannot))} holds a number that cannot occur under "
+                f"row {row} holds a number that cannot occur under "
                 f"likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is unknown"
             )
 

@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int
 from isthmus.data.checks import check_errors, check_fitted, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
-from isthmus.estimators.base import as_given, spread_as_given, width_of
+from isthmus.estimators.base import as_given, given_names_of, spread_as_given, width_of
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
@@ -455,8 +455,8 @@ def _of_wide_errors(
     if not len(wide):
         return None
     worst = wide[np.argmax(typical[wide] / spread[wide])]
-    names = getattr(model, "feature_names_in_", None)
-    column = f"column {worst}" if names is None else str(names[worst])
+    names = given_names_of(model)
+    column = f"column {worst}" if names is None else names[worst]
     return UnequalScalesWarning(
         f"{column} is filled with a standard deviation of {typical[worst]:.3g}, and its known values "
         f"have one of {spread[worst]:.3g}; {len(wide)} of {len(judged)} columns are like that. They "

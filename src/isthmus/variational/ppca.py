@@ -218,13 +218,15 @@ def without_useless(rows: Rows, errors: Float[np.ndarray, "n D"]) -> Float[np.nd
     """The rows, with NaN for entries that are uncertain by more than the feature's interquartile range.
 
     They say nothing of the feature, and a single one could spoil its mean and scale. Where most of its
-    values are one and the same, the standard deviation takes the range's place.
+    values are one and the same, the standard deviation takes the range's place. A feature of which there
+    are no other values keeps them.
     """
     values = dense(rows[slice(None)]).astype(np.float64)
     low, high = np.nanpercentile(values, [25, 75], axis=0)
     spread = np.where(high > low, high - low, np.nanstd(values, axis=0))
     useless = errors > np.where(spread > 0, spread, np.inf)
-    values[useless & ~useless.all(axis=0)] = np.nan
+    has_others = ~(useless | np.isnan(values)).all(axis=0)
+    values[useless & has_others] = np.nan
     return values
 
 
@@ -243,7 +245,7 @@ def axes_of_incomplete(
     D = rows.shape[1]
     none = np.zeros((D, n_components))
     fill = GaussianFill(single(column_means), single(none), single(np.ones(())))
-    before = np.full(n_components, np.inf)
+    before: Float[np.ndarray, " d"] | float = np.inf
     for _ in range(MOST_ROUNDS):
         filled = FilledRows(rows, fill, errors)
         axes = principal_axes(filled, n_components)

@@ -11,13 +11,13 @@ from isthmus.data.moments import (
     ColumnStatistics,
     PrincipalAxes,
     column_statistics,
-    principal_axes,
     summary_of,
 )
 from isthmus.data.rows import ChosenRows, Rows, ScaledRows, dense, evenly_spaced, row_blocks
 from isthmus.data.scaling import Scaling
+from isthmus.estimators.base import given_names_of
 from isthmus.estimators.fitting import Given
-from isthmus.estimators.maps import Start
+from isthmus.estimators.maps import Start, check_axes, leading_axes
 from isthmus.estimators.plan import Plan
 from isthmus.variational.elbo import VariationalPair, ppca_pair, start_pair
 from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known
@@ -73,19 +73,21 @@ def _axes(
 ) -> PrincipalAxes:
     scaling = scaled.scaling
     if errors is None and bool(np.all(columns.n_rows == scaled.shape[0])):
-        return principal_axes(scaled, d)
+        return leading_axes(scaled, d)
     means = (columns.mean - scaling.center) / scaling.scale
     if summary_of(scaled) is not None:
         # Each round of filling is a pass over the rows: these stand for those that are kept elsewhere.
         some = dense(evenly_spaced(scaled.rows, MOST_FILLED))
         scaled = ScaledRows(some, scaling)
-    return axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
+    axes = axes_of_incomplete(scaled, d, means, None if errors is None else errors / scaling.scale)
+    check_axes(axes, d, scaled.shape[0])
+    return axes
 
 
 def _check_columns(model: VariationalAutoencoder, columns: ColumnStatistics) -> None:
     empty = np.flatnonzero(columns.n_rows == 0)
     if len(empty):
-        names = getattr(model, "feature_names_in_", None)
+        names = given_names_of(model)
         first = f"column {empty[0]}" if names is None else f"column {names[empty[0]]!r}"
         raise ValueError(
             f"all entries of {first} are NaN, so there is nothing to learn of it; {len(empty)} of "
