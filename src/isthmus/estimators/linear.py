@@ -22,10 +22,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import (
-    check_rows,
-    unchanged_on_error,
-)
+from isthmus.data.checks import check_rows, unchanged_on_error
 from isthmus.data.moments import PrincipalAxes, moments, principal_axes
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import SCALINGS, Scaling

@@ -230,7 +230,7 @@ class TrainedMap(MapParameters, BaseMap):
             return [] if given.continues else unlike_scales(model, given.rows)
 
         on_all_rows = None
-        if start.is_baseline and len(given.train_rows) < given.rows.shape[0]:
+        if start.is_baseline and given.has_held_out_rows:
 
             def on_all_rows() -> Task:
                 return self._task(given.with_all_rows(np.random.default_rng(0)), schedule)
