@@ -132,7 +132,7 @@ class _Calls:
             most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
             # It does not depend on the number of epochs, so that another one compiles nothing anew.
             self.most_passes = int(np.clip(most, 2, MAX_PASSES))
-        shape = (self.most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
+        shape = (self.most_passes, size_in_common(first.steps_per_pass, least=16), first.batch)
         self.orders = _OrdersAhead(group, shape, drawer, reached.passes)
         group.state = reached.state
 
