@@ -148,7 +148,9 @@ def test_of_very_many_points_there_are_standard_deviations_alone(monkeypatch):
 
 
 def test_a_variational_map_shows_its_posterior():
-    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=3, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(DIGITS[:300])
@@ -202,7 +204,9 @@ def test_rows_take_as_little_room_as_they_need(X, dtype, exact):
 def test_missing_entries_are_missing_in_the_page():
     X = DIGITS[:300].copy()
     X[::3, 20] = np.nan
-    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=3, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X)
