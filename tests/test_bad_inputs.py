@@ -35,7 +35,7 @@ from isthmus.variational import likelihoods
 
 ROWS = np.random.default_rng(0).standard_normal((40, 4))
 NAMES = ["a", "b", "c", "d"]
-TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}
+TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
 GRID = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
 PAGE = Path(__file__).parents[1] / "docs" / "bad_inputs.md"
 
@@ -146,7 +146,8 @@ def fit_command(desk, data, *options):
 
 
 def tiny_command(desk, *options, data=None):
-    given = ["--widths", "4", "--max-epochs", "2", "--seed", "0", *options]
+    given = ["--widths", "4", "--max-epochs", "2", "--validation-fraction", "0"]
+    given += ["--seed", "0", *options]
     return ["fit", data or desk.csv(), *given, "-o", desk.folder / "out.isthmus"]
 
 
@@ -404,9 +405,11 @@ PARAMETERS = [
               "use scaling='range'", ["--loss", "cross_entropy", "--scaling", "standard"]),
     parameter("a negative learning rate", {"learning_rate": -1.0},
               must_be("learning_rate", r"a float in the range \(0", "-1.0"), ["--learning-rate", -1]),
-    Input("a learning rate that is far too high", lambda d: tiny(learning_rate=1e30),
+    Input("a learning rate that is far too high",
+          lambda d: tiny(learning_rate=1e30, validation_fraction=0.1),
           isthmus.DivergenceError, "NaN or infinite in epoch 1.*try a tenth of it",
-          lambda d: tiny_command(d, "--learning-rate", 1e30), 1, "epoch 1.*try a tenth of it"),
+          lambda d: tiny_command(d, "--learning-rate", 1e30, "--validation-fraction", 0.1), 1,
+          "epoch 1.*try a tenth of it"),
     parameter("an empty batch", {"batch_size": 0},
               must_be("batch_size", "an int", "0"), ["--batch-size", 0]),
     parameter("no epochs", {"max_epochs": 0}, must_be("max_epochs", "an int", "0"), ["--max-epochs", 0]),

@@ -26,7 +26,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
-TINY = {"widths": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
+# The checks have data of many sizes. Steps of all rows, where these are few, would be of many sizes too,
+# and so would landmarks; each size would be compiled. Predictors must learn what the checks give them.
+BATCH = {"batch_size": 8}
+LEARNING = {"max_epochs": 100, **BATCH}
+TINY = {"widths": (8,), "max_epochs": 2, "random_state": 0, **BATCH}
 NEIGHBOURS = {"max_epochs": 10, "random_state": 0}
 # Cross-validation, by which small data choose an epoch, is the same for all maps: one has it here, and
 # others in test_cross_validation. It compiles six networks for each size of the data.
@@ -41,20 +45,20 @@ ONE_NETWORK = {**TINY, "validation_fraction": 0}
         isthmus.Autoencoder(**TINY, input_noise=0),
         isthmus.LinearAutoencoder(),
         isthmus.LinearAutoencoder(solver="adam", max_epochs=20),
-        isthmus.NeighbourAutoencoder(max_epochs=2, random_state=0),
+        isthmus.NeighbourAutoencoder(max_epochs=2, landmarks=10, random_state=0),
         isthmus.DenoisingAutoencoder(**ONE_NETWORK),
         isthmus.VariationalAutoencoder(**ONE_NETWORK, input_noise=0),
         *(
             isthmus.Ensemble(member, 2, random_state=0)
             for member in (
                 isthmus.Autoencoder(**ONE_NETWORK, input_noise=0),
-                isthmus.FeedForwardRegressor((8,), validation_fraction=0),
-                isthmus.FeedForwardClassifier((8,), validation_fraction=0),
+                isthmus.FeedForwardRegressor((8,), validation_fraction=0, **LEARNING),
+                isthmus.FeedForwardClassifier((8,), validation_fraction=0, **LEARNING),
             )
         ),
         isthmus.Ensemble(isthmus.LinearAutoencoder(), 3, bootstrap=True, random_state=0),
-        isthmus.FeedForwardClassifier(),
-        isthmus.FeedForwardRegressor(),
+        isthmus.FeedForwardClassifier(**LEARNING),
+        isthmus.FeedForwardRegressor(**LEARNING),
     ]
 )
 def test_scikit_learn_accepts(estimator, check):

@@ -452,10 +452,10 @@ def test_networks_of_a_dimension_are_trained_beside_one_another(client, monkeypa
 def test_the_example_runs_in_miniature(client, tmp_path, capsys):
     path = Path(__file__).parents[1] / "examples" / "dask_cluster.py"
     example = SimpleNamespace(**runpy.run_path(str(path)))
-    pca, network = example.study(2000, 500, tmp_path / "z.zarr", max_epochs=40, widths=(32,))
+    pca, network = example.study(1000, 250, tmp_path / "z.zarr", max_epochs=40, widths=(32,))
     # Both are shares of the variance, and the network is fitted to do better than PCA.
     assert 0 < network < pca < 1
     written = da.from_zarr(tmp_path / "z.zarr")
-    assert written.shape == (2000, 2)
+    assert written.shape == (1000, 2)
     assert np.isfinite(written.std(axis=0).compute()).all()
     assert "Isomap" in capsys.readouterr().out

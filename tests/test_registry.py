@@ -106,7 +106,8 @@ def test_each_kind_is_named_on_the_command_line(module, kind, written, shown):
         assert done.exit_code == 0, done.output
         return " ".join(done.stdout.split())
 
-    run("fit", "rows.csv", *written, "--widths", "4", "--max-epochs", "2", "-d", "1", "-o", "m.isthmus")
+    few = ("--widths", "4", "--max-epochs", "2", "--validation-fraction", "0", "-d", "1")
+    run("fit", "rows.csv", *written, *few, "-o", "m.isthmus")
     assert shown in run("info", "m.isthmus")
     run("transform", "m.isthmus", "rows.csv", "-o", "z.npy")
     np.testing.assert_array_equal(np.load("z.npy"), isthmus.load("m.isthmus").transform(frame))

@@ -35,7 +35,8 @@ def command(tmp_path):
     return run
 
 
-FIT = ("fit", "rows.npy", "--widths", 4, "--max-epochs", 3, "--seed", 0, "-q", "-o")
+SETTINGS_OF_FIT = ("--widths", 4, "--max-epochs", 3, "--validation-fraction", 0, "--seed", 0)
+FIT = ("fit", "rows.npy", *SETTINGS_OF_FIT, "-q", "-o")
 
 
 def programs(folder):

@@ -100,17 +100,31 @@ def run(encoding, folder, *options):
     )
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "cp437"])
-def test_output_that_is_not_utf8_loses_no_facts(folder, encoding):
-    named = ROWS.rename(columns={"a": "größe", "b": "温度"})
-    isthmus.save(isthmus.LinearAutoencoder(2).fit(named), folder / "named.isthmus")
-    shown = run(encoding, folder, "info", "named.isthmus")
-    assert shown.returncode == 0, shown.stderr
-    text = shown.stdout.decode(encoding)
+@pytest.fixture
+def named(folder):
+    rows = ROWS.rename(columns={"a": "größe", "b": "温度"})
+    isthmus.save(isthmus.LinearAutoencoder(2).fit(rows), folder / "named.isthmus")
+    return str(folder / "named.isthmus")
+
+
+def assert_no_facts_are_lost(text, exact):
     assert "3 -> 2 -> 3" in text
     assert "\\u6e29\\u5ea6" in text
-    exact = run(encoding, folder, "info", "named.isthmus", "--json")
-    assert json.loads(exact.stdout)["feature_names"] == ["größe", "温度", "c"]
+    assert json.loads(exact)["feature_names"] == ["größe", "温度", "c"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "cp437"])
+def test_output_that_is_not_utf8_loses_no_facts(named, encoding):
+    runner = CliRunner(charset=encoding)
+    shown, exact = (runner.invoke(cli.main, ["info", named, *more]) for more in ([], ["--json"]))
+    assert (shown.exit_code, exact.exit_code) == (0, 0), shown.stderr_bytes
+    assert_no_facts_are_lost(shown.stdout_bytes.decode(encoding), exact.stdout_bytes)
+
+
+def test_nor_does_a_process_that_is_told_of_it_by_its_environment(folder, named):
+    shown, exact = (run("cp1252", folder, "info", named, *more) for more in ([], ["--json"]))
+    assert (shown.returncode, exact.returncode) == (0, 0), shown.stderr
+    assert_no_facts_are_lost(shown.stdout.decode("cp1252"), exact.stdout)
 
 
 def test_every_command_prints_its_help_in_ascii(folder):

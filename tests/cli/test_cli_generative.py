@@ -15,8 +15,8 @@ from isthmus.files import tables
 from isthmus.objectives import noise
 from isthmus.variational import likelihoods, priors
 
-TINY = {"widths": (4,), "max_epochs": 2, "random_state": 0}
-TINY_OPTIONS = ("--widths", 4, "--max-epochs", 2, "--seed", 0)
+TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
+TINY_OPTIONS = ("--widths", 4, "--max-epochs", 2, "--validation-fraction", 0, "--seed", 0)
 # Tiny maps rarely win anything over PCA, in Python as well.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
@@ -55,7 +55,8 @@ def folder(tmp_path_factory, gaps):
     said = succeed(
         *("fit", folder / "gaps.csv", "--drop", "id", "--model", "variational", "--input-noise", 0.2),
         *("--likelihood", "Gaussian('feature')", "--prior", "Uniform", "--beta", 0.9),
-        *("--warm-up", 0.1, "--free-bits", 0.01, *TINY_OPTIONS, "-o", folder / "map.isthmus"),
+        *("--warm-up", 0.1, "--free-bits", 0.01, *TINY_OPTIONS),
+        *("--validation-fraction", 0.1, "-o", folder / "map.isthmus"),
     )
     (folder / "said.txt").write_text(said.stdout)
     return folder
@@ -77,7 +78,7 @@ def linear(folder, gaps):
 def test_fit_is_the_estimators_fit(fitted, gaps):
     expected = isthmus.VariationalAutoencoder(
         input_noise=0.2, likelihood=likelihoods.Gaussian("feature"), prior=priors.Uniform(), beta=0.9,
-        warm_up=0.1, free_bits=0.01, **TINY,
+        warm_up=0.1, free_bits=0.01, **TINY | {"validation_fraction": 0.1},
     )  # fmt: skip
     X = gaps.drop(columns="id")
     assert fitted.get_params() == expected.get_params()

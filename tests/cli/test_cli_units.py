@@ -69,7 +69,9 @@ def test_losses_and_likelihoods_that_need_the_data_as_they_are_keep_them(folder)
         np.random.default_rng(0).poisson([1.0, 20.0, 3000.0], (80, 3)), columns=list("abc")
     )
     counts.to_csv("counts.csv", index=False)
-    poisson = "--model variational --likelihood Poisson --widths 4 --max-epochs 2"
+    poisson = (
+        "--model variational --likelihood Poisson --widths 4 --max-epochs 2 --validation-fraction 0"
+    )
     found = run(f"fit counts.csv {poisson} -q -o map.isthmus")
     assert found.exit_code == 0, found.stderr
     assert isthmus.load("map.isthmus").scaling is None

@@ -19,7 +19,9 @@ def variational():
     rows = ROWS.copy()
     rows[0, 0] = np.nan
     prior = isthmus.priors.Mixture(3)
-    model = isthmus.VariationalAutoencoder(2, prior=prior, widths=(8,), max_epochs=1, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, prior=prior, widths=(8,), max_epochs=1, validation_fraction=0, random_state=0
+    )
     return model.fit(rows)
 
 

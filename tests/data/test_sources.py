@@ -158,11 +158,12 @@ def test_a_size_in_common_is_little_more_and_shared_by_those_near():
 def test_rows_are_filled_up_with_copies():
     rows = np.arange(200.0).reshape(2, 50, 2)
     filled = in_common_size(rows)
-    assert filled.shape == (2, 64, 2)
-    np.testing.assert_array_equal(filled[:, :50], rows)
-    np.testing.assert_array_equal(filled[:, 50:], rows[:, :14])
-    whole = np.zeros((64, 2))
+    assert filled.shape == (2, 256, 2)
+    np.testing.assert_array_equal(filled, rows[:, np.arange(256) % 50])
+    whole = np.zeros((256, 2))
     np.testing.assert_array_equal(in_common_size(whole), whole)
+    # To so many more rows alone where these are small.
+    assert in_common_size(np.zeros((70, 5000))).shape == (128, 5000)
 
 
 def test_of_a_block_larger_than_a_pass_some_rows_are_drawn_from_all_of_it():

@@ -86,7 +86,8 @@ def named(network):
 def test_losses_and_gradients_are_those_on_paper(loss):
     objective = Prediction(LABEL_LOSSES[loss], n_features=2, n_targets=1)
     batch = jnp.asarray(np.hstack([X_PAPER, LABELS_PAPER]), jnp.float32)
-    value, gradient = jax.value_and_grad(lambda n: jnp.mean(objective(n, batch, KEY)))(paper_network())
+    mean = jax.jit(jax.value_and_grad(lambda n: jnp.mean(objective(n, batch, KEY))))
+    value, gradient = mean(paper_network())
     assert float(value) == pytest.approx(PAPER[loss]["loss"], rel=1e-6)
     for name, derivative in named(gradient).items():
         np.testing.assert_allclose(derivative, PAPER[loss][name], rtol=1e-5)
@@ -133,7 +134,8 @@ def test_gradients_of_three_classes_are_finite_differences(loss):
     network = gaussian_chain(rng, (4, 5, 6, 3), (tanh, tanh), skip_links=True)
     batch = jnp.asarray(np.hstack([u, y[:, None]]), jnp.float32)
     objective = Prediction(LABEL_LOSSES[loss], n_features=4, n_targets=1)
-    value, gradient = jax.value_and_grad(lambda n: jnp.mean(objective(n, batch, KEY)))(network)
+    mean = jax.jit(jax.value_and_grad(lambda n: jnp.mean(objective(n, batch, KEY))))
+    value, gradient = mean(network)
     leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(network)]
     assert float(value) == pytest.approx(three_class_loss(leaves, u, y, loss), rel=1e-5)
     step = 1e-5
@@ -389,12 +391,14 @@ def test_the_pure_function_is_what_predict_does():
     pure = jax.jit(jax.vmap(members[0].predict_function))
     np.testing.assert_allclose(pure(X), expected[0], atol=1e-6)
     # Members may be stacked, and applied side by side.
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(member.network_ for member in members))
-    side_by_side = jax.vmap(lambda network: network(jnp.asarray(X, jnp.float32)))(stacked)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *(member.network_ for member in members))
+    of_each = jax.jit(jax.vmap(lambda network: network(jnp.asarray(X, jnp.float32))))
+    side_by_side = of_each(stacked)
     np.testing.assert_allclose(side_by_side, expected, atol=1e-6)
     model = FeedForwardRegressor((8,), activation="tanh", solver="lbfgs", max_epochs=50, **ALL_ROWS)
     model.fit(X[:, :2], X[:, 2] * 1000)
-    slope = jax.vmap(jax.jacfwd(lambda x: model.predict_function(x)[0]))(jnp.asarray(X[:9, :2]))
+    slopes = jax.jit(jax.vmap(jax.jacfwd(lambda x: model.predict_function(x)[0])))
+    slope = slopes(jnp.asarray(X[:9, :2]))
     step = np.array([[0.01, 0.0]])
     difference = (model.predict(X[:9, :2] + step) - model.predict(X[:9, :2] - step)) / 0.02
     np.testing.assert_allclose(slope[:, 0], difference, rtol=2e-2, atol=5)

@@ -18,6 +18,8 @@ from isthmus.estimators._landmarks import landmarks_for
 from isthmus.estimators._neighbourhoods import decodes_worse
 from isthmus.estimators.kernel_ridge import FREE, KernelRidge, fit_decoder
 from isthmus.estimators.neighbour import HeldOutNeighbours
+from isthmus.networks import applying
+from isthmus.training._groups import SingleNetwork
 
 X, Y = load_digits(return_X_y=True)
 TRAIN, NEW = X[:1000], X[1000:]
@@ -216,6 +218,16 @@ def test_the_same_seed_gives_the_same_numbers():
     rows, _ = blobs(100)
     maps = [isthmus.NeighbourAutoencoder(max_epochs=5, random_state=3).fit(rows) for _ in range(2)]
     np.testing.assert_array_equal(maps[0].transform(rows), maps[1].transform(rows))
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
+def test_a_second_fit_of_equal_shape_compiles_nothing():
+    rows, _ = blobs(100)
+    model = isthmus.NeighbourAutoencoder(max_epochs=5, random_state=3).fit(rows)
+    programs = applying._compiled._cached, SingleNetwork.program._cached
+    before = [each._cache_size() for each in programs]
+    model.fit(2.0 * rows[::-1])
+    assert [each._cache_size() for each in programs] == before
 
 
 def test_reliability_flags_rows_far_from_the_data_that_the_map_places_all_the_same(digits):

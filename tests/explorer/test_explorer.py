@@ -148,7 +148,9 @@ def test_of_very_many_points_there_are_standard_deviations_alone(monkeypatch):
 
 
 def test_a_variational_map_shows_its_posterior():
-    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=3, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(DIGITS[:300])
@@ -223,7 +225,9 @@ def test_a_column_of_equal_numbers_has_no_spread(dtype):
 def test_missing_entries_are_missing_in_the_page():
     X = DIGITS[:300].copy()
     X[::3, 20] = np.nan
-    model = isthmus.VariationalAutoencoder(2, widths=(8,), max_epochs=3, random_state=0)
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X)

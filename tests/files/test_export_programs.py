@@ -111,7 +111,7 @@ def test_numbers_that_are_none_or_infinite_are_those_of_jax(tmp_path, programs, 
 def test_every_function_is_that_of_jax(tmp_path, rows, programs, form):
     found = results(form, tmp_path / "map", programs, rows)
     for name, function in FUNCTIONS.items():
-        expected = np.asarray(jax.vmap(function)(rows))
+        expected = np.asarray(jax.jit(jax.vmap(function))(rows))
         # A few roundings of single precision, of sums whose terms may be larger than they are.
         np.testing.assert_allclose(
             found[name.replace(" ", "_")],

@@ -52,20 +52,25 @@ class Quartic:
         return output
 
 
+# Every parameter of which the file keeps something, in few models: each is compiled.
 MODELS = {
-    "rows held out": {"validation_fraction": 0.1},
-    "standard": {"scaling": "standard"},
+    "rows held out, standard": {
+        "validation_fraction": 0.1,
+        "scaling": "standard",
+        "batch_size": np.int64(16),  # a NumPy integer
+        "learning_rate": np.float32(1e-3),
+    },
     "range and cross-entropy": {"scaling": "range", "loss": "cross_entropy"},
-    "tied": {"tied": True},
+    "tied, absolute": {"tied": True, "loss": "absolute"},
     "tied with links": {"tied": True, "skip_links": True},
-    "links": {"skip_links": True, "activation": ("tanh", "cos")},
-    "without PCA": {"skip": None},
+    "links, huber": {
+        "skip_links": True,
+        "activation": ("tanh", "cos"),
+        "loss": isthmus.Huber(0.5),
+    },
+    "without PCA, three": {"skip": None, "n_components": 3},
     "linear network": {"widths": ()},
     "asymmetric": {"decoder_widths": (5,), "activation": ["relu", "gelu", "identity"]},
-    "huber": {"loss": isthmus.Huber(0.5)},
-    "absolute": {"loss": "absolute"},
-    "a NumPy integer": {"batch_size": np.int64(16), "learning_rate": np.float32(1e-3)},
-    "three": {"n_components": 3},
 }
 
 
@@ -170,7 +175,6 @@ def blur(x, key):
 NOISES = {
     "gaussian": isthmus.noise.Gaussian(0.4),
     "masking": isthmus.noise.Masking(0.2, value=0.0),
-    "masking by means": isthmus.noise.Masking(),
     "salt and pepper": isthmus.noise.SaltAndPepper(),
     "neighbours": isthmus.noise.Neighbours(3, reach=0.5),
     "image": isthmus.noise.ImageJitter((2, 2), elastic=0.0),
@@ -256,9 +260,14 @@ def wide(known):
 GAPS = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
 COUNTS = np.rint(10 * X)
 VARIATIONAL = {
-    "uniform, one scale each": (
-        {"prior": isthmus.priors.Uniform(), "likelihood": isthmus.likelihoods.Gaussian("feature")},
-        X,
+    "missing values, uniform, one scale each": (
+        {
+            "prior": isthmus.priors.Uniform(),
+            "likelihood": isthmus.likelihoods.Gaussian("feature"),
+            "beta": 0.5,
+            "warm_up": 0.2,
+        },
+        GAPS,
     ),
     "mixture, counts": (
         {"prior": isthmus.priors.Mixture(2), "likelihood": isthmus.likelihoods.NegativeBinomial()},
@@ -266,7 +275,6 @@ VARIATIONAL = {
     ),
     "counts": ({"likelihood": isthmus.likelihoods.Poisson(), "scaling": "standard"}, COUNTS),
     "coins": ({"likelihood": isthmus.likelihoods.Bernoulli()}, (X.mean(axis=0) < X).astype(float)),
-    "missing values": ({"beta": 0.5, "warm_up": 0.2}, GAPS),
     "own prior": ({"prior": Laplace(), "likelihood": isthmus.likelihoods.Gaussian(0.3)}, X),
     "own modules": ({"prior": Moved(1.0), "likelihood": wide}, X),
 }

@@ -171,9 +171,9 @@ def test_doubts_about_the_header_are_told(tmp_path):
 
 
 def test_a_row_longer_than_a_block_of_the_reader(tmp_path):
-    cells = ",".join(["0.1234567890123456"] * 60_000)  # 1.1 MB; Arrow's block has 1 MiB
+    cells = ",".join(["0." + 998 * "1"] * 1200)  # 1.2 MB; Arrow's block has 1 MiB
     table = read_text(tmp_path, f"{cells}\n{cells}\n{cells}\n")
-    assert table.rows.shape == (3, 60_000)
+    assert table.rows.shape == (3, 1200)
 
 
 def test_every_kind_of_number_becomes_one(tmp_path):

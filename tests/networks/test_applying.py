@@ -1,6 +1,5 @@
 """Applying a map to rows: row-wise, in blocks, in canonical coordinates, with its derivatives."""
 
-import itertools
 import tracemalloc
 
 import equinox as eqx
@@ -182,14 +181,15 @@ def test_raw_units_are_the_datas():
 
 # Jacobians
 
+# Every activation, and what else changes the function, in as few maps as there are activations.
 MAPS = [
-    {"scaling": scaling, "activation": activation}
-    for scaling, activation in zip(
-        itertools.cycle([None, "standard", "range"]),
-        ["tanh", "cos", "silu", "gelu", "identity", "relu"],
-        strict=False,
-    )
-] + [{"tied": True}, {"skip_links": True}, {"skip": None}, {"loss": "cross_entropy", "scaling": "range"}]
+    {"activation": "tanh", "tied": True},
+    {"activation": "cos", "scaling": "standard", "skip_links": True},
+    {"activation": "silu", "scaling": "range", "loss": "cross_entropy"},
+    {"activation": "gelu", "skip": None},
+    {"activation": "identity", "scaling": "standard"},
+    {"activation": "relu", "scaling": "range"},
+]
 
 
 FOUR = WINE[:, [0, 1, 6, 9]]
@@ -241,7 +241,9 @@ def check_jacobians(model, rows):
             )
             np.testing.assert_allclose(found, differences, atol=2e-4 * np.abs(differences).max())
     # ∂x̂/∂x = ∂x̂/∂z · ∂z/∂x.
-    whole = jax.vmap(jax.jacfwd(lambda x: model.decode(model.encode(x))))(rows.astype(np.float32))
+    whole = jax.jit(jax.vmap(jax.jacfwd(lambda x: model.decode(model.encode(x)))))(
+        rows.astype(np.float32)
+    )
     np.testing.assert_allclose(back @ J, whole, atol=1e-4 * np.abs(whole).max())
 
 

@@ -261,6 +261,19 @@ def test_linear_tied_layers_decode_with_the_transposed_product():
     )
 
 
+def loss_and_gradient(each, rows, network):
+    """The mean loss as a function of the network, and the leaves of its gradient at this one."""
+
+    @eqx.filter_jit
+    def both(network):
+        return jax.value_and_grad(
+            lambda network: jnp.mean(each(rows, network.decode(network.encode(rows))))
+        )(network)
+
+    gradient = jax.tree.leaves(both(network)[1])
+    return lambda network: both(network)[0], [np.asarray(leaf) for leaf in gradient]
+
+
 COMBINATIONS = list(itertools.product(ACTIVATIONS, ["pca", None], [False, True], [False, True]))
 
 
@@ -278,11 +291,7 @@ def test_back_propagation_equals_finite_differences(activation, skip, skip_links
         )
         rows = jnp.asarray(DATA[:6])
 
-        @eqx.filter_jit
-        def loss(network):
-            return jnp.mean(LOSSES["squared"](rows, network.decode(network.encode(rows))))
-
-        gradient = jax.tree.leaves(eqx.filter_jit(jax.grad(loss))(network))
+        loss, gradient = loss_and_gradient(LOSSES["squared"], rows, network)
         leaves, structure = jax.tree.flatten(network)
         step = 1e-6
         for _ in range(3):
@@ -295,8 +304,8 @@ def test_back_propagation_equals_finite_differences(activation, skip, skip_links
                 )
                 for s in (step, -step)
             )
-            slope = sum(float(jnp.sum(g * v)) for g, v in zip(gradient, direction, strict=True))
-            size = np.sqrt(sum(float(jnp.sum(g**2)) for g in gradient))
+            slope = sum(np.sum(g * v) for g, v in zip(gradient, direction, strict=True))
+            size = np.sqrt(sum(np.sum(g**2) for g in gradient))
             # Central differences err by about step²·L''' and 1e-16·L/step, both near 1e-9 of the
             # gradient's length. Six rows put no unit of a ReLU within a step of its kink: a crossing
             # would show as an error of order one in that unit's share.
@@ -313,11 +322,7 @@ def test_gradients_of_every_loss_through_a_network_equal_finite_differences(name
         )
         rows = jnp.asarray(rng.uniform(0, 1, (6, D)))
 
-        @eqx.filter_jit
-        def loss(network):
-            return jnp.mean(LOSSES[name](rows, network.decode(network.encode(rows))))
-
-        gradient = jax.tree.leaves(eqx.filter_jit(jax.grad(loss))(network))
+        loss, gradient = loss_and_gradient(LOSSES[name], rows, network)
         leaves, structure = jax.tree.flatten(network)
         step = 1e-6
         direction = [rng.standard_normal(leaf.shape) for leaf in leaves]
@@ -325,8 +330,8 @@ def test_gradients_of_every_loss_through_a_network_equal_finite_differences(name
             float(loss(structure.unflatten([w + s * v for w, v in zip(leaves, direction, strict=True)])))
             for s in (step, -step)
         )
-        slope = sum(float(jnp.sum(g * v)) for g, v in zip(gradient, direction, strict=True))
-        size = np.sqrt(sum(float(jnp.sum(g**2)) for g in gradient))
+        slope = sum(np.sum(g * v) for g, v in zip(gradient, direction, strict=True))
+        size = np.sqrt(sum(np.sum(g**2) for g in gradient))
     # As above.
     assert (ahead - behind) / (2 * step) == pytest.approx(slope, abs=1e-6 * size)
 

@@ -127,7 +127,12 @@ def test_seconds_since_1970_keep_their_digits(client_of, post_arrow):
 
 
 def test_what_is_missing_is_null(rows, client_of, post_arrow):
-    model = fitted(isthmus.VariationalAutoencoder(1, widths=(4,), max_epochs=1, random_state=0), rows)
+    model = fitted(
+        isthmus.VariationalAutoencoder(
+            1, widths=(4,), max_epochs=1, validation_fraction=0, random_state=0
+        ),
+        rows,
+    )
     client, gaps = client_of(model), rows[:4].copy()
     gaps[[0, 2], [1, 4]] = np.nan
     body = json.dumps({"rows": gaps.tolist()}).replace("NaN", "null")
@@ -198,7 +203,9 @@ def test_images_are_flat_rows(client_of):
 @pytest.mark.parametrize("labels", [["b", "a", "c"], [False, True, True]])
 def test_classes_and_their_probabilities(rows, client_of, post_arrow, labels):
     y = np.array(labels)[np.arange(300) % 3]
-    model = fitted(isthmus.FeedForwardClassifier((4,), max_epochs=1, random_state=0), rows, y)
+    model = fitted(
+        isthmus.FeedForwardClassifier((4,), max_epochs=1, validation_fraction=0, random_state=0), rows, y
+    )
     client, some = client_of(model), rows[:9]
     found = post(client, "/predict", {"rows": some.tolist()})
     assert found["predictions"] == model.predict(some).tolist()
@@ -215,7 +222,9 @@ def test_classes_and_their_probabilities(rows, client_of, post_arrow, labels):
 @pytest.mark.parametrize("shape", [(300,), (300, 2)])
 def test_targets(rows, client_of, post_arrow, shape):
     y = rows[:, 2:4].ravel()[: np.prod(shape)].reshape(shape) + 1e6
-    model = fitted(isthmus.FeedForwardRegressor((4,), max_epochs=1, random_state=0), rows, y)
+    model = fitted(
+        isthmus.FeedForwardRegressor((4,), max_epochs=1, validation_fraction=0, random_state=0), rows, y
+    )
     client, expected = client_of(model), model.predict(rows)
     found = post(client, "/predict", {"rows": rows.tolist()})["predictions"]
     np.testing.assert_array_equal(found, expected)

@@ -140,6 +140,13 @@ def test_the_matrices_of_layers_decay_and_nothing_else(solver, name):
     assert sum(np.count_nonzero(leaf) for leaf in jax.tree.leaves(update)) == n_decaying
 
 
+@pytest.mark.parametrize("solver", [ADAM, gradient_descent(0.0), gradient_descent(WEIGHT_DECAY)])
+def test_what_is_said_to_start_at_zero_does(solver):
+    assert solver.starts_at_zero
+    state = solver.transformation.init({"matrix": jnp.ones((2, 3)), "shift": jnp.ones(2)})
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(state))
+
+
 def test_a_module_may_declare_what_decays_in_it():
     class Declaring(eqx.Module):
         several: tuple[jax.Array, jax.Array] = eqx.field(metadata=DECAYS)

@@ -30,7 +30,7 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap, decoded_rows, reconstruction_error, width_of
 from isthmus.estimators.ensemble import Ensemble, ensemble_of
 from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardRegressor
-from isthmus.estimators.fitting import Prepared, adopt, prepare
+from isthmus.estimators.fitting import Prepared, adopt, mean_loss, prepare
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.plan import as_loss, layer_widths
 from isthmus.estimators.predictor import FeedForwardPredictor
@@ -44,7 +44,6 @@ from isthmus.objectives.losses import Loss
 from isthmus.objectives.reconstruction import Reconstruction
 from isthmus.training.loop import train
 from isthmus.training.problem import Objective
-from isthmus.training.random import key_of
 
 ROWS_OF_REGRESSION = 10_000
 """Rows, evenly spaced, that the linear start is regressed on."""
@@ -308,9 +307,9 @@ def _taught_map(teacher: BaseMap, student: Autoencoder, X: object) -> Autoencode
     adopt(student, replace(taught, task=own_task), result)
     train_rows = np.setdiff1d(np.arange(rows.shape[0]), unseen)
     axes = principal_axes(ChosenRows(rows, train_rows), student.n_components_)
-    own, pca = single(rows[unseen]), PCAPath.of(axes).pair()
+    pca = PCAPath.of(axes).pair()
     student.validation_loss_, student.pca_validation_loss_ = (
-        float(np.mean(task.held_out_objective(pair, own, key_of(0)))) for pair in (result.network, pca)
+        mean_loss(task.held_out_objective, pair, rows[unseen]) for pair in (result.network, pca)
     )
     with rows_without_names():
         errors = [

@@ -39,6 +39,10 @@ RUN_BYTES, LEAST_RUNS = 2**20, 16
 MOST_COPIED_BYTES = 2**26
 """Largest block that is copied to fill it up."""
 
+LEAST_ROWS = 256
+MOST_SMALL_BYTES = 2**20
+"""A block is filled up to so many rows at least, which costs nothing where it is no larger than this."""
+
 
 class Source(Protocol):
     """What the training loop reads: a fixed number of blocks, all of one shape."""
@@ -268,5 +272,6 @@ def in_common_size(rows: Shaped[np.ndarray, "*M n D"]) -> Shaped[np.ndarray, "*M
     if rows.nbytes > MOST_COPIED_BYTES:
         return rows
     n = rows.shape[-2]
-    copied: np.ndarray = np.take(rows, np.arange(size_in_common(n)) % n, axis=-2)
+    size = size_in_common(n, LEAST_ROWS) if rows.nbytes <= MOST_SMALL_BYTES else size_in_common(n)
+    copied: np.ndarray = np.take(rows, np.arange(size) % n, axis=-2)
     return copied

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,6 +53,30 @@ def landmarks_for(n_rows: int) -> int:
     return min(n_rows, round(most))
 
 
+# What is applied to rows are modules: of functions within functions each fit would compile its own.
+
+
+class _Distance(eqx.Module):
+    """How far rows are from the landmarks."""
+
+    landmarks: Landmarks
+
+    def __call__(self, u: Float[Array, "b D"]) -> Float[Array, "b 1"]:
+        return self.landmarks.distance(self.landmarks.squared_distances(u))[:, None]
+
+
+class _Nearest(eqx.Module):
+    """Numbers of the ``count`` landmarks with the largest shares of each row, then these shares."""
+
+    landmarks: Landmarks
+    count: int = eqx.field(static=True)
+
+    def __call__(self, u: Float[Array, "b D"]) -> Float[Array, "b two_m"]:
+        shares, numbers = jax.lax.top_k(self.landmarks(u), self.count)
+        shares = shares / jnp.sum(shares, axis=1, keepdims=True)
+        return jnp.concatenate([numbers.astype(shares.dtype), shares], axis=1)
+
+
 def place_landmarks(
     rows: ScaledRows,
     train_rows: Int[np.ndarray, " m"],
@@ -76,11 +101,7 @@ def place_landmarks(
     new = np.setdiff1d(np.arange(len(y)), train_rows)
     new = new if len(new) else train_rows
     judged = ChosenRows(rows, new[:: 1 + len(new) // MOST_FOR_BANDWIDTH])
-
-    def distance(u: Float[Array, "b D"]) -> Float[Array, "b 1"]:
-        return landmarks.distance(landmarks.squared_distances(u))[:, None]
-
-    distances = apply(distance, judged, width=1, widest=len(centres))
+    distances = apply(_Distance(landmarks), judged, width=1, widest=len(centres))
     reach = FAR * float(np.quantile(distances, QUANTILE))
     return Landmarks(
         projection, landmarks.centres, landmarks.bandwidth, single(np.array(reach or np.inf))
@@ -92,13 +113,7 @@ def nearest_landmarks(
 ) -> tuple[Int[np.ndarray, "n m"], Float[np.ndarray, "n m"]]:
     """Numbers of the landmarks with the largest shares of each row, and these shares, which sum to 1."""
     m = min(MOST_NEAR, len(landmarks.centres))
-
-    def largest(u: Float[Array, "b D"]) -> Float[Array, "b two_m"]:
-        shares, numbers = jax.lax.top_k(landmarks(u), m)
-        shares = shares / jnp.sum(shares, axis=1, keepdims=True)
-        return jnp.concatenate([numbers.astype(shares.dtype), shares], axis=1)
-
-    found = apply(largest, rows, width=2 * m, widest=len(landmarks.centres))
+    found = apply(_Nearest(landmarks, m), rows, width=2 * m, widest=len(landmarks.centres))
     return found[:, :m].astype(np.int32), found[:, m:]
 
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 from sklearn.utils import check_random_state
 
 from isthmus.data.checks import check_errors, check_rows, unchanged
@@ -136,8 +136,7 @@ class Baseline:
             return float(result.history["validation_loss"][0])
         if held_out is None:
             return float("nan")
-        losses = prepared.task.held_out_objective(self.network, single(held_out), key_of(0))
-        return float(np.mean(losses))
+        return mean_loss(prepared.task.held_out_objective, self.network, held_out)
 
     def warning(self, prepared: Prepared, loss: float, result: TrainingResult) -> Warning:
         """No epoch beat the baseline, and what the model is."""
@@ -154,6 +153,17 @@ class Baseline:
             f"rows the least loss was {least:.4g}, and that of {self.name} is {loss:.4g}{chance}. "
             f"{self.remedy}"
         )
+
+
+def mean_loss(objective: Objective, network: PyTree, rows: Float[np.ndarray, "n D"]) -> float:
+    """The mean loss of rows, with the same draws for every network."""
+    return float(np.mean(np.asarray(_losses(objective, network, jax.device_put(single(rows))))))
+
+
+@eqx.filter_jit
+def _losses(objective: Objective, network: PyTree, rows: Float[Array, "n D"]) -> Float[Array, " n"]:
+    """One program, where each operation would have its own."""
+    return objective(network, rows, key_of(0))
 
 
 def no_warnings(model: object) -> Iterable[Warning]:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from isthmus import registry
 from isthmus.data.rows import View, evenly_spaced
-from isthmus.data.sources import in_common_size, size_in_common
+from isthmus.data.sources import in_common_size
 from isthmus.networks.layers import single
 from isthmus.networks.pairs import PCAPath
 
@@ -70,8 +70,9 @@ class FrameAverages:
         """Averages over scaled rows, of which up to 1 000, evenly spaced, are taken."""
         n = rows.shape[0]
         some = np.asarray(evenly_spaced(rows, FRAME_ROWS))
-        shares = np.where(np.arange(size_in_common(len(some))) < len(some), 1 / len(some), 0.0)
-        averages = _averages(pair, single(in_common_size(some)), single(shares))
+        filled = in_common_size(some)
+        shares = np.where(np.arange(len(filled)) < len(some), 1 / len(some), 0.0)
+        averages = _averages(pair, single(filled), single(shares))
         return cls(n, *(np.asarray(part, np.float64) for part in averages))
 
     def merge(self, other: FrameAverages) -> FrameAverages:

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import equinox as eqx
 import jax
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from isthmus.data.sources import ArraySource, batch_orders, blocks_ahead, in_common_size
 from isthmus.networks.alignment import stacked
 from isthmus.training._compiled import Call, State, start_state, train_on_block
 from isthmus.training.problem import HeldOut, Training
+from isthmus.training.solvers import Solver
 
 AXIS = "members"
 
@@ -66,7 +66,7 @@ class SingleNetwork:
         weights = training.weights
         optimiser = training.optimiser
         if optimiser is None:
-            optimiser = _first_state(training.solver.transformation, weights)
+            optimiser = _first_state(training.solver, weights)
         self.held_out: HeldOut | None = None
         if training.held_out is not None:
             self.held_out = jax.device_put(HeldOut.from_rows(training.held_out))
@@ -134,7 +134,7 @@ class StackedNetworks:
             which
         ]
         weights = stacked([one.weights for one in self.trainings])
-        optimiser = _first_states(trainings[0].solver.transformation, weights)
+        optimiser = _first_state(trainings[0].solver, weights, of_several=True)
         self.held_out: HeldOut | None = None
         held_out = next((one.held_out for one in trainings if one.held_out is not None), None)
         if held_out is not None:
@@ -180,21 +180,27 @@ class StackedNetworks:
         ]
 
 
+def _first_state(solver: Solver, weights: PyTree, *, of_several: bool = False) -> PyTree:
+    """The optimiser's state before the first step, of one network or of several."""
+    init = solver.transformation.init
+    if of_several:
+        init = eqx.filter_vmap(init)
+    if not solver.starts_at_zero:
+        return _with_its_types(init, weights)
+    # Nothing is compiled for zeros.
+    shapes = jax.eval_shape(init, weights)
+    return jax.device_put(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))
+
+
 @eqx.filter_jit
-def _first_state(transformation: optax.GradientTransformation, weights: PyTree) -> PyTree:
-    """The optimiser's state before the first step, with the types that it keeps.
+def _with_its_types(init: Callable[[PyTree], PyTree], weights: PyTree) -> PyTree:
+    """The state, with the types that it keeps.
 
     A number that Python wrote has a weak type, which the first step makes a strong one: then the second
     call would be compiled anew.
     """
-    state = transformation.init(weights)
+    state = init(weights)
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state)
-
-
-@eqx.filter_jit
-def _first_states(transformation: optax.GradientTransformation, weights: PyTree) -> PyTree:
-    """The same of several networks."""
-    return eqx.filter_vmap(partial(_first_state, transformation))(weights)
 
 
 def array_source(training: Training) -> ArraySource:

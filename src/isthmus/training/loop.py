@@ -34,6 +34,9 @@ MAX_PASSES = 32
 MAX_ORDERS = 2**20
 """Most passes in one call, and most row numbers (4 bytes each) sent with it."""
 
+FEW_ORDERS = 2**17
+"""Row numbers of a call up to which filling them up costs nothing: then more data share a program."""
+
 
 def train(
     trainings: Sequence[Training],
@@ -132,7 +135,9 @@ class _Calls:
             most = MAX_ORDERS // (rows_per_pass * len(group.trainings))
             # It does not depend on the number of epochs, so that another one compiles nothing anew.
             self.most_passes = int(np.clip(most, 2, MAX_PASSES))
-        shape = (self.most_passes, size_in_common(first.steps_per_pass, least=4), first.batch)
+        of_a_step = self.most_passes * first.batch * len(group.trainings)
+        least = 16 if 16 * of_a_step <= FEW_ORDERS else 4
+        shape = (self.most_passes, size_in_common(first.steps_per_pass, least), first.batch)
         self.orders = _OrdersAhead(group, shape, drawer, reached.passes)
         group.state = reached.state
 

@@ -52,7 +52,7 @@ class Solver:
     """w ← w − rate(step, n_steps, peak) · transformation(∂L/∂w).
 
     ``full_batch``: a step takes all rows unless the user says otherwise; ``needs_all_rows``: always,
-    because it compares gradients from step to step.
+    because it compares gradients from step to step. ``starts_at_zero``: so do all numbers of its state.
     """
 
     transformation: optax.GradientTransformation
@@ -60,6 +60,7 @@ class Solver:
     peak: float
     full_batch: bool = False
     needs_all_rows: bool = False
+    starts_at_zero: bool = False
 
     @property
     def has_own_rate(self) -> bool:
@@ -106,6 +107,7 @@ def adam(weight_decay: float) -> Solver:
         ),
         up_and_down,
         peak=4e-3,
+        starts_at_zero=True,
     )
 
 
@@ -113,7 +115,13 @@ def adam(weight_decay: float) -> Solver:
 def gradient_descent(weight_decay: float) -> Solver:
     """w ← w − ε ∂/∂w [L + ½ λ Σ ‖W‖²], the sum over all W that decay."""
     decay = optax.add_decayed_weights(weight_decay, mask=decaying)
-    return Solver(decay if weight_decay else optax.identity(), constant, peak=0.1, full_batch=True)
+    return Solver(
+        decay if weight_decay else optax.identity(),
+        constant,
+        peak=0.1,
+        full_batch=True,
+        starts_at_zero=True,
+    )
 
 
 @cache
