@@ -41,6 +41,9 @@ QUICK = ["--seed", "0", "--max-epochs", "20"]
 
 Names = dict[str, object]
 
+STANDS_FOR = {"s3://": "memory://"}
+"""What is read instead of what a page says: a store in the memory of this process for a bucket."""
+
 
 def wine() -> Names:
     wine = load_wine(as_frame=True)
@@ -86,12 +89,15 @@ def served() -> Names:
     iris = load_iris(as_frame=True)
     isthmus.save(isthmus.LinearAutoencoder(2).fit(iris.data), "iris.isthmus")
     service = subprocess.Popen(
-        [sys.executable, "-m", "isthmus", "serve", "iris.isthmus"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "isthmus", "serve", "iris.isthmus", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    assert service.stdout is not None
-    service.stdout.readline()  # it says that it answers
     atexit.register(service.communicate)
     atexit.register(service.terminate)
+    assert service.stdout is not None
+    (address,) = re.findall(r"http://127.0.0.1:\d+", service.stdout.readline())
+    STANDS_FOR["http://127.0.0.1:8000"] = address
     return {"X": iris.data.to_numpy()}
 
 
@@ -108,7 +114,6 @@ def stored(place: str) -> None:
 
 
 def in_the_cloud() -> Names:
-    """A store in the memory of this process stands for a bucket; `s3://` of the page leads to it."""
     stored("memory://bucket/")
     images = zarr.create_array("memory://bucket/images.zarr", shape=(50, 8), dtype="f4", overwrite=True)
     images[:] = 1.0
@@ -163,11 +168,17 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
+def as_here(text: str) -> str:
+    for written, read in STANDS_FOR.items():
+        text = text.replace(written, read)
+    return text
+
+
 def run_python(page: str, names: Names) -> None:
     """Raises what a block raises, with the block."""
     for block in blocks(page, "python"):
         try:
-            exec(compile(block.replace("s3://", "memory://"), "<block>", "exec"), names)
+            exec(compile(as_here(block), "<block>", "exec"), names)
         except Exception as error:
             error.add_note(block)
             raise
@@ -176,7 +187,7 @@ def run_python(page: str, names: Names) -> None:
 def run_commands(page: str, names: Names) -> None:
     """Raises RuntimeError for a command that fails, with what it says."""
     for line in "".join(blocks(page, "console")).replace("\\\n", " ").splitlines():
-        words = shlex.split(line.replace("s3://", "memory://").removeprefix("$ "), comments=True)
+        words = shlex.split(as_here(line).removeprefix("$ "), comments=True)
         if line.startswith("$ isthmus") and words[1] not in NOT_RUN:
             options = QUICK if words[1] == "fit" else []
             result = CliRunner().invoke(cli.main, [*words[1:], *options])
