@@ -42,6 +42,7 @@ extensions = [
 exclude_patterns = ["built", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 default_role = "literal"
+smartquotes = False  # two dashes begin an option
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -98,7 +99,9 @@ def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> 
     raise nodes.SkipNode
 
 
-MARKS = re.compile(r"``.*?``|:\w+:`.*?`|\*\w[^*]*\*|(\||(?<=[ (/])\*(?=[\w.])|(?<=\w)_(?=[\s,;:.)]|$))")
+MARKS = re.compile(
+    r"``.*?``|:\w+:`.*?`|\*\w[^*]*\*|((?<=.)\||(?<=[ (/])\*(?=[\w.])|(?<=\w)_(?=[\s,;:.)]|$))"
+)
 """Marks of reStructuredText outside code: |r|, *.csv, and names that end in an underscore."""
 
 
