@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,13 +36,13 @@ from isthmus import cli
 
 matplotlib.use("agg")
 HERE = Path(__file__).parent
-NOT_RUN = ("demo", "report", "serve")
+NOT_RUN = "demo|report|serve"
 QUICK = ["--seed", "0", "--max-epochs", "20"]
 
 Names = dict[str, object]
 
-STANDS_FOR = {"s3://": "memory://"}
-"""What is read instead of what a page says: a store in the memory of this process for a bucket."""
+ADDRESS = "http://127.0.0.1:8000"
+"""Where pages look for a service. Another program may listen there, so that ours has a free port."""
 
 
 def wine() -> Names:
@@ -97,8 +97,7 @@ def served() -> Names:
     atexit.register(service.terminate)
     assert service.stdout is not None
     (address,) = re.findall(r"http://127.0.0.1:\d+", service.stdout.readline())
-    STANDS_FOR["http://127.0.0.1:8000"] = address
-    return {"X": iris.data.to_numpy()}
+    return {"X": iris.data.to_numpy(), "address": address}
 
 
 def stored(place: str) -> None:
@@ -168,31 +167,34 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
 
 
-def as_here(text: str) -> str:
-    for written, read in STANDS_FOR.items():
-        text = text.replace(written, read)
-    return text
+def as_here(text: str, names: Names) -> str:
+    """With a store in the memory of this process for a bucket, and the address of the service."""
+    return text.replace("s3://", "memory://").replace(ADDRESS, str(names.get("address", ADDRESS)))
 
 
-def run_python(page: str, names: Names) -> None:
+def run_python(code: Sequence[str], names: Names) -> None:
     """Raises what a block raises, with the block."""
-    for block in blocks(page, "python"):
+    for block in code:
         try:
-            exec(compile(as_here(block), "<block>", "exec"), names)
+            exec(compile(as_here(block, names), "<block>", "exec"), names)
         except Exception as error:
             error.add_note(block)
             raise
 
 
-def run_commands(page: str, names: Names) -> None:
+def commands(page: str) -> list[str]:
+    lines = "".join(blocks(page, "console")).replace("\\\n", " ").splitlines()
+    return [line for line in lines if re.match(rf"\$ isthmus (?!{NOT_RUN})", line)]
+
+
+def run_commands(lines: Sequence[str], names: Names) -> None:
     """Raises RuntimeError for a command that fails, with what it says."""
-    for line in "".join(blocks(page, "console")).replace("\\\n", " ").splitlines():
-        words = shlex.split(as_here(line).removeprefix("$ "), comments=True)
-        if line.startswith("$ isthmus") and words[1] not in NOT_RUN:
-            options = QUICK if words[1] == "fit" else []
-            result = CliRunner().invoke(cli.main, [*words[1:], *options])
-            if result.exit_code:
-                raise RuntimeError(f"{line}\n{result.output}")
+    for line in lines:
+        _, _, *words = shlex.split(as_here(line, names), comments=True)
+        options = QUICK if words[0] == "fit" else []
+        result = CliRunner().invoke(cli.main, [*words, *options])
+        if result.exit_code:
+            raise RuntimeError(f"{line}\n{result.output}")
 
 
 def main() -> None:
@@ -203,13 +205,15 @@ def main() -> None:
     for name, prepare in PAGES.items():
         began = time.perf_counter()
         page = (HERE / name).read_text(encoding="utf-8")
-        for run in (run_python, run_commands):
+        for run, found in ((run_python, blocks(page, "python")), (run_commands, commands(page))):
+            if not found:
+                continue
             with (
                 tempfile.TemporaryDirectory() as folder,
                 contextlib.chdir(folder),
                 contextlib.redirect_stdout(io.StringIO()),
             ):
-                run(page, prepare())
+                run(found, prepare())
         print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
