@@ -6,6 +6,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import isthmus
+from isthmus.data import neighbours
 from isthmus.diagnostics.quality.new_rows import neighbours_kept, of_new_rows
 
 RNG = np.random.default_rng(0)
@@ -43,6 +44,17 @@ def test_a_map_that_is_the_data_keeps_all_and_a_random_one_what_chance_keeps():
         for _ in range(20)
     ]
     assert np.mean(chance) == pytest.approx(10 / 60, rel=0.1)
+
+
+def test_copies_of_a_row_stand_for_one_another(monkeypatch):
+    """Which of ten copies are the nearest five is chance; that a rotation has copies near is not."""
+    rng = np.random.default_rng(2)
+    training, new = np.repeat(rng.standard_normal((40, 3)), 10, axis=0), rng.standard_normal((30, 3))
+    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    for elements in (neighbours.PAIR_ELEMENTS, 100):  # all at once, and in blocks
+        monkeypatch.setattr(neighbours, "PAIR_ELEMENTS", elements)
+        kept = neighbours_kept((training, training @ turn), (new, new @ turn), (5, 12))
+        np.testing.assert_array_equal(kept, 1.0)
 
 
 def test_neighbours_far_from_the_origin_are_the_same():

@@ -24,6 +24,9 @@ most."""
 MOST_COPIES = 5
 """Rounded copies of a row that are looked for."""
 
+PAIR_ELEMENTS = 2**22
+"""Most numbers of the differences of pairs of rows that are in memory at a time."""
+
 MOST_REFERENCES, MOST_QUERIES = 10_000, 1000
 REFERENCE_ELEMENTS = 2**25
 """Rows, and numbers in them, among which nearest rows are searched for."""
@@ -136,6 +139,31 @@ def share_in_common(
     """Share of the k neighbours of each row that are among k others, by their numbers."""
     same = one[:, :, None] == other[:, None, :]
     return np.asarray(same.any(axis=2).mean(axis=1))
+
+
+def distances_to(
+    reference: Float[np.ndarray, "m D"],
+    queries: Float[np.ndarray, "n D"],
+    numbers: Int[np.ndarray, "n k"],
+) -> Float[np.ndarray, "n k"]:
+    """How far each query is from the reference rows of its numbers; equally far from copies of a row."""
+    found = np.empty(numbers.shape, np.result_type(reference, queries))
+    step = max(1, PAIR_ELEMENTS // max(1, numbers.shape[1] * reference.shape[1]))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        gap = reference[numbers[part]] - queries[part, None]
+        found[part] = np.linalg.norm(gap, axis=2)
+    return found
+
+
+def share_as_near(
+    nearest_ones: Float[np.ndarray, "n k"], found: Float[np.ndarray, "n k"]
+) -> Float[np.ndarray, " n"]:
+    """Share of the distances found that are within those of the nearest rows.
+
+    Distances are compared and not numbers, because copies of a row stand for one another.
+    """
+    return np.asarray(np.mean(found <= nearest_ones.max(axis=1, keepdims=True), axis=1))
 
 
 def typical_gap(rows: View, chosen: RowNumbers) -> float:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from isthmus import registry
 from isthmus.data.moments import PrincipalAxes
 from isthmus.data.neighbour_search import NearestRows, nearest_among
-from isthmus.data.neighbours import nearest
+from isthmus.data.neighbours import distances_to, nearest, share_as_near
 from isthmus.data.rows import ChosenRows, ScaledRows
 from isthmus.data.sources import in_common_size
 from isthmus.estimators._landmarks import landmarks_for, nearest_landmarks, place_landmarks
@@ -213,15 +213,11 @@ class Neighbourhoods:
         k = min(NEIGHBOURS_JUDGED, -(-len(self.train_rows) // 4))  # all would always be kept
         truly = self.train_rows[nearest(self.y[self.train_rows], k, self.y[judging])[1]]
 
-        def distances(numbers: Int[np.ndarray, "h k"]) -> Float[np.ndarray, "h k"]:
-            return np.asarray(np.linalg.norm(self.y[numbers] - self.y[judging][:, None], axis=2))
-
-        farthest = distances(truly).max(axis=1, keepdims=True)
+        near = distances_to(self.y, self.y[judging], truly)
 
         def kept(placed: Float[np.ndarray, "h d"]) -> Float[np.ndarray, " h"]:
-            _, found = nearest(z[self.train_rows], k, placed)
-            # By distances and not by numbers, because copies of a row stand for one another.
-            return np.asarray(np.mean(distances(self.train_rows[found]) <= farthest, axis=1))
+            found = self.train_rows[nearest(z[self.train_rows], k, placed)[1]]
+            return share_as_near(near, distances_to(self.y, self.y[judging], found))
 
         own, of_means = kept(z[judging]), kept(z[truly].mean(axis=1, dtype=np.float64))
         left_out = self.rows[judging] - self.axes.mean

@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from isthmus.data.checks import check_coordinates, check_table
 from isthmus.data.coding import CodedRows
 from isthmus.data.frames import column_labels
-from isthmus.data.neighbours import nearest, share_in_common
+from isthmus.data.neighbours import distances_to, nearest, share_as_near
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense
 from isthmus.data.targets import check_targets, is_category
 
@@ -99,10 +99,11 @@ def neighbours_kept(
     ``training`` and ``new`` are rows and their coordinates.
     """
     most = max(ks)
-    (_, in_data), (_, in_map) = (
-        nearest(of_training, most, of_new) for of_training, of_new in zip(training, new, strict=True)
+    near, found = (
+        distances_to(training[0], new[0], nearest(of_training, most, of_new)[1])
+        for of_training, of_new in zip(training, new, strict=True)
     )
-    return np.stack([share_in_common(in_data[:, :k], in_map[:, :k]) for k in ks], axis=1)
+    return np.stack([share_as_near(near[:, :k], found[:, :k]) for k in ks], axis=1)
 
 
 def of_new_rows(
