@@ -158,6 +158,11 @@ class ChosenRows:
         return _known(self.rows, self.chosen.left_out) if isinstance(self.chosen, AllBut) else None
 
 
+def number_among_all(rows: Rows, row: int) -> int:
+    """Which of the rows that a user gave this one is, where ``rows`` are some of them."""
+    return int(rows.chosen[np.array([row])][0]) if isinstance(rows, ChosenRows) else row
+
+
 def _known(rows: Rows, left_out: Int[np.ndarray, " k"] | None) -> Summary | None:
     """A summary of rows that can give one, without those that are left out."""
     summarise = getattr(rows, "summary", None)

@@ -17,13 +17,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_errors, check_rows
-from isthmus.data.rows import FLOAT32, FLOAT64, ChosenRows, JoinedRows, Rows, ScaledRows, View
+from isthmus.data.rows import (
+    FLOAT32,
+    FLOAT64,
+    ChosenRows,
+    JoinedRows,
+    Rows,
+    ScaledRows,
+    View,
+    number_among_all,
+)
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.blocks import by_blocks
@@ -446,7 +455,7 @@ n_features_in_, feature_names_in_
         if given.continues:
             return self._where_it_was(plan, start.pair if start.is_baseline else start.baseline)
         # The likelihood was made from the training rows, and has looked at no others.
-        self._check_possible(start.pair.likelihood, given.rows, given.held_out_rows)
+        self._check_possible(start.pair.likelihood, ChosenRows(given.rows, given.held_out_rows))
         return start
 
     def _example_pair(self, plan: Plan) -> VariationalPair:
@@ -489,17 +498,14 @@ n_features_in_, feature_names_in_
             fitted=lambda trained, moved: fitted(with_fill(trained, fill), moved),
         )
 
-    def _check_possible(
-        self, likelihood: Distribution, rows: Rows, chosen: Int[np.ndarray, " k"] | None = None
-    ) -> None:
-        """Raise ValueError for the first of the rows, or of the chosen ones, that cannot occur."""
-        cannot = impossible_rows(likelihood, rows if chosen is None else ChosenRows(rows, chosen))
+    def _check_possible(self, likelihood: Distribution, rows: Rows) -> None:
+        """Raise ValueError for the first of the rows that cannot occur."""
+        cannot = impossible_rows(likelihood, rows)
         if cannot.any():
-            first = int(np.argmax(cannot))
-            row = first if chosen is None else chosen[first]
             raise ValueError(
-                f"row {row} holds a number that cannot occur under "
-                f"likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is unknown"
+                f"row {number_among_all(rows, int(np.argmax(cannot)))} holds a number that cannot occur "
+                f"under likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is "
+                "unknown"
             )
 
     def _typical_gap(self, data: TrainingRows, start: Start) -> float:

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from isthmus import registry
 from isthmus.data.moments import ColumnStatistics
-from isthmus.data.rows import ChosenRows, Rows, row_blocks
+from isthmus.data.rows import Rows, number_among_all, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import Constant, single
 from isthmus.networks.links import log_soft_clip, log_softplus
@@ -652,9 +652,7 @@ def _check_counts(likelihood: Likelihood, known: Known) -> None:
         bad = present & ((block < 0) | (block != np.floor(block)))
         if bad.any():
             row, column = map(int, np.argwhere(bad)[0])
-            rows, number = known.rows, where.start + row
-            if isinstance(rows, ChosenRows):
-                number = int(rows.chosen[np.array([number])][0])
+            number = number_among_all(known.rows, where.start + row)
             raise ValueError(
                 f"likelihood={likelihood!r} needs counts 0, 1, 2, …, and column {column} in row "
                 f"{number} is {block[row, column]:g}: pass counts before any normalisation, "
