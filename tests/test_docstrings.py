@@ -14,6 +14,8 @@ from importlib import import_module
 import pytest
 
 import isthmus
+from isthmus.laboratories.one_number.coding import Order
+from isthmus.objectives.corruption import Noise
 from isthmus.results import Result
 
 INTERNAL_METHODS = {
@@ -22,8 +24,8 @@ INTERNAL_METHODS = {
 }
 """Of ``isthmus.StoredRows``: a fit calls them, users do not. They are described, without examples."""
 
-ONCE = {"bind": "isthmus.objectives.corruption.Noise"}
-"""Methods that are the same for all choices of a kind: its protocol describes them."""
+ONCE = {"bind": Noise, "places": Order}
+"""Methods that are the same for all classes of a kind: its protocol describes them, unless they do."""
 
 FUNCTIONS = (type(lambda: None), functools._lru_cache_wrapper)
 
@@ -135,9 +137,9 @@ def parameters(thing):
 @pytest.mark.parametrize("name", sorted(THINGS | METHODS))
 def test_public_names_are_described_with_an_example_and_their_parameters(name):
     thing = (THINGS | METHODS)[name]
-    owner, _, own_name = name.rpartition(".")
-    if ONCE.get(own_name, owner) != owner:
-        thing = METHODS[f"{ONCE[own_name]}.{own_name}"]
+    own_name = name.rpartition(".")[2]
+    if not thing.__doc__ and own_name in ONCE:
+        thing = vars(ONCE[own_name])[own_name]
     docstring = thing.__doc__
     assert docstring, f"{name} has no docstring"
     if is_property(thing):

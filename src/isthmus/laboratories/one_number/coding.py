@@ -25,16 +25,31 @@ WORD = 2**62
 
 
 class Order(Protocol):
-    """Which digit of the number comes first: the most significant one.
-
-    ``places(shape, n_planes)`` is a permutation of all pixels in raster order or, where ``of_bits``, of
-    all bits: bit j of pixel i, counted from the most significant, is number i · n_planes + j.
-    """
+    """Which digit of the number comes first: the most significant one."""
 
     @property
-    def of_bits(self) -> bool: ...
+    def of_bits(self) -> bool:
+        """Whether digits are bits, and not pixels."""
 
-    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]: ...
+    def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
+        """The number of each digit at its place: a permutation of (P,), or of (P · n_planes,) bits.
+
+        Pixels are numbered in raster order, and bit j of pixel i, counted from the most significant, is
+        number i · n_planes + j.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of an image of P pixels.
+        n_planes : int
+            Bits of a pixel.
+
+        Examples
+        --------
+        >>> from isthmus.experiments import Columns
+        >>> Columns().places((2, 2), n_planes=4).tolist()
+        [0, 2, 1, 3]
+        """
 
 
 @dataclass(frozen=True)
@@ -51,21 +66,6 @@ class Raster:
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each pixel, in raster order, at its place in the code: (P,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image.
-        n_planes : int
-            Bits of a pixel, on which the order of pixels does not depend.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import Raster
-        >>> Raster().places((1, 3), n_planes=4).tolist()
-        [0, 1, 2]
-        """
         return np.arange(prod(shape))
 
 
@@ -83,21 +83,6 @@ class Columns:
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each pixel, in raster order, at its place in the code: (P,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image.
-        n_planes : int
-            Bits of a pixel, on which the order of pixels does not depend.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import Columns
-        >>> Columns().places((2, 2), n_planes=4).tolist()
-        [0, 2, 1, 3]
-        """
         return np.arange(prod(shape)).reshape(shape).T.ravel()
 
 
@@ -119,21 +104,6 @@ class Morton:
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each pixel, in raster order, at its place in the code: (P,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image, of any number of axes.
-        n_planes : int
-            Bits of a pixel, on which the order of pixels does not depend.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import Morton
-        >>> Morton().places((2, 2), n_planes=4).tolist()
-        [0, 1, 2, 3]
-        """
         indices = np.indices(shape).reshape(len(shape), -1)
         bits = _bits(indices, _depth(shape))  # (axes, pixels, depth)
         along = _from_bits(bits.transpose(1, 2, 0).reshape(indices.shape[1], -1))
@@ -220,21 +190,6 @@ class RandomPixels:
     of_bits: ClassVar[bool] = False
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each pixel, in raster order, at its place in the code: (P,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image.
-        n_planes : int
-            Bits of a pixel, on which the order of pixels does not depend.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import RandomPixels
-        >>> len(RandomPixels().places((8, 8), n_planes=4))
-        64
-        """
         return np.random.default_rng(self.seed).permutation(prod(shape))
 
 
@@ -254,21 +209,6 @@ class BitPlanes:
     of_bits: ClassVar[bool] = True
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each bit, i · n_planes + j for bit j of pixel i, at its place: (P · n_planes,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image.
-        n_planes : int
-            Bits of a pixel.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import BitPlanes
-        >>> BitPlanes().places((1, 3), n_planes=2).tolist()
-        [0, 2, 4, 1, 3, 5]
-        """
         return np.arange(prod(shape) * n_planes).reshape(-1, n_planes).T.ravel()
 
 
@@ -292,21 +232,6 @@ class RandomBits:
     of_bits: ClassVar[bool] = True
 
     def places(self, shape: tuple[int, ...], n_planes: int) -> Int[np.ndarray, " m"]:
-        """The number of each bit, i · n_planes + j for bit j of pixel i, at its place: (P · n_planes,).
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Of an image.
-        n_planes : int
-            Bits of a pixel.
-
-        Examples
-        --------
-        >>> from isthmus.experiments import RandomBits
-        >>> len(RandomBits().places((8, 8), n_planes=4))  # 64 pixels of 4 bits
-        256
-        """
         return np.random.default_rng(self.seed).permutation(prod(shape) * n_planes)
 
 
