@@ -7,6 +7,7 @@ BENCHMARKS ?= first_fit cli_cache training time_to_quality time_to_map transform
 	imputation ensembles compression double_descent trust dimension gate first_hour neighbours neighbours_time checkpoints \
 	streams many_processes serving explorer parametric
 PYTEST_FLAGS ?= -n 2
+BUILT_PAGES = docs/built docs/api docs/course docs/how_to docs/gallery
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 INSTALL = -m pip install --quiet --constraint constraints.txt
@@ -46,7 +47,7 @@ docs: $(VENV)/.installed-docs ## run the pages of the documentation and build th
 	@$(MAKE) --no-print-directory site
 
 site: # the site, with the tools in BIN; whatever was made before is made anew
-	rm -rf docs/built docs/api docs/course docs/how_to docs/gallery
+	rm -rf $(BUILT_PAGES)
 	$(BIN)/python docs/_run_pages.py
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/built
 	$(BIN)/python docs/_check_links.py docs/built
@@ -55,7 +56,7 @@ explorer: ## build the explorer's page from web/, with Node 20 or later
 	cd web && npm ci --silent && npm run check && npm test && npm run build
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-bench .venv-peers build dist docs/built docs/api docs/course docs/how_to docs/gallery
+	rm -rf .venv .venv-bench .venv-peers build dist $(BUILT_PAGES)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
 
