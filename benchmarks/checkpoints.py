@@ -27,20 +27,21 @@ from common import (
     Aim,
     Contestant,
     Report,
-    digits,
+    extent,
     flat_data_allowed,
     json_option,
     quick_option,
     rounds_option,
     run_paired,
 )
+from rows import digits
 
 from isthmus import Autoencoder, Checkpoint
 from isthmus.estimators import fitting
 from isthmus.training import checkpoints
 
 COST = Aim(2.0, at_least=False)
-"""Per cent of the time of a fit of seconds, which writes two: of a longer one they are less."""
+"""Per cent of the time of a fit that takes seconds and writes two; of a longer fit it is less."""
 
 WORKER = """
 import sys
@@ -66,7 +67,7 @@ def names(folder: Path) -> set[str]:
 
 
 def wait_for(process: subprocess.Popen[bytes], folder: Path, *, to_write: bool) -> None:
-    """Until a new checkpoint is there; with ``to_write`` until one is being written after that."""
+    """Wait until a new checkpoint is there, and with ``to_write`` until one is written after that."""
     before = names(folder)
     while process.poll() is None and names(folder) <= before:
         time.sleep(0.001)
@@ -76,7 +77,7 @@ def wait_for(process: subprocess.Popen[bytes], folder: Path, *, to_write: bool) 
 
 
 def kill(process: subprocess.Popen[bytes], folder: Path, moment: str, rng: np.random.Generator) -> str:
-    """Kill a process at such a moment; what it had come to, or "complete" if it was faster."""
+    """Kill a process at such a moment. Returns what was left of it, or "complete" if it was faster."""
     if moment == "any moment":
         time.sleep(rng.uniform(0, 6))
     else:
@@ -97,7 +98,7 @@ def same_bits(one: Path, other: Path) -> bool:
 
 
 def kills(report: Report, n_kills: int, epochs: int) -> None:
-    """Fits that are killed, until so many processes have been."""
+    """Start and kill fits until ``n_kills`` processes were killed."""
     rng = np.random.default_rng()
     moments = itertools.cycle(("training", "a write", "training", "any moment"))
     counts: Counter[str] = Counter()
@@ -190,7 +191,7 @@ def cost(report: Report, rounds: int, epochs: int) -> None:
                 f"{np.median(in_all):.2f}",
                 f"{np.median(written):g}",
                 f"{milliseconds:.0f}",
-                f"{median:.2f} ({percent.min():.2f} to {percent.max():.2f})",
+                f"{median:.2f} ({extent(percent)})",
                 report.judge(aim, median),
             )
         )

@@ -1,7 +1,7 @@
 """Claim: the second ``isthmus fit`` of equal shape takes much less time than the first.
 
 Each round has an empty cache folder of its own. The network is the default one, and each epoch is short
-against compilation. A third command, with --no-cache, is what both would take without the folder.
+against compilation. A third command, with --no-cache, takes what both would without the folder.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
-from common import Aim, Report, json_option, quick_option, rounds_option
+from common import Aim, Report, extent, json_option, quick_option, rounds_option
 from sklearn.datasets import load_digits
 
 AIM = Aim(0.6, at_least=False)
-CODE = "from isthmus.cli import main; main(prog_name='isthmus')"
 COMMANDS = {"first": [], "second": [], "without": ["--no-cache"]}
 
 
 def seconds(folder: Path, options: list[str], epochs: int) -> float:
-    """Of one command, from start to exit."""
+    """Seconds of one command, from start to exit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     environment = kept | {"XDG_CACHE_HOME": str(folder), "LOCALAPPDATA": str(folder)}
     fit = ["fit", "rows.npy", "--seed", "0", "--max-epochs", str(epochs), "-q", "-o", "m.isthmus"]
     start = time.perf_counter()
-    command = [sys.executable, "-c", CODE, *options, *fit]
+    command = [sys.executable, "-m", "isthmus", *options, *fit]
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start
 
@@ -55,7 +54,7 @@ def main(quick: bool, rounds: int, epochs: int, json_path: Path | None) -> None:
     report.table(
         "second / first",
         ("ratio", "range", "aim"),
-        [(f"{ratio:.2f}", f"{ratios.min():.2f} to {ratios.max():.2f}", report.judge(AIM, ratio))],
+        [(f"{ratio:.2f}", extent(ratios), report.judge(AIM, ratio))],
     )
     report.results[title] = {"runs": runs, "ratios": ratios.tolist(), "aim": str(AIM)}
     report.write(json_path)

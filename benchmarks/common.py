@@ -1,4 +1,4 @@
-"""What the benchmarks share: data, paired timing, tables, and the machine they ran on.
+"""What the benchmarks share: options, paired timing, memory, tables, and the machine they ran on.
 
 ``python benchmarks/common.py`` prints the machine as markdown, to stand above pasted results.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import gzip
 import json
 import os
 import platform
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -66,44 +65,12 @@ def rounds_option(default: int) -> Callable[[Any], Any]:
     return click.option("--rounds", type=click.IntRange(1), default=default, show_default=True)
 
 
-# Data: rows in [0, 1], float32.
-
-
-def digits() -> np.ndarray:
-    """The 1 797 digits of scikit-learn: (1797, 64)."""
-    from sklearn.datasets import load_digits
-
-    return (load_digits().data / 16).astype(np.float32)
-
-
-def read_mnist(path: Path) -> np.ndarray:
-    """Images of an idx3 file, gzipped: (n, 784)."""
-    data = gzip.decompress(path.read_bytes())
-    magic, n, height, width = np.frombuffer(data, ">i4", 4)
-    if magic != 2051:
-        raise click.ClickException(f"{path} is not an idx3 file of images: its first number is {magic}")
-    return (np.frombuffer(data, np.uint8, offset=16).reshape(n, height * width) / 255).astype(np.float32)
-
-
-def generated_images(n: int) -> np.ndarray:
-    """Smooth functions of five hidden variables, with the shape and range of MNIST: (n, 784)."""
-    rng = np.random.default_rng(0)
-    hidden = rng.standard_normal((n, 5)) @ rng.standard_normal((5, 64))
-    signal = np.tanh(hidden) @ rng.standard_normal((64, 784)) / 8
-    return (1 / (1 + np.exp(-signal))).astype(np.float32)
-
-
-def images(mnist: Path | None, n: int = 10_000) -> tuple[np.ndarray, str]:
-    """MNIST if there is a file of it, else generated rows of the same shape; and what they are."""
-    if mnist is None:
-        return generated_images(n), f"{n} × 784 generated rows (no --mnist)"
-    rows = read_mnist(mnist)[:n]
-    return rows, f"{len(rows)} MNIST images"
+# Warnings.
 
 
 @contextmanager
 def flat_data_allowed() -> Iterator[None]:
-    """A fit that wins nothing over PCA, or of unlike columns, does not warn inside ``with``."""
+    """Inside ``with`` fits that are no better than PCA, or of columns of unlike scales, do not warn."""
     from isthmus import NoImprovementWarning, UnequalScalesWarning
 
     with warnings.catch_warnings():
@@ -114,7 +81,7 @@ def flat_data_allowed() -> Iterator[None]:
 
 @contextmanager
 def umap_without_warnings() -> Iterator[Any]:
-    """The package ``umap``, whose maps do not warn inside ``with``."""
+    """The package ``umap``, which does not warn inside ``with``."""
     import umap
 
     with warnings.catch_warnings():
@@ -122,8 +89,7 @@ def umap_without_warnings() -> Iterator[Any]:
         yield umap
 
 
-# Paired timing.
-
+# Memory.
 
 SAMPLE_SECONDS = 0.005
 
@@ -153,11 +119,37 @@ class PeakMemory:
 
 
 def own_memory() -> float:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return float("nan")
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+    """Memory of this process now in MiB, mapped files not counted."""
+    return _of_this_process("RssAnon")
+
+
+def most_memory() -> float:
+    """Most resident memory of this process so far in MiB: ``resource`` would count its parent's too."""
+    return _of_this_process("VmHWM")
+
+
+def _of_this_process(name: str) -> float:
+    """An entry of /proc/self/status in MiB, or NaN where there is no such file."""
+    size = _first_line("/proc/self/status", name)
+    return float("nan") if size is None else int(size.split()[0]) / 1024
+
+
+# Timing.
+
+Item = TypeVar("Item")
+
+
+def in_rotated_order(
+    items: Sequence[Item], rounds: int, *, warm_up: bool = True
+) -> Iterator[tuple[bool, Item]]:
+    """Every item once a round, which begins with another one each time; and whether the round counts.
+
+    With ``warm_up`` a round that does not count goes first.
+    """
+    for round_ in range(-1 if warm_up else 0, rounds):
+        shift = round_ % len(items)
+        for item in (*items[shift:], *items[:shift]):
+            yield round_ >= 0, item
 
 
 @dataclass(frozen=True)
@@ -190,23 +182,35 @@ class Timings:
         return np.asarray(rates[name] / rates[peer])
 
 
-def run_paired(contestants: Sequence[Contestant], rounds: int, warm_up: bool = True) -> Timings:
-    """Run every contestant once a round, in a rotated order; a round that does not count goes first."""
+def run_paired(contestants: Sequence[Contestant], rounds: int, *, warm_up: bool = True) -> Timings:
+    """Run every contestant once a round; with ``warm_up`` a round that does not count goes first."""
     seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-    for round_ in range(-1 if warm_up else 0, rounds):
-        shift = round_ % len(contestants)
-        for contestant in (*contestants[shift:], *contestants[:shift]):
-            gc.collect()
-            time.sleep(PAUSE)
-            start = time.perf_counter()
-            contestant.run()
-            elapsed = time.perf_counter() - start
-            if round_ >= 0:
-                seconds[contestant.name].append(elapsed)
+    for counts, contestant in in_rotated_order(contestants, rounds, warm_up=warm_up):
+        gc.collect()
+        time.sleep(PAUSE)
+        start = time.perf_counter()
+        contestant.run()
+        elapsed = time.perf_counter() - start
+        if counts:
+            seconds[contestant.name].append(elapsed)
     return Timings(seconds, {contestant.name: contestant.work for contestant in contestants})
 
 
+def timed_transform(model: Any, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """Coordinates of rows, and microseconds per row of a call of ``transform`` that is not the first."""
+    model.transform(rows)
+    start = time.perf_counter()
+    coordinates = model.transform(rows)
+    microseconds = (time.perf_counter() - start) / len(rows) * 1e6
+    return np.asarray(coordinates), microseconds
+
+
 # What is printed.
+
+
+def extent(figures: Sequence[float] | np.ndarray, form: str = ".2f") -> str:
+    """The least and the largest of some figures."""
+    return f"{min(figures):{form}} to {max(figures):{form}}"
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,7 @@ class Report:
             if name in aims:
                 ratios, aim = timings.ratios(ours, name), aims[name]
                 median = float(np.median(ratios))
-                row += [f"{median:.2f}", f"{ratios.min():.2f} to {ratios.max():.2f}"]
+                row += [f"{median:.2f}", extent(ratios)]
                 row += [self.judge(aim, median)]
             else:
                 row += [""] * 3

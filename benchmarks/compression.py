@@ -8,7 +8,6 @@ trained alone and taught by the large one.
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from common import (
     Contestant,
     Report,
     flat_data_allowed,
-    images,
     json_option,
     mnist_option,
     quick_option,
     run_paired,
 )
+from rows import images, labels_beside, read_labels, split
 
 from isthmus import Autoencoder, FeedForwardClassifier, reconstruction_error
 from isthmus.compression.distill import distill
@@ -35,24 +34,22 @@ SMALL = (128, 64)
 """About a fifth of the parameters."""
 
 COLUMNS = ("", "parameters", "share", "held-out error", "ratio", "unseen", "ratio")
-Rows = tuple[np.ndarray, np.ndarray]
 
 
-def parted(values: np.ndarray) -> Rows:
+def four_fifths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Four fifths of the rows, and the rest."""
-    order = np.random.default_rng(0).permutation(len(values))
-    unseen = len(values) // 5
-    return values[order[unseen:]], values[order[:unseen]]
-
-
-def read_labels(path: Path, n: int) -> np.ndarray:
-    """Labels of an idx1 file, gzipped: (n,)."""
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=8)[:n].astype(int)
+    return split(values, len(values) // 5, seed=0)
 
 
 def squared_error(model: Any, rows: np.ndarray) -> float:
     """Mean ‖x − x̂‖²."""
     return float(np.mean(reconstruction_error(model, rows)))
+
+
+def judge(report: Report, title: str, aims: dict[str, tuple[float, Aim]]) -> None:
+    """Print figures with their aims."""
+    rows = [(name, f"{figure:.3f}", report.judge(aim, figure)) for name, (figure, aim) in aims.items()]
+    report.table(title, ("", "figure", "aim"), rows)
 
 
 def speed(report: Report, what: str, models: tuple[Any, Any], share: float, rows: np.ndarray) -> None:
@@ -69,7 +66,7 @@ def speed(report: Report, what: str, models: tuple[Any, Any], share: float, rows
 def maps(report: Report, rows: np.ndarray, name: str) -> None:
     """A map, pruned; and small ones of about that size."""
     quick: dict[str, Any] = {"max_epochs": 2} if report.quick else {}
-    train, unseen = parted(rows)
+    train, unseen = four_fifths(rows)
     large = Autoencoder(10, widths=WIDTHS, random_state=0, **quick).fit(train)
     pruned = prune(large, train, trials=2 if report.quick else 5)
     alone = Autoencoder(10, widths=SMALL, random_state=0, **quick).fit(train)
@@ -96,13 +93,11 @@ def maps(report: Report, rows: np.ndarray, name: str) -> None:
         table.append((label, f"{size:,}", f"{size / n_large:.3f}", *figures))
     report.table(f"{name}, d = 10", COLUMNS, table)
     share = n_pruned / n_large
-    aims = (
-        ("share of the parameters", share, Aim(0.25, at_least=False)),
-        ("held-out error, ratio", ratio, Aim(1.02, at_least=False)),
-    )
-    report.table(
-        "Pruned map", ("", "figure", "aim"), [(n, f"{f:.3f}", report.judge(a, f)) for n, f, a in aims]
-    )
+    aims = {
+        "share of the parameters": (share, Aim(0.25, at_least=False)),
+        "held-out error, ratio": (ratio, Aim(1.02, at_least=False)),
+    }
+    judge(report, "Pruned map", aims)
     report.results["map"] = {label: row for label, *row in table} | {"share": share, "ratio": ratio}
     speed(report, "Map", (large, pruned), share, rows)
 
@@ -110,7 +105,7 @@ def maps(report: Report, rows: np.ndarray, name: str) -> None:
 def classifiers(report: Report, rows: np.ndarray, labels: np.ndarray) -> None:
     """A classifier, pruned. Pixels have one unit, so they are not scaled one by one."""
     quick: dict[str, Any] = {"max_epochs": 2} if report.quick else {}
-    (train, unseen), (y, truth) = parted(rows), parted(labels)
+    (train, unseen), (y, truth) = four_fifths(rows), four_fifths(labels)
     large = FeedForwardClassifier(WIDTHS, scaling=None, random_state=0, **quick).fit(train, y)
     pruned = prune(large, train, y, epochs=2 if report.quick else 10)
     accuracy = [100 * float(model.score(unseen, truth)) for model in (large, pruned)]
@@ -121,15 +116,11 @@ def classifiers(report: Report, rows: np.ndarray, labels: np.ndarray) -> None:
     ]
     columns = ("classifier", "parameters", "held-out loss", "unseen, % right")
     report.table("Classes of the same images", columns, table)
-    aims = (
-        ("share of the parameters", share, Aim(0.10, at_least=False)),
-        ("points of accuracy won", accuracy[1] - accuracy[0], Aim(-0.2)),
-    )
-    report.table(
-        "Pruned classifier",
-        ("", "figure", "aim"),
-        [(n, f"{f:.3f}", report.judge(a, f)) for n, f, a in aims],
-    )
+    aims = {
+        "share of the parameters": (share, Aim(0.10, at_least=False)),
+        "points of accuracy won": (accuracy[1] - accuracy[0], Aim(-0.2)),
+    }
+    judge(report, "Pruned classifier", aims)
     report.results["classifier"] = {"share": share, "accuracy": accuracy}
     speed(report, "Classifier", (large, pruned), share, rows)
 
@@ -147,11 +138,11 @@ def main(quick: bool, mnist: Path | None, labels: Path | None, json_path: Path |
     report = Report("Compression: smaller networks at the same error", quick)
     rows, name = images(mnist, 1000 if quick else 10_000)
     if labels is None and mnist is not None:
-        labels = mnist.with_name(mnist.name.replace("images-idx3", "labels-idx1"))
+        labels = labels_beside(mnist)
     with flat_data_allowed():
         maps(report, rows, name)
         if labels is not None and labels.exists():
-            classifiers(report, rows, read_labels(labels, len(rows)))
+            classifiers(report, rows, read_labels(labels)[: len(rows)])
     report.write(json_path)
 
 

@@ -12,17 +12,9 @@ from typing import Any
 
 import click
 import numpy as np
-from common import (
-    Report,
-    digits,
-    flat_data_allowed,
-    images,
-    json_option,
-    mnist_option,
-    quick_option,
-    rounds_option,
-)
-from quality import counts, curved, pca_error, roll, s_curve, split
+from common import Report, flat_data_allowed, json_option, mnist_option, quick_option, rounds_option
+from quality import counts, curved, roll, s_curve
+from rows import digits, images, pca_error, split
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
 

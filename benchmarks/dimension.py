@@ -29,6 +29,8 @@ from isthmus.diagnostics.dimension.methods import MLE, Gride, Method, TwoNN
 
 COLUMNS = 50
 LEVEL = 0.95
+SPREADS = (0.0, 0.002, 0.005, 0.01)
+"""Standard deviations of the noise on a sheet of side 1."""
 
 Maker = Callable[[int, int, np.random.Generator], np.ndarray]
 
@@ -138,14 +140,6 @@ OF_ANY_DIMENSION: dict[str, Maker] = {
 }
 
 
-def _in_clusters(n: int, rng: np.random.Generator, d: int) -> np.ndarray:
-    return clusters(n, d, rng)
-
-
-def _of_birds(n: int, rng: np.random.Generator) -> np.ndarray:
-    return standardised(birds(n, rng))
-
-
 CHOSEN: dict[str, Maker] = {
     "waves": waves,
     "flat": affine,
@@ -156,7 +150,7 @@ CHOSEN: dict[str, Maker] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """Data of a kind that users have, and the dimensions that a specialist would sign for."""
+    """Data of a kind that users have, and the least and the most dimensions that are true of them."""
 
     make: Callable[[int, np.random.Generator], np.ndarray]
     n_rows: int
@@ -164,7 +158,7 @@ class Truth:
     most: int
 
     def allows(self, choice: DimensionChoice) -> bool:
-        """Whether the range has a true value, and is narrow where rows are many and dimensions few."""
+        """Whether the range holds a true value, and is narrow where rows are many and dimensions few."""
         wide = choice.high - choice.low > 2 and self.most <= 3 and self.n_rows >= 1000
         return choice.low <= self.most and self.least <= choice.high and not wide
 
@@ -172,15 +166,15 @@ class Truth:
 TRUTHS = {
     "torsions": Truth(torsions, 2000, 2, 2),
     "faces": Truth(faces, 1000, 3, 3),
-    "clusters of 2": Truth(partial(_in_clusters, d=2), 1000, 2, 2),
-    "clusters of 3": Truth(partial(_in_clusters, d=3), 1000, 3, 3),
+    "clusters of 2": Truth(lambda n, rng: clusters(n, 2, rng), 1000, 2, 2),
+    "clusters of 3": Truth(lambda n, rng: clusters(n, 3, rng), 1000, 3, 3),
     "long plane": Truth(long_plane, 1000, 2, 2),
     "smooth spectrum": Truth(smooth_spectrum, 1000, 10, 100),
-    "four columns": Truth(_of_birds, 333, 1, 4),
+    "four columns": Truth(lambda n, rng: standardised(birds(n, rng)), 333, 1, 4),
 }
 
 
-# The five claims.
+# Bias, coverage, noise, and the choice.
 
 
 def peers() -> dict[str, Callable[[np.ndarray], float]]:
@@ -193,7 +187,7 @@ def peers() -> dict[str, Callable[[np.ndarray], float]]:
     estimators = {"two_nn": PeerTwoNN(), "mle": PeerMLE(K=BIASED["mle"].most_neighbours)}
 
     def call(rows: np.ndarray, name: str) -> float:
-        # It takes no single column.
+        # scikit-dimension refuses rows of a single column.
         rows = np.hstack([rows, np.zeros((len(rows), 1))])
         return float(estimators[name].fit(rows).dimension_)
 
@@ -264,21 +258,21 @@ def noise(report: Report, n: int) -> None:
     results = {}
     for method in ("two_nn", "gride"):
         columns: list[list[str]] = []
-        for spread in (0.0, 0.002, 0.005, 0.01):
+        for spread in SPREADS:
             found = intrinsic_dimension(sheet + spread * rng.standard_normal(sheet.shape), method)
             columns.append([f"{scale.estimate:.2f}" for scale in found.scales])
             results[f"{method}, noise {spread:g}"] = [vars(scale) for scale in found.scales]
         scales = [f"{scale.quantity} = {scale.value:g}" for scale in found.scales]
         report.table(
             f"{method}: a sheet of side 1, {n:,} rows, by the noise's standard deviation",
-            ("scale", "0", "0.002", "0.005", "0.01"),
+            ("scale", *(f"{spread:g}" for spread in SPREADS)),
             list(zip(scales, *columns, strict=True)),
         )
     report.results["noise"] = results
 
 
 def choices(report: Report, dimensions: Sequence[int], n: int, seeds: int) -> None:
-    """How often the verdict is the truth, and the time of the first and of a later call."""
+    """How often the dimension is the true one, and the time of the first and of a later call."""
     table, results, slowest = [], {}, 0.0
     for name, make in CHOSEN.items():
         for d in dimensions:
@@ -319,7 +313,7 @@ def choices(report: Report, dimensions: Sequence[int], n: int, seeds: int) -> No
 
 
 def truths(report: Report, seeds: int) -> None:
-    """How often the range has the truth, and how often another seed gives the same best value."""
+    """How often the range holds a true value, and how often another seed gives the same best one."""
     table, results = [], {}
     for name, truth in TRUTHS.items():
         draws = [truth.make(truth.n_rows, np.random.default_rng(seed)) for seed in range(seeds)]

@@ -33,6 +33,7 @@ SIZES = (20, 64, 1)
 N_ROWS = 500
 ISTHMUS = "isthmus"
 TOGETHER = 64
+"""Members whose matrix products are computed side by side."""
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -123,13 +124,12 @@ def products(n_members: int, batch_size: int, steps: int) -> Callable[[], None]:
 def peak_memory(n_members: int, epochs: int) -> float:
     """GiB that a process of its own holds at most while it trains so many members."""
     code = (
-        "import resource; from ensembles import fit_isthmus; "
-        f"fit_isthmus({n_members}, 200, {epochs}); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "from common import most_memory; from ensembles import fit_isthmus; "
+        f"fit_isthmus({n_members}, 200, {epochs}); print(most_memory())"
     )
     here = Path(__file__).parent
     out = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, check=True)
-    return int(out.stdout.split()[-1]) / 2**20
+    return float(out.stdout.split()[-1]) / 2**10
 
 
 def compare(report: Report, batch_size: int, epochs: int, rounds: int) -> None:

@@ -18,8 +18,9 @@ from typing import Any
 
 import click
 import numpy as np
-from common import Aim, Report, flat_data_allowed, generated_images, json_option, quick_option
+from common import Aim, Report, flat_data_allowed, json_option, quick_option
 from playwright.sync_api import Page, sync_playwright
+from rows import generated_images
 
 import isthmus
 
@@ -32,7 +33,7 @@ AIMS = {
 }
 
 PAUSE = 1 / 60
-"""Seconds between two places of the pointer, as of a hand."""
+"""Seconds between two places of the pointer, as a hand moves it."""
 
 FRAMES = """() => {
     window.frames_ = []; window.moving_ = true; let last = performance.now();
@@ -108,7 +109,7 @@ def figures(
 @quick_option
 @json_option
 def main(quick: bool, json_path: Path | None) -> None:
-    report = Report("explorer: a page of 100 000 rows of 784 columns, drawn by software", quick)
+    report = Report("Explorer: a page of 100 000 rows of 784 columns, drawn by software", quick)
     n = 2000 if quick else 100_000
     rows = (generated_images(n) * 255).astype(np.uint8)
     narrow = np.random.default_rng(0).standard_normal((10 * n, 10)).astype(np.float32)

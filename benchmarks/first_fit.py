@@ -1,7 +1,7 @@
 """Claim: from a cold process to a fitted map of the digits takes less time than with PyTorch.
 
 Every run is a process of its own: import, load the digits, fit, map them. Imports and compilation
-count; the files are in the page cache, for a run that is not counted goes first.
+count; the files are in the page cache, because a run that is not counted goes first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from common import Aim, Report, json_option, quick_option, rounds_option
+from common import Aim, Report, extent, in_rotated_order, json_option, quick_option, rounds_option
 
 AIM = Aim(0.6, at_least=False)
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ PROGRAMS = {
         "map": "coordinates = model.transform(rows)",
     },
 }
-"""Per contestant what differs: imports, the fit, and mapping the rows to coordinates."""
+"""What differs between contestants: imports, the fit, and mapping the rows to coordinates."""
 
 
 def cold_run(name: str, epochs: int) -> dict[str, float]:
@@ -84,13 +84,10 @@ def main(quick: bool, rounds: int, epochs: int, json_path: Path | None) -> None:
     rounds, epochs = (1, 2) if quick else (rounds, epochs)
     report = Report("Cold process to a fitted map of the digits", quick)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
-    names = list(PROGRAMS)
-    for round_ in range(-1, rounds):
-        shift = round_ % len(names)
-        for name in names[shift:] + names[:shift]:
-            run = cold_run(name, epochs)
-            if round_ >= 0:
-                runs[name].append(run)
+    for counts, name in in_rotated_order(list(PROGRAMS), rounds):
+        run = cold_run(name, epochs)
+        if counts:
+            runs[name].append(run)
     show(report, f"64-128-64-2 mirrored, batch 64, {epochs} epochs, 1797 digits; seconds", runs)
     report.write(json_path)
 
@@ -108,22 +105,18 @@ def show(report: Report, title: str, runs: dict[str, list[dict[str, float]]]) ->
     report.table(title, ("", *PHASES, "whole process"), rows)
     ratios = column(ISTHMUS, "process") / column(PEER, "process")
     # scikit-learn comes with isthmus; the peer needs it only to load the digits.
-    without_data = [column(name, "process") - column(name, "data") for name in (ISTHMUS, PEER)]
-    free_data = without_data[0] / without_data[1]
+    ours, theirs = (column(name, "process") - column(name, "data") for name in (ISTHMUS, PEER))
+    without_data = ours / theirs
     median = float(np.median(ratios))
     report.table(
         f"{ISTHMUS} / {PEER}, median of the rounds",
         ("", "ratio", "range", "aim"),
         (
-            ("whole process", f"{median:.2f}", _range(ratios), report.judge(AIM, median)),
-            ("without loading the digits", f"{np.median(free_data):.2f}", _range(free_data), "–"),
+            ("whole process", f"{median:.2f}", extent(ratios), report.judge(AIM, median)),
+            ("without loading the digits", f"{np.median(without_data):.2f}", extent(without_data), "–"),
         ),
     )
     report.results[title] = {"runs": runs, "ratios": ratios.tolist(), "aim": str(AIM)}
-
-
-def _range(ratios: np.ndarray) -> str:
-    return f"{ratios.min():.2f} to {ratios.max():.2f}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A row for each thing that may go wrong: columns of different units, few rows, missing cells, a dimension
 to quote, separate pieces, texts and dates in a file, images, angles, notebooks, searches. It says what
-was found and whether that is right; the data are bundled with scikit-learn or drawn here.
+was found and whether that is right. The data come with scikit-learn or are drawn.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Found = tuple[str, bool]
 def cli(*arguments: str, cwd: str) -> str:
     """What a command prints on either stream."""
     done = subprocess.run(
-        [sys.executable, "-c", "from isthmus.cli import main; main()", *arguments],
+        [sys.executable, "-m", "isthmus", *arguments],
         capture_output=True, text=True, cwd=cwd, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
@@ -150,7 +150,7 @@ def empty_cells() -> Found:
 
 
 class AnnData:
-    """As far as isthmus looks at one."""
+    """As much of one as isthmus looks at."""
 
     X = np.zeros((3, 2))
 

@@ -7,9 +7,9 @@ reads is counted where files are read. On one machine processes share its cores,
 connecting them costs, not what more machines would gain.
 
 Sums in another order are rounded otherwise, and training magnifies that as it magnifies any rounding,
-the more the higher its rate: the comparison is at a quarter of the default one. At last the curves of
-longer fits at the default rate are compared. Beside it stands what one process makes of rows of which
-each number was moved to the next one of single precision.
+the more the higher its rate: the comparison is at a quarter of the default one. Finally the curves of
+longer fits at the default rate are compared, and with them that of one process whose rows were moved,
+each number to the next one of single precision.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def work(
         n_read[0] += rows.nbytes
         return rows
 
-    ParquetStore.read = counted  # type: ignore[method-assign]
+    ParquetStore.read = counted
     # More blocks than one, and parts that are a row group each.
     rows = isthmus.scan(folder, block_bytes=2**23)
     X: object = rows
@@ -157,8 +157,7 @@ def main(quick: bool, json_path: Path | None, worker: tuple[str, ...] | None) ->
         numbers = int(epochs), float(rate), address, int(count), int(index)
         work(Path(folder), Path(out), kind, *numbers)
         return
-    assert __doc__ is not None
-    report = Report(__doc__.splitlines()[0], quick)
+    report = Report("Processes and devices that train together, beside one", quick)
     n, n_columns = (8_000, 20) if quick else (80_000, 50)
     with tempfile.TemporaryDirectory(prefix="isthmus-processes-") as place:
         folder = Path(place)

@@ -1,13 +1,12 @@
 """Claim: a map of neighbours takes about as long as UMAP's, in less memory; new rows are placed at once.
 
 Default fits on all rows, everything compiled, against ``umap.UMAP()`` in the same process, which has
-been run once too. Memory is the most that the process has of its own during a fit, above what it had
-before, of the most rows. New rows are placed a thousand at a time.
+been run once too. Memory is the most that the process has of its own during a fit of the most rows,
+above what it had before. New rows are placed a thousand at a time.
 """
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,15 @@ from common import (
     Contestant,
     PeakMemory,
     Report,
-    digits,
-    generated_images,
-    images,
     json_option,
     mnist_option,
     quick_option,
     rounds_option,
     run_paired,
+    timed_transform,
     umap_without_warnings,
 )
+from rows import digits, generated_images, images
 
 from isthmus import NeighbourAutoencoder
 
@@ -50,13 +48,6 @@ class Fits:
             model = umap.UMAP() if name == UMAP else NeighbourAutoencoder(random_state=0)
             self.models[name] = model.fit(self.rows)
         self.mebibytes[name] = memory.extra
-
-    def microseconds(self, name: str, new: np.ndarray) -> float:
-        """Per new row."""
-        self.models[name].transform(new)
-        start = time.perf_counter()
-        self.models[name].transform(new)
-        return (time.perf_counter() - start) / len(new) * 1e6
 
 
 @click.command(help=__doc__)
@@ -89,7 +80,7 @@ def main(quick: bool, rounds: int, mnist: Path | None, json_path: Path | None) -
             own, peer = fits.mebibytes[OURS], fits.mebibytes[UMAP]
             judged = report.judge(Aim(1.0, at_least=False), own / peer)
             memory.append((name, f"{own:.0f}", f"{peer:.0f}", f"{own / peer:.2f}", judged))
-        own, peer = (fits.microseconds(one, new) for one in (OURS, UMAP))
+        own, peer = (timed_transform(fits.models[one], new)[1] for one in (OURS, UMAP))
         judged = report.judge(QUICKER, peer / own)
         placing.append((name, f"{own:.1f}", f"{peer:.0f}", f"{peer / own:.0f}", judged))
         report.results[name] = {"seconds": timings.seconds, "MiB": fits.mebibytes}

@@ -13,16 +13,16 @@ from typing import Any
 import click
 import jax
 import numpy as np
-from common import Aim, Report, flat_data_allowed, json_option, quick_option
+from common import Aim, Report, extent, flat_data_allowed, json_option, quick_option
 from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.model_selection import train_test_split
 
 from isthmus import Autoencoder, DenoisingAutoencoder
-from isthmus.data.moments import column_statistics
 from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
-from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Neighbours, TrainingRows, bind
+from isthmus.noise import Compose, Gaussian, ImageJitter, Neighbours
+from isthmus.objectives.corruption import TrainingRows, bind
 
 NOISES: dict[str, Any] = {
     "Neighbours(10)": Neighbours(10),
@@ -39,7 +39,7 @@ def white(x: jax.Array, key: jax.Array, *, spread: float) -> jax.Array:
 
 def power_of(noise: Any, rows: np.ndarray) -> float:
     """Root mean square of what the noise adds to an entry, in grey levels."""
-    scaled = ScaledRows(rows, Scaling.fit(None, column_statistics(rows)))
+    scaled = ScaledRows(rows, Scaling.fit(None, rows))
     corruption, aside = bind(noise, TrainingRows(scaled, np.arange(len(rows))))
     u = scaled[:]
     beside = np.zeros((len(u), 0), np.float32) if aside is None else aside
@@ -77,9 +77,7 @@ def main(quick: bool, seeds: int, json_path: Path | None) -> None:
         gap = ours - theirs
         aim = report.judge(Aim(0.0), float(gap.mean()))
         figures = f"{power_of(NOISES[name], rows):.2f}", f"{ours.mean():.4f}", f"{theirs.mean():.4f}"
-        table.append(
-            (name, *figures, f"{gap.mean():+.4f}", f"{gap.min():+.4f} to {gap.max():+.4f}", aim)
-        )
+        table.append((name, *figures, f"{gap.mean():+.4f}", extent(gap, "+.4f"), aim))
     table.append(("no noise", "0", f"{np.mean(found['no noise']):.4f}", "", "", "", ""))
     columns = ("noise", "grey levels", "trustworthiness", "white's", "advance", "range", "aim")
     report.table(f"Unseen digits, d = 2, k = 10, mean of {seeds} seeds", columns, table)

@@ -1,4 +1,4 @@
-"""Ordinary data of known shape, as users have it: drawn for the benchmarks."""
+"""Draws of ordinary data, as users have them, of which the truth is known."""
 
 from __future__ import annotations
 

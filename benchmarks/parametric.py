@@ -15,13 +15,13 @@ from pathlib import Path
 import click
 import numpy as np
 from common import Aim, Report, json_option, mnist_option, quick_option, rounds_option
+from labelled import data_sets
 from neighbours import (
     COLUMNS,
     METHODS,
     OURS,
     Mapped,
     Rows,
-    data_sets,
     decoded_by_kernels,
     lines_of,
     means_of,

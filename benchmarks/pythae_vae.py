@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from peers import LEARNING_RATE, chain
-from pythae.data.datasets import BaseDataset
+from peers import chain
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseEncoder
-from pythae.trainers import BaseTrainerConfig
-from pythae_peer import Decoder, QuietTrainer
+from pythae_peer import Decoder, trained
 from torch import nn
 
 LOG_2PI = float(np.log(2 * np.pi))
 
 
-class Encoder(BaseEncoder):  # type: ignore[misc]
+class Encoder(BaseEncoder):
     """The hidden layers, and one linear layer each for μ and log σ²."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -54,21 +51,7 @@ def fit_vae(sizes: Sequence[int], rows: np.ndarray, batch_size: int, seconds: fl
 def _train(sizes: Sequence[int], rows: np.ndarray, batch_size: int, epochs: int) -> VAE:
     torch.manual_seed(0)
     config = VAEConfig(input_dim=(sizes[0],), latent_dim=sizes[-1], reconstruction_loss="mse")
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = QuietTrainer(
-            VAE(config, Encoder(sizes), SmoothDecoder(sizes)),
-            BaseDataset(torch.from_numpy(rows), torch.zeros(len(rows))),
-            training_config=BaseTrainerConfig(
-                output_dir=folder,
-                per_device_train_batch_size=batch_size,
-                num_epochs=epochs,
-                train_dataloader_num_workers=0,
-                learning_rate=LEARNING_RATE,
-                no_cuda=True,
-            ),
-        )
-        trainer.train()
-    return trainer.model
+    return trained(VAE(config, Encoder(sizes), SmoothDecoder(sizes)), rows, batch_size, epochs)
 
 
 def elbo(model: VAE, rows: np.ndarray, draws: int = 100) -> float:

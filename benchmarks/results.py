@@ -32,7 +32,7 @@ def page(reports: dict[str, dict[str, Any]]) -> Iterator[str]:
     lines = []
     for name, report in reports.items():
         if report["headlines"]:
-            lines.append((f"**[{report['claim']}](#{anchor(name)})**", "", "", ""))
+            lines.append((f"**[{report['claim']}](#{name})**", "", "", ""))
         for headline in report["headlines"]:
             met = "met" if headline["met"] else "**missed**"
             lines.append((headline["claim"], f"{headline['figure']:.3g}", headline["aim"], met))
@@ -43,11 +43,6 @@ def page(reports: dict[str, dict[str, Any]]) -> Iterator[str]:
         for table in report["tables"]:
             yield f"**{table['title']}**"
             yield markdown_table(table["columns"], table["rows"])
-
-
-def anchor(name: str) -> str:
-    """What GitHub calls the place of a heading."""
-    return name.lower().replace(" ", "-")
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -28,13 +28,14 @@ from common import (
     Aim,
     Contestant,
     Report,
+    extent,
     flat_data_allowed,
-    generated_images,
     json_option,
     quick_option,
     rounds_option,
     run_paired,
 )
+from rows import generated_images
 
 import isthmus
 
@@ -145,7 +146,7 @@ def race(
                         f"{seconds * 1000:.1f}",
                         f"{timings.rate(name):,.0f}",
                         f"{ratio:.2f}",
-                        f"{ratios.min():.2f} to {ratios.max():.2f}",
+                        extent(ratios),
                         report.judge(AIMS.get(name), ratio),
                     )
                 )
@@ -166,7 +167,7 @@ def side_by_side(clients: ThreadPoolExecutor, posts: list[Post]) -> None:
 @click.option("--requests", type=click.IntRange(2), default=20, show_default=True, help="In a run.")
 @json_option
 def main(quick: bool, rounds: int, requests: int, json_path: Path | None) -> None:
-    report = Report("serving: rows per second of requests against transform in process", quick)
+    report = Report("Serving: rows per second of requests against transform in process", quick)
     rows = generated_images(ROWS)
     model = fitted(rows)
     sizes = [(name, f"{len(body) / 2**20:.1f}") for name, (_, body) in bodies(rows).items()]

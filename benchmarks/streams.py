@@ -1,9 +1,10 @@
 """Claim: rows in Parquet files cost as much as rows in memory, and need no memory of theirs.
 
 Files of float32 columns are written first and deleted afterwards: curved data of five hidden variables,
-with noise. Each fit runs in a process of its own, whose peak of resident memory the system tells. PCA
+with noise. Each fit runs in a process of its own, of which the peak of resident memory is read. PCA
 from one pass is compared with that of the rows in memory, and with scikit-learn's IncrementalPCA on the
-same file. At last the digits are fitted from a file in random order, and from one sorted by class.
+same file. Finally rows of ten classes are fitted from a file in random order, and from one sorted by
+class.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import Aim, Report, flat_data_allowed, json_option, mnist_option, quick_option
+from common import Aim, Report, flat_data_allowed, json_option, most_memory, quick_option
 
 HIDDEN = 5
 ROWS_PER_FILE = 500_000
@@ -48,7 +49,7 @@ def write_file(path: Path, rows: np.ndarray, group: int = ROWS_PER_GROUP) -> Non
 
 
 def write_folder(folder: Path, n: int, n_columns: int) -> None:
-    """Files of half a million rows; there are ten different ones, over and over."""
+    """Files of half a million rows, in turn two different ones."""
     folder.mkdir()
     drawn: dict[int, np.ndarray] = {}
     for number, start in enumerate(range(0, n, ROWS_PER_FILE)):
@@ -67,12 +68,6 @@ def in_own_process(kind: str, folder: Path) -> dict[str, float]:
         raise click.ClickException(done.stderr)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def most_memory() -> float:
-    """Most resident memory of this process so far, in KiB: resource would count that of its parent."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return float(status.split("VmHWM:")[1].split()[0])
 
 
 def work(kind: str, folder: Path) -> None:
@@ -104,14 +99,15 @@ def work(kind: str, folder: Path) -> None:
                 "score": scored - fitted,
                 "transform": transformed - scored,
                 "error": -score,
-                "mib": most_memory() / 1024,
+                "mib": most_memory(),
             }
         )
     )
 
 
 def cost(report: Report, sizes: Sequence[int], n_columns: int, most_in_memory: int) -> None:
-    table, of_memory = [], []
+    """Seconds and memory from files and from memory, and what they say of a hundred million rows."""
+    table = []
     for n in sizes:
         with tempfile.TemporaryDirectory(prefix="isthmus-streams-") as place:
             folder = Path(place) / "rows"
@@ -133,17 +129,15 @@ def cost(report: Report, sizes: Sequence[int], n_columns: int, most_in_memory: i
                 report.judge(Aim(1.15, at_least=False), total / in_memory),
                 f"{total / in_memory:.2f}",
             ]
-            of_memory.append(total / in_memory)
         else:
             row += ["", ""]
         table.append(row)
         report.results.setdefault("cost", []).append({"n": n, "stream": stream, "memory": memory})
     row = ["100,000,000 (extrapolated)", f"{4 * 10**8 * n_columns / 1e9:.0f} GB"]
-    (fewer, _), (more, last) = ((found["n"], found["stream"]) for found in report.results["cost"][-2:])
-    before = report.results["cost"][-2]["stream"]
+    (fewer, before), (more, last) = ((one["n"], one["stream"]) for one in report.results["cost"][-2:])
     per_row = {part: (last[part] - before[part]) / (more - fewer) for part in PHASES}
     beyond = {part: last[part] + per_row[part] * (10**8 - more) for part in PHASES}
-    row += [*(f"{beyond[part]:.0f}" for part in PHASES), "–", *["–"] * 4]
+    row += [*(f"{beyond[part]:.0f}" for part in PHASES), *["–"] * 5]
     table.append([*row, f"{1e6 * sum(beyond.values()) / 10**8:.1f}", "", ""])
     columns = ("rows", "size", "fit s", "score s", "transform s", "MiB")
     columns += ("fit s, memory", "score s", "transform s", "MiB", "µs a row", "aim", "stream / memory")
@@ -151,6 +145,7 @@ def cost(report: Report, sizes: Sequence[int], n_columns: int, most_in_memory: i
 
 
 def pca(report: Report, n: int, n_columns: int, rounds: int) -> None:
+    """PCA from one pass over a file, beside the exact one and IncrementalPCA."""
     from sklearn.decomposition import PCA, IncrementalPCA
 
     import isthmus
@@ -195,7 +190,7 @@ def pca(report: Report, n: int, n_columns: int, rounds: int) -> None:
     report.results["pca"] = {"seconds": seconds, "ratio": ratio}
 
 
-def order(report: Report, mnist: Path | None, seeds: int, quick: bool) -> None:
+def order(report: Report, seeds: int, quick: bool) -> None:
     """The held-out error of maps of the same rows: in memory, in files as they come, and sorted."""
     import isthmus
 
@@ -231,8 +226,10 @@ def order(report: Report, mnist: Path | None, seeds: int, quick: bool) -> None:
     for name, mean in means.items():
         ratio = mean / means["memory"]
         aim = report.judge(Aim(bounds[name], at_least=False), ratio) if name in bounds else "–"
-        spread = float(np.std(errors[name], ddof=1) / mean / len(errors[name]) ** 0.5)
-        table.append([name, f"{mean:.4f}", f"{spread:.2%}", f"{ratio:.4f}", aim])
+        spread = "–"
+        if seeds > 1:
+            spread = f"{np.std(errors[name], ddof=1) / mean / seeds**0.5:.2%}"
+        table.append([name, f"{mean:.4f}", spread, f"{ratio:.4f}", aim])
     report.table(
         f"Error of unseen rows, {n:,} × {n_columns} of {n_classes} classes, {seeds} seeds",
         ("", "error", "standard error", "to that of memory", "aim"),
@@ -244,7 +241,6 @@ def order(report: Report, mnist: Path | None, seeds: int, quick: bool) -> None:
 @click.command(help=__doc__)
 @quick_option
 @json_option
-@mnist_option
 @click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this.")
 @click.option("--gigabytes", type=float, default=20.0, show_default=True, help="Of the largest files.")
 @click.option("--seeds", type=int, default=3, show_default=True)
@@ -252,7 +248,6 @@ def order(report: Report, mnist: Path | None, seeds: int, quick: bool) -> None:
 def main(
     quick: bool,
     json_path: Path | None,
-    mnist: Path | None,
     parts: Sequence[str],
     gigabytes: float,
     seeds: int,
@@ -261,18 +256,17 @@ def main(
     if worker is not None:
         work(worker[0], Path(worker[1]))
         return
-    assert __doc__ is not None
-    report = Report(__doc__.splitlines()[0], quick)
+    report = Report("Rows in Parquet files: time and memory, beside rows in memory", quick)
     n_columns = 20 if quick else 200
     largest = 10_000 if quick else int(gigabytes * 1e9 / (4 * n_columns))
     if "cost" in parts or not parts:
-        sizes = [n for n in (2_000, 10**4, 10**5, 10**6, 3 * 10**6) if n < largest]
-        sizes = sizes[0 if quick else 1 :]
-        cost(report, [*sizes, largest], n_columns, most_in_memory=3 * 10**6)
+        smaller = (2_000,) if quick else (10**4, 10**5, 10**6, 3 * 10**6)
+        sizes = [*(n for n in smaller if n < largest), largest]
+        cost(report, sizes, n_columns, most_in_memory=3 * 10**6)
     if "pca" in parts or not parts:
         pca(report, 20_000 if quick else 500_000, n_columns, rounds=1 if quick else 3)
     if "order" in parts or not parts:
-        order(report, mnist, 1 if quick else seeds, quick)
+        order(report, 1 if quick else seeds, quick)
     report.write(json_path)
 
 

@@ -18,18 +18,9 @@ import click
 import jax
 import numpy as np
 import torch
-from common import (
-    Aim,
-    Report,
-    digits,
-    flat_data_allowed,
-    images,
-    json_option,
-    mnist_option,
-    quick_option,
-    rounds_option,
-)
+from common import Aim, Report, flat_data_allowed, json_option, mnist_option, quick_option, rounds_option
 from peers import mirrored, torch_epochs
+from rows import digits, images, split
 
 from isthmus import Autoencoder, reconstruction_error
 
@@ -91,8 +82,7 @@ def race(rows: np.ndarray, n_held_out: int, rounds: int, epochs: int) -> list[Ro
     """Rounds with a split and a seed of their own."""
     results: list[Round] = []
     for seed in range(rounds):
-        order = np.random.default_rng(seed).permutation(len(rows))
-        held_out, train = rows[order[:n_held_out]], rows[order[n_held_out:]]
+        train, held_out = split(rows, n_held_out, seed)
         theirs = peer(train, held_out, seed, epochs)
         ours = next((fit for fit in fits(train, held_out, seed) if fit.error <= theirs.error), None)
         results.append((theirs, ours))

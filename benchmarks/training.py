@@ -17,8 +17,6 @@ from common import (
     Aim,
     Contestant,
     Report,
-    digits,
-    images,
     json_option,
     mnist_option,
     quick_option,
@@ -27,6 +25,7 @@ from common import (
 )
 from peers import fit_sklearn, fit_skorch, fit_torch
 from pythae_peer import fit_pythae
+from rows import digits, images
 
 from isthmus import Autoencoder
 

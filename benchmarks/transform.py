@@ -67,7 +67,7 @@ def torch_transform(encoder: nn.Module, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def weigh(report: Report, model: Autoencoder, rows: np.ndarray) -> None:
+def measure_memory(report: Report, model: Autoencoder, rows: np.ndarray) -> None:
     """Extra memory of the first calls, for a tenth of the rows and for all of them.
 
     Both count from before the first call, which compiles: memory once taken is not given back.
@@ -121,7 +121,7 @@ def main(quick: bool, rounds: int, n: int, json_path: Path | None) -> None:
         write_rows(path, n)
         # Copy on write: PyTorch asks for writable memory, and nobody writes.
         rows = np.load(path, mmap_mode="c")
-        weigh(report, model, rows)
+        measure_memory(report, model, rows)
         race(report, model, rows, 1 if quick else rounds)
         del rows
     report.write(json_path)

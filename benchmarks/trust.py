@@ -20,14 +20,13 @@ from common import (
     Contestant,
     PeakMemory,
     Report,
-    generated_images,
-    images,
     json_option,
     mnist_option,
     quick_option,
     rounds_option,
     run_paired,
 )
+from rows import generated_images, images
 from sklearn.manifold import trustworthiness
 
 from isthmus import LinearAutoencoder, quality

@@ -18,8 +18,8 @@ from common import (
     Contestant,
     PeakMemory,
     Report,
+    extent,
     flat_data_allowed,
-    images,
     json_option,
     mnist_option,
     own_memory,
@@ -28,6 +28,7 @@ from common import (
     run_paired,
 )
 from pythae_vae import elbo, fit_vae
+from rows import images
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -70,7 +71,7 @@ def compare_bounds(report: Report, splits: int, quick: bool) -> None:
                 f"{np.mean(ours):.2f}",
                 f"{np.mean(theirs):.2f}",
                 f"{advance.mean():+.2f}",
-                f"{advance.min():+.2f} to {advance.max():+.2f}",
+                extent(advance, "+.2f"),
                 f"{np.mean(times):.1f}",
                 f"{np.mean(epochs):.0f}",
                 report.judge(Aim(0.0), float(advance.mean())),
@@ -150,7 +151,7 @@ def race(report: Report, rounds: int, quick: bool, mnist: Path | None) -> None:
         report.race(title, timings, "VariationalAutoencoder", {"Autoencoder": Aim(0.8)})
 
 
-def weigh(report: Report, quick: bool) -> None:
+def measure_memory(report: Report, quick: bool) -> None:
     """Peak extra memory of a fit on rows in memory, for a quarter of the rows and for all."""
     n = 4000 if quick else 200_000
     rng = np.random.default_rng(0)
@@ -181,10 +182,10 @@ def weigh(report: Report, quick: bool) -> None:
 @json_option
 def main(quick: bool, rounds: int, splits: int, mnist: Path | None, json_path: Path | None) -> None:
     report = Report("Variational auto-encoders: ELBO, samples, speed, memory", quick)
-    warnings.simplefilter("ignore", FutureWarning)
+    warnings.simplefilter("ignore", FutureWarning)  # of probability=True in scikit-learn's SVC
     if quick:
         warnings.simplefilter("ignore", UserWarning)
-    weigh(report, quick)
+    measure_memory(report, quick)
     compare_bounds(report, 1 if quick else splits, quick)
     judge_samples(report, quick)
     race(report, 1 if quick else rounds, quick, mnist)
