@@ -55,7 +55,7 @@ const module = await bundled('src/widget.ts', 'es');
 await writeFile(new URL('widget.js', target), `/*\n${licences}*/\n${module}`);
 
 // A test of the package compares these with the sources and the built files that it finds.
-const sources = ['build.mjs', 'package-lock.json', 'page.html',
+const sources = ['LICENCES.txt', 'build.mjs', 'package-lock.json', 'page.html',
   ...(await readdir(new URL('src/', import.meta.url))).sort().map((name) => `src/${name}`)];
 const digest = createHash('sha256');
 for (const name of sources) {

@@ -31,6 +31,31 @@ def iris():
     return isthmus.LinearAutoencoder(2).fit(IRIS.data)
 
 
+@pytest.fixture(scope="module")
+def ensemble():
+    """Three linear maps of some digits, each of other draws of them."""
+    members = isthmus.Ensemble(isthmus.LinearAutoencoder(2), 3, bootstrap=True, random_state=0)
+    return members.fit(DIGITS[:200])
+
+
+@pytest.fixture(scope="module")
+def gaps():
+    """Some digits, with a missing pixel in every third row."""
+    X = DIGITS[:300].copy()
+    X[::3, 20] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def variational(gaps):
+    model = isthmus.VariationalAutoencoder(
+        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(gaps)
+
+
 def measure(found, key):
     return next(one for one in found["measures"] if one["key"] == key)["values"]
 
@@ -42,12 +67,9 @@ def test_points_features_and_facts_are_the_models(iris):
     assert (found["n"], found["d"], found["D"]) == (150, 2, 4)
     assert found["axes"] == list(iris.get_feature_names_out())
     assert found["features"]["names"] == list(IRIS.data.columns)
-    for name, values in (
-        ("mean", IRIS.data.mean()),
-        ("std", IRIS.data.std(ddof=0)),
-        ("low", IRIS.data.min()),
-        ("high", IRIS.data.max()),
-    ):
+    expected = {"mean": IRIS.data.mean(), "std": IRIS.data.std(ddof=0)}
+    expected |= {"low": IRIS.data.min(), "high": IRIS.data.max()}
+    for name, values in expected.items():
         np.testing.assert_allclose(found["features"][name], values, rtol=1e-9)
     assert found["labels"]["name"] == "species"
     assert found["labels"]["values"] == ["setosa", "versicolor", "virginica"]
@@ -120,9 +142,7 @@ def test_nearly_all_points_are_where_the_map_has_support():
     assert found["support"]["k"] == 10
 
 
-def test_the_ellipses_of_an_ensemble_are_the_scatter_of_its_members():
-    ensemble = isthmus.Ensemble(isthmus.LinearAutoencoder(2), 3, bootstrap=True, random_state=0)
-    ensemble.fit(DIGITS[:200])
+def test_the_ellipses_of_an_ensemble_are_the_scatter_of_its_members(ensemble):
     found = given(ensemble, DIGITS[:200])
     deviations = np.sqrt(np.diagonal(found["covariance"], axis1=1, axis2=2))
     expected = isthmus.coordinate_spread(ensemble, DIGITS[:200])
@@ -137,25 +157,17 @@ def test_the_ellipses_of_an_ensemble_are_the_scatter_of_its_members():
     np.testing.assert_allclose(found["covariance"], expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
-def test_of_very_many_points_there_are_standard_deviations_alone(monkeypatch):
+def test_of_very_many_points_there_are_standard_deviations_alone(ensemble, monkeypatch):
     monkeypatch.setattr(_measures, "MOST_COVARIANCES", 799)
-    ensemble = isthmus.Ensemble(isthmus.LinearAutoencoder(2), 3, bootstrap=True, random_state=0)
-    ensemble.fit(DIGITS[:200])
     found = given(ensemble, DIGITS[:200])
     assert found["covariance"] is None
     expected = isthmus.coordinate_spread(ensemble, DIGITS[:200])
     np.testing.assert_allclose(found["deviation"], expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
-def test_a_variational_map_shows_its_posterior():
-    model = isthmus.VariationalAutoencoder(
-        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(DIGITS[:300])
-    found = given(model, DIGITS[:300])
-    std = isthmus.posterior(model, DIGITS[:300]).std
+def test_a_variational_map_shows_its_posterior(variational):
+    found = given(variational, DIGITS[:300])
+    std = isthmus.posterior(variational, DIGITS[:300]).std
     np.testing.assert_array_equal(found["deviation"], std)
     np.testing.assert_allclose(measure(found, "spread"), np.sqrt(np.square(std).sum(axis=1)), rtol=1e-5)
 
@@ -222,18 +234,11 @@ def test_a_column_of_equal_numbers_has_no_spread(dtype):
     assert found["rows"]["values"].dtype == np.float32
 
 
-def test_missing_entries_are_missing_in_the_page():
-    X = DIGITS[:300].copy()
-    X[::3, 20] = np.nan
-    model = isthmus.VariationalAutoencoder(
-        2, widths=(8,), max_epochs=3, validation_fraction=0, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X)
-    found = given(model, X)
-    np.testing.assert_array_equal(found["rows"]["values"], X)
-    np.testing.assert_allclose(found["features"]["mean"], np.nanmean(X, axis=0), rtol=1e-6, atol=1e-12)
+def test_missing_entries_are_missing_in_the_page(variational, gaps):
+    found = given(variational, gaps)
+    np.testing.assert_array_equal(found["rows"]["values"], gaps)
+    mean = np.nanmean(gaps, axis=0)
+    np.testing.assert_allclose(found["features"]["mean"], mean, rtol=1e-6, atol=1e-12)
     assert np.isfinite(found["coordinates"]).all()
     assert np.isfinite(measure(found, "error")).all()
 
@@ -369,15 +374,8 @@ def test_the_built_page_is_that_of_the_source():
     web = Path(__file__).parents[2] / "web"
     if not web.exists():
         pytest.skip("the source of the page is not in an sdist")
-    sources = sorted(
-        path
-        for path in [
-            *(web / "src").iterdir(),
-            web / "build.mjs",
-            web / "page.html",
-            web / "package-lock.json",
-        ]
-    )
+    others = (web / name for name in ("LICENCES.txt", "build.mjs", "page.html", "package-lock.json"))
+    sources = sorted([*(web / "src").iterdir(), *others], key=Path.as_posix)
     digest = hashlib.sha256()
     for path in sources:
         text = path.read_bytes().replace(b"\r\n", b"\n")

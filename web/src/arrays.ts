@@ -89,14 +89,10 @@ function strides(shape: readonly number[], whole: readonly number[]): number[] {
   return result;
 }
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((one, axis) => one === b[axis]);
-}
-
 /** Entries of x as broadcast to a shape: x.data itself where nothing is to be repeated. */
 export function spread(x: Tensor, shape: readonly number[]): Numbers {
   const size = sizeOf(shape);
-  if (sameShape(x.shape, shape) || x.data.length === size) return x.data;
+  if (x.data.length === size) return x.data;
   const result = allocate(x.dtype, size);
   if (x.data.length === 1) return result.fill(x.data[0]);
   const step = strides(x.shape, shape);

@@ -2,7 +2,7 @@
 
 import type { App } from './app';
 
-export const ARROW_COLOURS = ['--arrow-1', '--arrow-2', '--arrow-3'];
+const ARROW_COLOURS = ['--arrow-1', '--arrow-2', '--arrow-3'];
 const SPACING = 58;
 
 /** For each chosen feature, along the two shown axes; and whether points are near. */
@@ -83,14 +83,14 @@ export class Arrows {
         this.cache.set(node, { along: gradient(z, axes, arrows, this.app), near });
       }
       if (at < missing.length) this.timer = window.setTimeout(slice, 4);
-      if (at === missing.length || at % 40 === 0) this.app.redraw();
+      if (at === missing.length || at % 40 === 0) this.app.overlay.redraw();
     };
     this.timer = window.setTimeout(slice, 30);
   }
 }
 
 /** Per standard deviation of the feature, at a place. */
-export function gradient(z: number[], axes: readonly number[], features: readonly number[], app: App): Float64Array {
+function gradient(z: number[], axes: readonly number[], features: readonly number[], app: App): Float64Array {
   const { model } = app;
   const steps = axes.map((axis) => 1e-4 * (model.ranges[axis][1] - model.ranges[axis][0] || 1));
   const places = axes.flatMap((axis, k) => [1, -1].flatMap((sign) => {

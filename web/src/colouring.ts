@@ -3,7 +3,6 @@
 import type { Numbers } from './arrays';
 import { categoryColours, MISSING_COLOUR, onDark, ramp, SINGLE_COLOUR } from './colours';
 import type { Model } from './model';
-import { name as bdi } from './dom';
 
 const BINS = 255;
 
@@ -149,10 +148,5 @@ export class Colouring {
   clear(): void {
     this.hidden.clear();
     this.limits.clear();
-  }
-
-  label(i: number): HTMLElement | null {
-    const text = this.model.label(i);
-    return text === null ? null : bdi(text);
   }
 }

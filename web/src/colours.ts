@@ -20,7 +20,7 @@ export function categoryColours(count: number): string[] {
   return Array.from({ length: count }, (_, k) => list[k % list.length]);
 }
 
-/** 256 colours from low to high. */
+/** `size` colours from low to high. */
 export function ramp(size = 256): string[] {
   const stops = VIRIDIS.map(channels);
   return Array.from({ length: size }, (_, k) => {

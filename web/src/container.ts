@@ -1,18 +1,11 @@
 /** Reads the file format of maps: a gzip stream of a header and arrays. */
 
 import { allocate, bytesOf, sizeOf, type Dtype, type Numbers, type Tensor } from './arrays';
-import type { Step } from './program';
+import type { ProgramSpec } from './program';
 
 export interface Ref { dtype: Dtype; shape: number[]; offset: number }
 
-export interface ProgramRef {
-  input: string;
-  dtype: 'float32' | 'float64';
-  width: number;
-  output: string;
-  constants: Record<string, Ref>;
-  steps: Step[];
-}
+export interface ProgramRef extends ProgramSpec { constants: Record<string, Ref> }
 export interface ProbeRef { given: Ref; expected: Ref; tolerance: Ref }
 export interface Measure { key: string; name: string; about: string; values: Ref; scale: 'linear' | 'log' }
 
@@ -79,12 +72,12 @@ export async function opened(bytes: Uint8Array): Promise<Container> {
   return parsed(await unzipped(bytes));
 }
 
-export async function unzipped(bytes: Uint8Array): Promise<ArrayBuffer> {
+async function unzipped(bytes: Uint8Array): Promise<ArrayBuffer> {
   const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'));
   return new Response(stream).arrayBuffer();
 }
 
-export function parsed(buffer: ArrayBuffer): Container {
+function parsed(buffer: ArrayBuffer): Container {
   const view = new DataView(buffer);
   const magic = buffer.byteLength < 12 ? '' : new TextDecoder().decode(new Uint8Array(buffer, 0, 4));
   if (magic !== 'ISTH') throw new Error('this is not a map of isthmus');

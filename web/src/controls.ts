@@ -37,7 +37,7 @@ function colours(app: App): HTMLElement {
   const all = button('Show all', () => {
     colouring.clear();
     refilter();
-    box.dispatchEvent(new Event('isthmus-refresh'));
+    draw();
   }, { class: 'link', testid: 'show-all' });
   const status = h('p', { class: 'small shown' }, shown, ' ', all);
   const refilter = (): void => store.set({ visible: colouring.visible() });
@@ -53,8 +53,8 @@ function colours(app: App): HTMLElement {
   };
   store.on(['visible'], count);
   count();
-  const box = legend(app, refilter);
-  return h('div', { class: 'group' }, h('label', { for: id }, 'Colour'), select, box, status);
+  const { root, draw } = legend(app, refilter);
+  return h('div', { class: 'group' }, h('label', { for: id }, 'Colour'), select, root, status);
 }
 
 function axes(app: App): HTMLElement | null {

@@ -3,7 +3,7 @@
 import Papa from 'papaparse';
 
 /** Names that a spreadsheet would take for a formula get an apostrophe; numbers stay what they are. */
-export function safeName(text: string): string {
+function safeName(text: string): string {
   return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }
 
@@ -33,7 +33,7 @@ export interface GivenRows {
 
 const MISSING = new Set(['', 'nan', 'na', 'n/a', 'null', 'none']);
 
-/** Rows of a CSV file for the encoder. Raises an Error that says what is wrong, and where. */
+/** Rows of a CSV file for the encoder. Throws an Error that says what is wrong, and where. */
 export function readRows(text: string, features: readonly string[]): GivenRows {
   const D = features.length;
   const { data } = Papa.parse<string[]>(text.replace(/^\uFEFF/, ''), { skipEmptyLines: false });
@@ -43,27 +43,8 @@ export function readRows(text: string, features: readonly string[]): GivenRows {
   if (!lines.length || lines.every(({ cells }) => cells.every((one) => one.trim() === ''))) {
     throw new Error('The file is empty.');
   }
-  const first = lines[0].cells.map((one) => one.trim());
-  const places = new Map<string, number>();
-  first.forEach((name, at) => { if (!places.has(name)) places.set(name, at); });
-  const at = (name: string): number | undefined => places.get(name.trim()) ?? places.get(safeName(name).trim());
-  const missing = features.filter((name) => at(name) === undefined);
-  const isHeader = first.some((one) => !isNumber(one) && !MISSING.has(one.toLowerCase()));
-  let columns: number[];
-  let body = lines;
-  if (!missing.length) {
-    columns = features.map((name) => at(name) as number);
-    body = lines.slice(1);
-  } else if (first.length === D && (!isHeader || missing.length === D)) {
-    columns = features.map((_, k) => k);
-    if (isHeader) body = lines.slice(1);
-  } else if (isHeader) {
-    throw new Error(
-      `${missing.length === 1 ? 'A column is' : `${missing.length} columns are`} missing: ${listed(missing)}.`,
-    );
-  } else {
-    throw new Error(`The file has no header and ${first.length} columns; the map takes ${D}.`);
-  }
+  const { columns, isHeader } = columnsOf(lines[0].cells.map((one) => one.trim()), features);
+  const body = isHeader ? lines.slice(1) : lines;
   if (!body.length) throw new Error('The file has a header and no rows.');
   const values: number[] = [];
   const numbers: number[] = [];
@@ -85,6 +66,25 @@ export function readRows(text: string, features: readonly string[]): GivenRows {
     } else incomplete++;
   });
   return { values: Float64Array.from(values), numbers, incomplete };
+}
+
+/** The column of each feature: found by its name where the first line has all names, else by the order. */
+function columnsOf(
+  first: readonly string[], features: readonly string[],
+): { columns: number[]; isHeader: boolean } {
+  const D = features.length;
+  const places = new Map<string, number>();
+  first.forEach((name, at) => { if (!places.has(name)) places.set(name, at); });
+  const found = features.map((name) => places.get(name.trim()) ?? places.get(safeName(name).trim()));
+  const missing = features.filter((_, k) => found[k] === undefined);
+  if (!missing.length) return { columns: found as number[], isHeader: true };
+  const isHeader = first.some((one) => !isNumber(one) && !MISSING.has(one.toLowerCase()));
+  if (first.length === D && (!isHeader || missing.length === D)) {
+    return { columns: features.map((_, k) => k), isHeader };
+  }
+  throw new Error(isHeader
+    ? `${missing.length === 1 ? 'A column is' : `${missing.length} columns are`} missing: ${listed(missing)}.`
+    : `The file has no header and ${first.length} columns; the map takes ${D}.`);
 }
 
 /** Number() would take hexadecimal numbers, too. Infinity has no place on a map. */

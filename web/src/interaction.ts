@@ -2,186 +2,191 @@
 
 import type { App } from './app';
 import { frames } from './dom';
-import type { Overlay } from './overlay';
-import { inside } from './path';
+import type { Modes } from './modes';
+import type { Mode } from './state';
 
 const CLICK = 5;
 /** Pixels around a point that count as on it; among very many points, fewer. */
 const near = (n: number, touch = false): number => (touch ? 16 : n > 2e5 ? 5 : 9);
 
-export interface Actions {
-  endPath(): void;
-  addToPath(px: number, py: number): void;
-  endLasso(): void;
-  tooltip(text: string | null, x: number, y: number): void;
-}
-
-/** Selects what a polygon of pixels holds. */
-export function lassoed(app: App, polygon: number[]): number[] {
-  const { view, space, store } = app;
-  const scaled: number[] = [];
-  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (let i = 0; i < polygon.length; i += 2) {
-    const [x, y] = view.scaled(polygon[i], polygon[i + 1]);
-    scaled.push(x, y);
-    [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x), Math.max(y1, y)];
-  }
-  if (scaled.length < 6) return [];
-  const { visible } = store.state;
-  return space.index.range(x0, y0, x1, y1)
-    .filter((i) => (!visible || visible[i]) && inside(space.x[i], space.y[i], scaled))
-    .sort((a, b) => a - b);
-}
-
-export function listen(
-  app: App, overlay: Overlay, canvas: HTMLCanvasElement, actions: Actions, wheelNeedsFocus: boolean,
-): void {
-  const { view, store } = app;
-  const pointers = new Map<number, [number, number]>();
-  let start: [number, number] = [0, 0];
-  let moved = false;
-  let drags: 'pan' | 'lasso' | 'path' | 'pinch' | null = null;
-
-  const at = (event: MouseEvent): [number, number] => {
-    const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-
-  const hover = frames((x: number, y: number) => {
-    if (!pointers.size) look(x, y);
+export class Pointers {
+  private readonly pointers = new Map<number, [number, number]>();
+  private start: [number, number] = [0, 0];
+  private moved = false;
+  private drags: Mode | 'pinch' | null = null;
+  private readonly hover = frames((x: number, y: number) => {
+    if (!this.pointers.size) this.look(x, y);
   });
 
-  const look = (x: number, y: number): void => {
-    const [sx, sy] = view.scaled(x, y);
-    const hit = app.space.hit(sx, sy, near(app.model.n) / view.unit, store.state.visible);
-    store.set({ hover: hit });
-    overlay.hoverPlaced = placedAt(app, x, y);
-    const placed = store.state.placed[overlay.hoverPlaced];
-    if (placed) actions.tooltip(`row ${placed.row} of ${placed.file}`, x, y);
+  constructor(
+    private readonly app: App, private readonly modes: Modes, private readonly wheelNeedsFocus: boolean,
+  ) {
+    const { canvas } = app.elements;
+    canvas.addEventListener('pointerdown', (event) => this.down(event));
+    canvas.addEventListener('pointermove', (event) => this.move(event));
+    canvas.addEventListener('pointerup', (event) => this.up(event));
+    canvas.addEventListener('pointercancel', (event) => this.up(event));
+    canvas.addEventListener('pointerleave', () => this.leave());
+    canvas.addEventListener('dblclick', (event) => this.doubleClick(event));
+    canvas.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
+  }
+
+  private at(event: MouseEvent): [number, number] {
+    const box = this.app.elements.canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  private hit(x: number, y: number, touch = false): number | null {
+    const { model, space, store, view } = this.app;
+    return space.hit(...view.scaled(x, y), near(model.n, touch) / view.unit, store.state.visible);
+  }
+
+  private look(x: number, y: number): void {
+    const { app } = this;
+    const hit = this.hit(x, y);
+    app.store.set({ hover: hit });
+    app.overlay.hoverPlaced = placedAt(app, x, y);
+    const placed = app.store.state.placed[app.overlay.hoverPlaced];
+    if (placed) this.tooltip(`row ${placed.row} of ${placed.file}`, x, y);
     else if (hit !== null) {
       const label = app.model.label(hit);
-      actions.tooltip(label === null ? app.model.id(hit) : `${app.model.id(hit)} · ${label}`, x, y);
-    } else actions.tooltip(null, x, y);
-    const [dx, dy] = view.data(x, y);
-    app.visit(dx, dy);
-  };
+      this.tooltip(label === null ? app.model.id(hit) : `${app.model.id(hit)} · ${label}`, x, y);
+    } else this.hideTooltip();
+    app.visit(...app.view.data(x, y));
+  }
 
-  canvas.addEventListener('pointerdown', (event) => {
+  private tooltip(text: string, px: number, py: number): void {
+    const { elements: { tooltip }, view } = this.app;
+    tooltip.hidden = false;
+    tooltip.textContent = text;
+    const left = px > view.width * 0.7;
+    tooltip.style.left = left ? '' : `${px + 14}px`;
+    tooltip.style.right = left ? `${view.width - px + 14}px` : '';
+    tooltip.style.top = `${Math.max(4, py - 30)}px`;
+  }
+
+  private hideTooltip(): void {
+    this.app.elements.tooltip.hidden = true;
+  }
+
+  private down(event: PointerEvent): void {
     if (event.button > 0) return;
+    const { elements: { canvas }, overlay, store, view } = this.app;
     // A press moves the focus here by itself; without scrolling it into view.
     canvas.focus({ preventScroll: true });
     try { canvas.setPointerCapture(event.pointerId); } catch { /* the pointer has left already */ }
-    const [x, y] = at(event);
-    pointers.set(event.pointerId, [x, y]);
+    const [x, y] = this.at(event);
+    this.pointers.set(event.pointerId, [x, y]);
     overlay.crosshair = null;
-    if (pointers.size === 2) {
-      if (drags === 'lasso') overlay.lasso = [];
-      if (drags === 'path' && moved) store.set({ path: [], drawing: false });
-      drags = 'pinch';
-      moved = true;
+    if (this.pointers.size === 2) {
+      if (this.drags === 'lasso') overlay.lasso = [];
+      if (this.drags === 'path' && this.moved) store.set({ path: [], drawing: false });
+      this.drags = 'pinch';
+      this.moved = true;
       return;
     }
     view.hold(true);
-    start = [x, y];
-    moved = false;
-    const { mode } = store.state;
-    drags = event.shiftKey || mode === 'lasso' ? 'lasso' : mode;
-    if (drags === 'lasso') overlay.lasso = [x, y];
-  });
+    this.start = [x, y];
+    this.moved = false;
+    this.drags = event.shiftKey ? 'lasso' : store.state.mode;
+    if (this.drags === 'lasso') overlay.lasso = [x, y];
+  }
 
-  canvas.addEventListener('pointermove', (event) => {
-    const [x, y] = at(event);
-    const last = pointers.get(event.pointerId);
+  private move(event: PointerEvent): void {
+    const { overlay, view } = this.app;
+    const [x, y] = this.at(event);
+    const last = this.pointers.get(event.pointerId);
     if (!last) {
-      if (event.pointerType !== 'touch') hover(x, y);
+      if (event.pointerType !== 'touch') this.hover(x, y);
       return;
     }
-    if (drags === 'pinch' && pointers.size === 2) {
-      const before = [...pointers.values()];
-      pointers.set(event.pointerId, [x, y]);
-      const after = [...pointers.values()];
-      const [was, is] = [before, after].map(([a, b]) => Math.hypot(a[0] - b[0], a[1] - b[1]));
-      const [mid, now] = [before, after].map(([a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
-      view.pan(now[0] - mid[0], now[1] - mid[1]);
-      if (was > 0) view.zoom(is / was, now[0], now[1]);
+    if (this.drags === 'pinch' && this.pointers.size === 2) {
+      this.pinch(event.pointerId, x, y);
       return;
     }
-    const far = Math.hypot(x - start[0], y - start[1]) > CLICK;
-    if (!moved && far) {
-      moved = true;
-      actions.tooltip(null, x, y);
-      if (drags === 'path') {
-        const before = store.state.drawing ? store.state.path : [];
-        store.set({ drawing: true, path: [...before, view.data(...start)] });
-      }
+    if (!this.moved && Math.hypot(x - this.start[0], y - this.start[1]) > CLICK) {
+      this.moved = true;
+      this.hideTooltip();
+      if (this.drags === 'path') this.modes.addToPath(...this.start);
     }
-    if (!moved) return;
-    if (drags === 'pan') view.pan(x - last[0], y - last[1]);
-    else if (drags === 'lasso') overlay.lasso.push(x, y);
-    else if (drags === 'path') store.set({ path: [...store.state.path, view.data(x, y)] });
-    pointers.set(event.pointerId, [x, y]);
+    if (!this.moved) return;
+    if (this.drags === 'pan') view.pan(x - last[0], y - last[1]);
+    else if (this.drags === 'lasso') overlay.lasso.push(x, y);
+    else if (this.drags === 'path') this.modes.addToPath(x, y);
+    this.pointers.set(event.pointerId, [x, y]);
     overlay.redraw();
-  });
+  }
 
-  const up = (event: PointerEvent): void => {
-    if (!pointers.delete(event.pointerId)) return;
-    if (!pointers.size) view.hold(false);
-    const [x, y] = at(event);
-    if (drags === 'pinch') {
-      if (!pointers.size) drags = null;
+  private pinch(id: number, x: number, y: number): void {
+    const { view } = this.app;
+    const before = [...this.pointers.values()];
+    this.pointers.set(id, [x, y]);
+    const after = [...this.pointers.values()];
+    const [was, is] = [before, after].map(([a, b]) => Math.hypot(a[0] - b[0], a[1] - b[1]));
+    const [mid, now] = [before, after].map(([a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
+    view.pan(now[0] - mid[0], now[1] - mid[1]);
+    if (was > 0) view.zoom(is / was, now[0], now[1]);
+  }
+
+  private up(event: PointerEvent): void {
+    const { overlay, view } = this.app;
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (!this.pointers.size) view.hold(false);
+    const [x, y] = this.at(event);
+    if (this.drags === 'pinch') {
+      if (!this.pointers.size) this.drags = null;
       return;
     }
     if (event.type === 'pointercancel') {
       overlay.lasso = [];
-    } else if (drags === 'lasso' && moved) actions.endLasso();
-    else if (drags === 'path') {
-      if (moved) actions.endPath();
-      else actions.addToPath(x, y);
-    } else if (!moved) {
+    } else if (this.drags === 'lasso' && this.moved) this.modes.endLasso();
+    else if (this.drags === 'path') {
+      if (this.moved) this.modes.endPath();
+      else this.modes.addToPath(x, y);
+    } else if (!this.moved) {
       overlay.lasso = [];
-      click(x, y, event.pointerType === 'touch');
+      this.click(x, y, event.pointerType === 'touch');
     }
-    if (drags === 'lasso') overlay.lasso = [];
-    drags = null;
+    if (this.drags === 'lasso') overlay.lasso = [];
+    this.drags = null;
     overlay.redraw();
-  };
-  canvas.addEventListener('pointerup', up);
-  canvas.addEventListener('pointercancel', up);
+  }
 
-  const click = (x: number, y: number, touch: boolean): void => {
-    const [sx, sy] = view.scaled(x, y);
-    const hit = app.space.hit(sx, sy, near(app.model.n, touch) / view.unit, store.state.visible);
-    if (touch) {
-      const [dx, dy] = view.data(x, y);
-      app.visit(dx, dy);
-    }
+  private click(x: number, y: number, touch: boolean): void {
+    const { app } = this;
+    const hit = this.hit(x, y, touch);
+    if (touch) app.visit(...app.view.data(x, y));
     if (hit !== null) app.open(hit);
-    else if (store.state.selection.length <= 1) {
-      store.set({ point: null });
+    else if (app.store.state.selection.length <= 1) {
+      app.store.set({ point: null });
       app.select([]);
     }
-  };
+  }
 
-  canvas.addEventListener('pointerleave', () => {
-    actions.tooltip(null, 0, 0);
-    overlay.hoverPlaced = -1;
-    if (!pointers.size) requestAnimationFrame(() => store.set({ hover: null }));
-  });
+  private leave(): void {
+    this.hideTooltip();
+    this.app.overlay.hoverPlaced = -1;
+    if (!this.pointers.size) requestAnimationFrame(() => this.app.store.set({ hover: null }));
+  }
 
-  canvas.addEventListener('dblclick', (event) => {
+  private doubleClick(event: MouseEvent): void {
+    const { store, view } = this.app;
+    const { mode, hover } = store.state;
     event.preventDefault();
-    if (store.state.mode === 'path') actions.endPath();
-    else if (store.state.mode === 'pan' && store.state.hover === null) view.zoom(event.altKey ? 0.5 : 2, ...at(event));
-  });
+    if (mode === 'path') this.modes.endPath();
+    else if (mode === 'pan' && hover === null) view.zoom(event.altKey ? 0.5 : 2, ...this.at(event));
+  }
 
-  canvas.addEventListener('wheel', (event) => {
+  private wheel(event: WheelEvent): void {
+    const { canvas } = this.app.elements;
     const focused = (canvas.getRootNode() as Document | ShadowRoot).activeElement === canvas;
-    if (wheelNeedsFocus && !event.ctrlKey && !event.metaKey && !focused) return;
+    if (this.wheelNeedsFocus && !event.ctrlKey && !event.metaKey && !focused) return;
     event.preventDefault();
     const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
     const speed = event.ctrlKey ? 0.008 : 0.0016;
-    view.zoom(Math.exp(-Math.max(-400, Math.min(400, event.deltaY * unit)) * speed), ...at(event));
-  }, { passive: false });
+    const turned = Math.max(-400, Math.min(400, event.deltaY * unit));
+    this.app.view.zoom(Math.exp(-turned * speed), ...this.at(event));
+  }
 }
 
 function placedAt(app: App, x: number, y: number): number {

@@ -1,6 +1,10 @@
 /** The parts of the page and where they go. */
 
-import { h, iconButton, unique } from './dom';
+import type { App } from './app';
+import { h, iconButton, integer, name, unique } from './dom';
+import type { Model } from './model';
+import type { Modes } from './modes';
+import { search } from './search';
 
 export const ICONS = {
   pan: 'M10 2v16M2 10h16M10 2 8 4.4M10 2l2 2.4M10 18l-2-2.4M10 18l2-2.4M2 10l2.4-2M2 10l2.4 2M18 10l-2.4-2M18 10l-2.4 2',
@@ -13,13 +17,53 @@ export const ICONS = {
   help: 'M7.500 7.600c0-3.200 5-3.200 5-.1 0 2-2.500 2.200-2.500 4.300M10 15.200v.1',
 };
 
+export interface Elements {
+  root: HTMLElement;
+  map: HTMLElement;
+  /** The canvases of the map, from the lowest to the highest. */
+  points: HTMLCanvasElement;
+  shade: HTMLCanvasElement;
+  canvas: HTMLCanvasElement;
+  tooltip: HTMLElement;
+  toast: HTMLElement;
+  /** What it holds is read to those who hear the page. */
+  live: HTMLElement;
+}
+
+export function elements(model: Model, embedded: boolean): Elements {
+  const points = h('canvas', { class: 'points', 'aria-hidden': 'true' });
+  const shade = h('canvas', { class: 'shade', 'aria-hidden': 'true', hidden: true });
+  const canvas = h('canvas', {
+    class: 'overlay', tabindex: 0, role: 'application', testid: 'map',
+    'aria-label': `Map of ${integer(model.n)} rows. Arrow keys move a cursor, Enter selects the nearest point, H is for help.`,
+  });
+  const tooltip = h('div', { class: 'tooltip', hidden: true, 'aria-hidden': 'true', dir: 'auto' });
+  const toast = h('div', { class: 'toast', hidden: true, testid: 'toast' });
+  return {
+    root: h('div', { class: embedded ? 'isthmus embedded' : 'isthmus', testid: 'isthmus' }),
+    map: h('div', { class: 'map' }, points, shade, canvas, tooltip, toast),
+    points, shade, canvas, tooltip, toast,
+    live: h('div', { class: 'offscreen', role: 'status', 'aria-live': 'polite', testid: 'live' }),
+  };
+}
+
+export function topBar(app: App, ...buttons: HTMLButtonElement[]): HTMLElement {
+  const { header, n, d, D } = app.model;
+  return h('header', { class: 'top' },
+    h('div', { class: 'names' },
+      h('h1', { dir: 'auto', title: header.title, testid: 'title' }, header.title),
+      h('p', { class: 'muted small' }, name(header.model.estimator),
+        ` · ${integer(n)} rows · ${integer(D)} features · ${d} ${d === 1 ? 'coordinate' : 'coordinates'}`)),
+    search(app), ...buttons);
+}
+
 /** Tabs whose panels show one at a time. */
 export class Tabs {
   readonly root: HTMLElement;
   private readonly list = h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Panels' });
   private readonly panels = new Map<string, { tab: HTMLButtonElement; panel: HTMLElement }>();
 
-  constructor(private readonly opened: (key: string) => void) {
+  constructor() {
     this.root = h('section', { class: 'card tabbed' }, this.list);
     this.list.addEventListener('keydown', (event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -52,31 +96,30 @@ export class Tabs {
       tab.tabIndex = is ? 0 : -1;
       panel.hidden = !is;
     }
-    this.opened(key);
   }
 }
 
-export interface Tools {
-  root: HTMLElement;
-  modes: Record<'pan' | 'lasso' | 'path', HTMLButtonElement>;
-}
-
-export function tools(actions: {
-  mode(mode: 'pan' | 'lasso' | 'path'): void; zoom(factor: number): void; reset(): void; path: boolean;
-}): Tools {
-  const modes = {
-    pan: iconButton('Move the map', ICONS.pan, () => actions.mode('pan'), { testid: 'mode-pan' }),
-    lasso: iconButton('Lasso: select points (L)', ICONS.lasso, () => actions.mode('lasso'), { testid: 'mode-lasso' }),
-    path: iconButton('Path: decode along a line (P)', ICONS.path, () => actions.mode('path'), { testid: 'mode-path' }),
+export function tools(app: App, modes: Modes): HTMLElement {
+  const { store, view, elements: { canvas } } = app;
+  const buttons = {
+    pan: iconButton('Move the map', ICONS.pan, () => modes.set('pan'), { testid: 'mode-pan' }),
+    lasso: iconButton('Lasso: select points (L)', ICONS.lasso, () => modes.set('lasso'), { testid: 'mode-lasso' }),
+    path: iconButton('Path: decode along a line (P)', ICONS.path, () => modes.set('path'), { testid: 'mode-path' }),
   };
-  modes.path.hidden = !actions.path;
-  const root = h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Map' },
-    h('div', { class: 'set' }, modes.pan, modes.lasso, modes.path),
+  buttons.path.hidden = !app.model.decoder;
+  const follow = (): void => {
+    const { mode } = store.state;
+    for (const [key, one] of Object.entries(buttons)) one.setAttribute('aria-pressed', String(key === mode));
+    canvas.dataset.mode = mode;
+  };
+  store.on(['mode'], follow);
+  follow();
+  return h('div', { class: 'tools', role: 'toolbar', 'aria-label': 'Map' },
+    h('div', { class: 'set' }, buttons.pan, buttons.lasso, buttons.path),
     h('div', { class: 'set' },
-      iconButton('Zoom in (+)', ICONS.plus, () => actions.zoom(1.4), { testid: 'zoom-in' }),
-      iconButton('Zoom out (−)', ICONS.minus, () => actions.zoom(1 / 1.4), { testid: 'zoom-out' }),
-      iconButton('Reset the view (0)', ICONS.reset, actions.reset, { testid: 'reset-view' })));
-  return { root, modes };
+      iconButton('Zoom in (+)', ICONS.plus, () => view.zoom(1.4), { testid: 'zoom-in' }),
+      iconButton('Zoom out (−)', ICONS.minus, () => view.zoom(1 / 1.4), { testid: 'zoom-out' }),
+      iconButton('Reset the view (0)', ICONS.reset, () => view.fit(), { testid: 'reset-view' })));
 }
 
 export function helpDialog(keys: readonly [string, string][]): HTMLDialogElement {

@@ -7,7 +7,8 @@ import { button, format, frames, h, integer, name, replace } from './dom';
 const STEPS = 500;
 const LISTED = 400;
 
-export function legend(app: App, refilter: () => void): HTMLElement {
+/** `draw` draws it anew after filters were changed elsewhere. */
+export function legend(app: App, refilter: () => void): { root: HTMLElement; draw: () => void } {
   const { model, store, colouring } = app;
   const root = h('div', { class: 'legend', testid: 'legend' });
 
@@ -122,8 +123,6 @@ export function legend(app: App, refilter: () => void): HTMLElement {
     else replace(root);
   };
   store.on(['colour', 'dark'], draw);
-  // "Show all" takes filters off outside of the legend.
-  root.addEventListener('isthmus-refresh', draw);
   draw();
-  return root;
+  return { root, draw };
 }

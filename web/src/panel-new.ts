@@ -9,7 +9,7 @@ import type { Placed } from './state';
 const LISTED = 500;
 const BATCH = 256;
 
-export function newPanel(app: App, reveal: () => void): { root: HTMLElement; read: (file: File) => Promise<void> } {
+export function newPanel(app: App): { root: HTMLElement; read: (file: File) => Promise<void> } {
   const { model, store } = app;
   const status = h('p', { class: 'note', role: 'status', testid: 'new-status', hidden: true });
   const list = h('div', {});
@@ -26,7 +26,7 @@ export function newPanel(app: App, reveal: () => void): { root: HTMLElement; rea
   };
 
   const read = async (file: File): Promise<void> => {
-    reveal();
+    app.tabs.open('new');
     if (!model.encoder) {
       say(model.trouble, true);
       return;
@@ -76,7 +76,7 @@ export function newPanel(app: App, reveal: () => void): { root: HTMLElement; rea
         h('tbody', {}, ...placed.slice(0, LISTED).map((one) => h('tr', {},
           h('th', { scope: 'row' }, button(String(one.row), () => {
             const [x, y] = app.shown(one.place);
-            app.view.centre(x, y);
+            app.view.centerOn(x, y);
             store.set({ others: [...one.place] });
             app.visit(x, y);
           }, { class: 'link', title: one.file })),
@@ -89,4 +89,16 @@ export function newPanel(app: App, reveal: () => void): { root: HTMLElement; rea
       + `Columns are found by their names${model.D <= 3 ? '' : ' (more columns and another order do no harm)'}, or by their order if there are ${integer(model.D)}. The file stays on this computer.`),
     model.encoder ? input : h('p', { class: 'note' }, model.trouble), status, list);
   return { root, read };
+}
+
+/** Reads files that are dropped on the page. */
+export function listenToDrops(root: HTMLElement, read: (file: File) => Promise<void>): void {
+  const follow = (event: DragEvent): void => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    root.classList.toggle('dropping', event.type === 'dragover');
+    if (event.type !== 'drop') return;
+    for (const file of event.dataTransfer.files) void read(file);
+  };
+  for (const type of ['dragover', 'dragleave', 'drop'] as const) root.addEventListener(type, follow);
 }

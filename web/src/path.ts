@@ -29,14 +29,8 @@ export function resampled(line: readonly Point[], count: number): number[][] {
   return result;
 }
 
-export function distance(a: Point, b: Point): number {
+function distance(a: Point, b: Point): number {
   return Math.hypot(...a.map((one, axis) => b[axis] - one));
-}
-
-export function lengthOf(line: readonly Point[]): number {
-  let sum = 0;
-  for (let i = 1; i < line.length; i++) sum += distance(line[i - 1], line[i]);
-  return sum;
 }
 
 /** Whether a place lies within a polygon, given as x0, y0, x1, y1, … */

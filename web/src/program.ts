@@ -71,7 +71,6 @@ function dtypeOf(name: string): Dtype {
 }
 
 export class Program {
-  /** How many numbers a row of the result has; known after the first run. */
   constructor(
     private readonly spec: ProgramSpec,
     private readonly constants: ReadonlyMap<string, Tensor>,
@@ -89,10 +88,6 @@ export class Program {
     if (!known.has(spec.output)) throw new Error(`a program never computes ${spec.output}`);
   }
 
-  get width(): number {
-    return this.spec.width;
-  }
-
   /**
    * The results for rows, one after the other. In `double` all numbers keep double precision, for
    * differences of results that are close together.
@@ -103,7 +98,7 @@ export class Program {
       throw new Error(`expected ${count} × ${spec.width} numbers, got ${rows.length}`);
     }
     const single: Dtype = double ? 'float64' : 'float32';
-    const typed = (dtype: Dtype): Dtype => (dtype === 'float32' ? single : dtype);
+    const typed: Typed = (dtype) => (dtype === 'float32' ? single : dtype);
     const input: Tensor = {
       dtype: typed(spec.dtype), shape: [count, spec.width], data: new Float64Array(0), constant: false,
     };
@@ -121,91 +116,53 @@ export class Program {
 
 const OTHERS = new Set(['matmul', 'where', 'sum', 'max', 'min', 'reshape', 'take', 'concatenate', 'cast']);
 
+type Typed = (dtype: Dtype) => Dtype;
+
 function followed(
-  operation: string,
-  given: Tensor[],
-  settings: Settings,
-  count: number,
-  typed: (dtype: Dtype) => Dtype,
+  operation: string, given: Tensor[], settings: Settings, count: number, typed: Typed,
 ): Tensor {
-  const constant = given.every((one) => one.constant);
-  const made = (dtype: Dtype, shape: number[], data: Numbers): Tensor => ({ dtype, shape, data, constant });
   const [x, y] = given;
-  if (operation in UNARY) {
-    const dtype = GIVES_BOOL.has(operation) ? 'bool'
-      : operation === 'erf' ? typed('float32')
-      : KEEPS_TYPE.has(operation) ? x.dtype : floating(x.dtype);
-    const data = allocate(typed(dtype), x.data.length);
-    const one = UNARY[operation];
-    for (let i = 0; i < data.length; i++) data[i] = one(x.data[i]);
-    return made(typed(dtype), x.shape, data);
-  }
-  if (operation in BINARY) {
-    const common = promoted(x.dtype, y.dtype);
-    const dtype = GIVES_BOOL.has(operation) ? 'bool'
-      : typed(operation === 'divide' ? (isFloat(common) ? common : 'float64') : common);
-    const shape = broadcastShape([x.shape, y.shape]);
-    const data = allocate(dtype, sizeOf(shape));
-    entrywise(BINARY[operation], x, y, shape, data);
-    return made(dtype, shape, data);
-  }
+  if (operation in UNARY) return unary(operation, x, typed);
+  if (operation in BINARY) return binary(operation, x, y, typed);
   switch (operation) {
     case 'matmul': return product(x, y, typed);
-    case 'where': {
-      const [, yes, no] = given;
-      const shape = broadcastShape(given.map((one) => one.shape));
-      const dtype = typed(promoted(yes.dtype, no.dtype));
-      const data = allocate(dtype, sizeOf(shape));
-      const [c, a, b] = given.map((one) => spread(one, shape));
-      for (let i = 0; i < data.length; i++) data[i] = c[i] ? a[i] : b[i];
-      return made(dtype, shape, data);
-    }
-    case 'sum': case 'max': case 'min': return reduced(operation, x, settings.axes ?? [], constant);
+    case 'where': return where(given, typed);
+    case 'sum': case 'max': case 'min': return reduced(operation, x, settings.axes ?? []);
     case 'reshape': {
       // The axis of rows is not named; what is constant has rows only by its own first axis.
       const rows = x.constant ? x.shape[0] : count;
-      return made(x.dtype, [rows, ...(settings.shape ?? [])], x.data);
+      return { ...x, shape: [rows, ...(settings.shape ?? [])] };
     }
-    case 'take': {
-      const width = x.shape[x.shape.length - 1];
-      const outer = x.data.length / width;
-      const places = y.data;
-      const data = allocate(x.dtype, outer * places.length);
-      for (let i = 0, at = 0; i < outer; i++) {
-        for (let j = 0; j < places.length; j++) {
-          const place = places[j] < 0 ? places[j] + width : places[j];
-          if (place >= width) throw new Error('a program takes an entry that is not there');
-          data[at++] = x.data[i * width + place];
-        }
-      }
-      return made(x.dtype, [...x.shape.slice(0, -1), ...y.shape], data);
-    }
-    case 'concatenate': {
-      const dtype = typed(given.map((one) => one.dtype).reduce(promoted));
-      const widths = given.map((one) => one.shape[one.shape.length - 1]);
-      const width = widths.reduce((a, b) => a + b, 0);
-      const outer = x.data.length / widths[0];
-      const data = allocate(dtype, outer * width);
-      let start = 0;
-      given.forEach((one, k) => {
-        for (let i = 0; i < outer; i++) {
-          data.set(one.data.subarray(i * widths[k], (i + 1) * widths[k]), i * width + start);
-        }
-        start += widths[k];
-      });
-      return made(dtype, [...x.shape.slice(0, -1), width], data);
-    }
-    case 'cast': {
-      const dtype = typed(dtypeOf(settings.dtype ?? ''));
-      if (dtype === x.dtype) return x;
-      const data = allocate(dtype, x.data.length);
-      if (dtype === 'bool') for (let i = 0; i < data.length; i++) data[i] = x.data[i] !== 0 ? 1 : 0;
-      else if (dtype === 'int64') for (let i = 0; i < data.length; i++) data[i] = Math.trunc(x.data[i]);
-      else data.set(x.data);
-      return made(dtype, x.shape, data);
-    }
+    case 'take': return taken(x, y);
+    case 'concatenate': return concatenated(given, typed);
+    case 'cast': return cast(x, typed(dtypeOf(settings.dtype ?? '')));
     default: throw new Error(`unknown operation in a program: ${operation}`);
   }
+}
+
+/** The result is constant if everything that it is made of is constant. */
+function made(given: Tensor[], dtype: Dtype, shape: number[], data: Numbers): Tensor {
+  return { dtype, shape, data, constant: given.every((one) => one.constant) };
+}
+
+function unary(operation: string, x: Tensor, typed: Typed): Tensor {
+  const dtype = typed(GIVES_BOOL.has(operation) ? 'bool'
+    : operation === 'erf' ? 'float32'
+    : KEEPS_TYPE.has(operation) ? x.dtype : floating(x.dtype));
+  const data = allocate(dtype, x.data.length);
+  const one = UNARY[operation];
+  for (let i = 0; i < data.length; i++) data[i] = one(x.data[i]);
+  return { ...x, dtype, data };
+}
+
+function binary(operation: string, x: Tensor, y: Tensor, typed: Typed): Tensor {
+  const common = promoted(x.dtype, y.dtype);
+  const dtype = GIVES_BOOL.has(operation) ? 'bool'
+    : typed(operation === 'divide' ? (isFloat(common) ? common : 'float64') : common);
+  const shape = broadcastShape([x.shape, y.shape]);
+  const data = allocate(dtype, sizeOf(shape));
+  entrywise(BINARY[operation], x, y, shape, data);
+  return made([x, y], dtype, shape, data);
 }
 
 function entrywise(
@@ -229,8 +186,60 @@ function entrywise(
   }
 }
 
+function where(given: Tensor[], typed: Typed): Tensor {
+  const [, yes, no] = given;
+  const shape = broadcastShape(given.map((one) => one.shape));
+  const dtype = typed(promoted(yes.dtype, no.dtype));
+  const data = allocate(dtype, sizeOf(shape));
+  const [c, a, b] = given.map((one) => spread(one, shape));
+  for (let i = 0; i < data.length; i++) data[i] = c[i] ? a[i] : b[i];
+  return made(given, dtype, shape, data);
+}
+
+/** Takes entries along the last axis; places below 0 count from its end. */
+function taken(x: Tensor, places: Tensor): Tensor {
+  const width = x.shape[x.shape.length - 1];
+  const outer = x.data.length / width;
+  const data = allocate(x.dtype, outer * places.data.length);
+  for (let i = 0, at = 0; i < outer; i++) {
+    for (let j = 0; j < places.data.length; j++) {
+      const place = places.data[j] < 0 ? places.data[j] + width : places.data[j];
+      if (place >= width) throw new Error('a program takes an entry that is not there');
+      data[at++] = x.data[i * width + place];
+    }
+  }
+  return made([x, places], x.dtype, [...x.shape.slice(0, -1), ...places.shape], data);
+}
+
+/** Joins arrays along their last axis. */
+function concatenated(given: Tensor[], typed: Typed): Tensor {
+  const [x] = given;
+  const dtype = typed(given.map((one) => one.dtype).reduce(promoted));
+  const widths = given.map((one) => one.shape[one.shape.length - 1]);
+  const width = widths.reduce((a, b) => a + b, 0);
+  const outer = x.data.length / widths[0];
+  const data = allocate(dtype, outer * width);
+  let start = 0;
+  given.forEach((one, k) => {
+    for (let i = 0; i < outer; i++) {
+      data.set(one.data.subarray(i * widths[k], (i + 1) * widths[k]), i * width + start);
+    }
+    start += widths[k];
+  });
+  return made(given, dtype, [...x.shape.slice(0, -1), width], data);
+}
+
+function cast(x: Tensor, dtype: Dtype): Tensor {
+  if (dtype === x.dtype) return x;
+  const data = allocate(dtype, x.data.length);
+  if (dtype === 'bool') for (let i = 0; i < data.length; i++) data[i] = x.data[i] !== 0 ? 1 : 0;
+  else if (dtype === 'int64') for (let i = 0; i < data.length; i++) data[i] = Math.trunc(x.data[i]);
+  else data.set(x.data);
+  return { ...x, dtype, data };
+}
+
 /** (…, k) times a matrix (k, m). Sums run in double precision. */
-function product(x: Tensor, matrix: Tensor, typed: (dtype: Dtype) => Dtype): Tensor {
+function product(x: Tensor, matrix: Tensor, typed: Typed): Tensor {
   const [k, m] = matrix.shape;
   const inner = x.shape[x.shape.length - 1];
   if (matrix.shape.length !== 2 || inner !== k) {
@@ -246,7 +255,7 @@ function product(x: Tensor, matrix: Tensor, typed: (dtype: Dtype) => Dtype): Ten
     else accumulate(sums, x.data, row * k, k, matrix.data);
     data.set(sums, row * m);
   }
-  return { dtype, shape: [...x.shape.slice(0, -1), m], data, constant: x.constant && matrix.constant };
+  return made([x, matrix], dtype, [...x.shape.slice(0, -1), m], data);
 }
 
 /** Four rows of the matrix at a time. A zero stays in: zero times infinity is NaN. */
@@ -274,7 +283,7 @@ function accumulate(sums: Float64Array, x: Numbers, from: number, k: number, wei
   }
 }
 
-function reduced(operation: 'sum' | 'max' | 'min', x: Tensor, axes: number[], constant: boolean): Tensor {
+function reduced(operation: 'sum' | 'max' | 'min', x: Tensor, axes: number[]): Tensor {
   const rank = x.shape.length;
   const over = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)));
   const shape = x.shape.filter((_, axis) => !over.has(axis));
@@ -303,5 +312,5 @@ function reduced(operation: 'sum' | 'max' | 'min', x: Tensor, axes: number[], co
   }
   const data = allocate(dtype, found.length);
   data.set(found);
-  return { dtype, shape, data, constant };
+  return made([x], dtype, shape, data);
 }

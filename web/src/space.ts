@@ -7,11 +7,11 @@ import type { Model } from './model';
 const BRUTE = 4e6;
 
 export class Space {
-  /** Of the shown axes, scaled to −1 … 1; `from` data coordinates by `center` and `scale`. */
   readonly index: KDBush;
   private readonly sorted: Float32Array | null;
   private readonly sample: Uint32Array | null;
 
+  /** `x` and `y` are over the shown axes, scaled to −1 … 1 by the view's `center` and `scale`. */
   constructor(private readonly model: Model, readonly x: Float32Array, readonly y: Float32Array) {
     this.index = new KDBush(x.length, 64, Float32Array);
     for (let i = 0; i < x.length; i++) this.index.add(x[i], y[i]);

@@ -22,8 +22,6 @@ export interface State {
   hover: number | null;
   /** The decoded place, all coordinates. */
   place: number[] | null;
-  /** The place comes from the pointer, the keys, a point, or a slider. */
-  cursor: boolean;
   mode: Mode;
   path: number[][];
   drawing: boolean;
@@ -32,9 +30,7 @@ export interface State {
   ellipses: boolean;
   arrows: number[];
   placed: Placed[];
-  theme: 'auto' | 'light' | 'dark';
   dark: boolean;
-  tab: string;
 }
 
 type Key = keyof State;

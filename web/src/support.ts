@@ -117,7 +117,7 @@ export class Support {
         this.canvas.style[side] = `${value}px`;
       }
       this.running = 0;
-      app.redraw();
+      app.overlay.redraw();
     };
     slice();
   }

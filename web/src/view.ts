@@ -88,8 +88,7 @@ export class View {
     this.changed();
   }
 
-  centre(x: number, y: number, closer = 1): void {
-    this.k = Math.min(CLOSEST, this.k * closer);
+  centerOn(x: number, y: number): void {
     this.tx = -this.k * this.scaledX(x);
     this.ty = -this.k * this.scaledY(y);
     this.changed();

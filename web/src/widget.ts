@@ -25,7 +25,7 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
   let closed = false;
   const sheet = document.createElement('style');
   sheet.textContent = style;
-  const box = document.createElement('div');
+  let box = document.createElement('div');
   el.append(sheet, box);
   const chosen = (): number[] => Array.from((model.get('selected') as number[] | null) ?? []);
   const height = (): number => Number(model.get('height')) || 640;
@@ -36,7 +36,12 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
   const start = (): void => {
     explorer?.destroy();
     explorer = null;
-    mount(box, bytesOf(model.get('data')), {
+    // Each set of data has its own box, so that what was made of an older one never enters the page.
+    const mine = document.createElement('div');
+    box.replaceWith(mine);
+    box = mine;
+    const outdated = (): boolean => closed || box !== mine;
+    mount(mine, bytesOf(model.get('data')), {
       embedded: true,
       height: height(),
       onSelect: (indices) => {
@@ -45,13 +50,13 @@ function render({ model, el }: { model: Widget; el: HTMLElement }): () => void {
         model.save_changes();
       },
     }).then((made) => {
-      if (closed) {
+      if (outdated()) {
         made.destroy();
         return;
       }
       explorer = made;
       followSelection();
-    }, (error: unknown) => failure(box, error));
+    }, (error: unknown) => { if (!outdated()) failure(mine, error); });
   };
   model.on('change:selected', followSelection);
   model.on('change:height', followHeight);
