@@ -16,7 +16,7 @@ INSTALL = -m pip install --quiet --constraint constraints.txt
 .PHONY: help demo dev test check bench docs site explorer clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed ## install isthmus in .venv and show what it does
 	@$(BIN)/isthmus demo

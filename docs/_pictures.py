@@ -26,7 +26,7 @@ def demo() -> None:
 
 
 def explorer() -> None:
-    """Islands of digits, a point of which is shown with its row, and the pointer in another island."""
+    """A map of the digits with one point's panel open, and the pointer at another point."""
     X, y = load_digits(return_X_y=True)
     model = isthmus.NeighbourAutoencoder(random_state=0).fit(X)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

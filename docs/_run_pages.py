@@ -69,7 +69,10 @@ def explored() -> Names:
 
 
 def cells() -> Names:
-    """Two kinds of cells in as much of an AnnData as is looked at: the package does without pandas 3."""
+    """Two kinds of cells, in an object with as much of an AnnData as isthmus uses.
+
+    The package anndata itself refuses the version of pandas that the tests have.
+    """
     rng = np.random.default_rng(0)
     rows = rng.poisson(rng.gamma(2.0, 2.0, (2, 20))[rng.integers(2, size=600)]).astype(np.float32)
     names = pd.Index([f"gene {j}" for j in range(20)])
@@ -101,7 +104,7 @@ def served() -> Names:
 
 
 def stored(place: str) -> None:
-    """big/ with three files of Parquet, and images as Zarr."""
+    """Write three files of Parquet into the folder big/."""
     rng = np.random.default_rng(0)
     files = fsspec.filesystem("memory" if "://" in place else "file")
     files.makedirs(f"{place}big", exist_ok=True)

@@ -138,11 +138,11 @@ class NeighbourAutoencoder(BaseMap):
         1 000 · (n/10 000)^⅓. Each is the mean of two rows at least, so that a saved map holds none, but
         for rows of which there are copies.
     rounds : int, default 4
-        Rounds of agreement, the dial between smoothness and clear islands. The more, the more neighbours
-        are kept and the steeper the map is between islands: with 0 it is as smooth as the kernel, and
-        with many a jump. On 2 000 unseen of 10 000 images of digits: trustworthiness, share of the 15
-        nearest rows kept, error over PCA's, and the largest of 100 steps along a straight line between
-        two of them, as a share of its length,
+        Rounds of agreement: few give a smooth map, many give clear groups of rows. The more, the more
+        neighbours are kept and the steeper the map is between groups: with 0 it is as smooth as the
+        kernel, and with many a jump. On 2 000 unseen of 10 000 images of digits: trustworthiness, share
+        of the 15 nearest rows kept, error over PCA's, and the largest of 100 steps along a straight line
+        between two of them, as a share of its length,
 
         ====== ===== ===== ===== =====
         rounds trust kept  error step
