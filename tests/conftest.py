@@ -89,6 +89,7 @@ def pytest_xdist_make_scheduler(config, log):
 LONG = (
     *("test_double_precision.py", "test_processes.py", "test_dimension_choice.py", "test_clusters.py"),
     *("test_distilling.py", "test_averaging.py", "test_capacity.py", "test_trained_networks.py"),
+    *("test_dask_cluster.py", "test_page.py", "test_page_rows.py"),
 )
 """Few tests that take long. Were they the last ones, all processes but one would wait for them."""
 

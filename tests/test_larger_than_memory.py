@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 from click.testing import CliRunner
+from sklearn.model_selection import cross_val_score
 
 import isthmus
 from isthmus import cli
@@ -104,8 +105,6 @@ def test_what_cannot_be_done_from_a_stream_is_one_error_each(place, monkeypatch)
     ):
         with pytest.raises(isthmus.StoreError, match=text):
             use()
-    from sklearn.model_selection import cross_val_score
-
     with pytest.raises(TypeError, match="as for cross-validation, pass some"):
         cross_val_score(isthmus.LinearAutoencoder(2), rows, error_score="raise")
     with pytest.raises(ValueError, match="takes all rows in each step, and these do not fit one block"):

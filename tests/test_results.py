@@ -119,7 +119,6 @@ def test_a_notebook_shows_a_table_of_the_first_rows(results):
 
 
 def test_a_frame_has_the_numbers(results):
-    pd = pytest.importorskip("pandas")
     found = results["reliability"]
     frame = found.to_frame()
     assert isinstance(frame, pd.DataFrame)

@@ -8,70 +8,70 @@ import numpy as np
 import pytest
 
 import isthmus
+from cli.command import start, succeed
 from isthmus.cli import _cache
 
-SETTINGS = ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")
+ROWS = np.random.default_rng(0).standard_normal((60, 4))
+FIT = (
+    *("fit", "rows.npy", "--widths", 4, "--max-epochs", 3, "--validation-fraction", 0, "--seed", 0),
+    *("-q", "-o"),
+)
 
 
 @pytest.fixture
-def command(tmp_path):
-    """The command, in an environment whose cache folder is below ``tmp_path``."""
-    np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((60, 4)))
-
-    def run(*arguments, **environment):
-        clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-        home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        code = "from isthmus.cli import main; main(prog_name='isthmus')"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            cwd=tmp_path,
-            env=clean | home | environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return done
-
-    return run
-
-
-SETTINGS_OF_FIT = ("--widths", 4, "--max-epochs", 3, "--validation-fraction", 0, "--seed", 0)
-FIT = ("fit", "rows.npy", *SETTINGS_OF_FIT, "-q", "-o")
+def cache(tmp_path, monkeypatch):
+    """The user's cache folder, which is not there yet, where the environment names no other one."""
+    np.save(tmp_path / "rows.npy", ROWS)
+    monkeypatch.chdir(tmp_path)
+    for name in (_cache.SETTING, "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def programs(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_second_fit_of_equal_shape_compiles_nothing(command, tmp_path):
-    command(*FIT, "first.isthmus")
-    kept = programs(tmp_path / "cache" / "isthmus")
-    assert len(kept) >= 2
-    command(*FIT, "second.isthmus")
-    assert programs(tmp_path / "cache" / "isthmus") == kept
-    first, second = (isthmus.load(tmp_path / f"{name}.isthmus") for name in ("first", "second"))
-    rows = np.load(tmp_path / "rows.npy")
-    np.testing.assert_array_equal(second.transform(rows), first.transform(rows))
+def test_the_second_fit_of_equal_shape_compiles_nothing(cache):
+    kept = []
+    for name in ("first", "second"):
+        done = start(*FIT, f"{name}.isthmus")
+        assert done.returncode == 0, done.stderr
+        kept.append(programs(cache / "isthmus"))
+    assert len(kept[0]) >= 2
+    assert kept[1] == kept[0]
+    first, second = (isthmus.load(f"{name}.isthmus") for name in ("first", "second"))
+    np.testing.assert_array_equal(second.transform(ROWS), first.transform(ROWS))
 
 
-def test_nothing_is_kept_on_request_nor_where_the_environment_names_a_folder(command, tmp_path):
-    command("--no-cache", *FIT, "m.isthmus")
-    command(*FIT, "m.isthmus", JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))
-    assert not (tmp_path / "cache").exists()
+def test_nothing_is_kept_on_request(cache):
+    succeed("--no-cache", *FIT, "map.isthmus")
+    assert not cache.exists()
+    assert _cache.SETTING not in os.environ
+    succeed(*FIT, "map.isthmus")
+    assert os.environ[_cache.SETTING].startswith(str(cache))
 
 
-def test_where_nothing_can_be_written_the_command_works_without(command, tmp_path):
-    (tmp_path / "file").write_text("no folder")
-    assert command(*FIT, "m.isthmus", XDG_CACHE_HOME=str(tmp_path / "file")).stderr.count("\n") <= 1
+def test_nothing_is_kept_where_the_environment_names_a_folder(cache, monkeypatch):
+    monkeypatch.setenv(_cache.SETTING, "own")
+    succeed(*FIT, "map.isthmus")
+    assert not cache.exists()
+    assert os.environ[_cache.SETTING] == "own"
 
 
-def test_importing_keeps_nothing(tmp_path):
+def test_where_nothing_can_be_written_the_command_works_without(cache, monkeypatch):
+    cache.write_text("no folder")
+    assert succeed(*FIT, "map.isthmus").stderr.count("\n") <= 1
+    assert _cache.SETTING not in os.environ
+
+
+def test_importing_keeps_nothing(cache):
     code = "import isthmus, isthmus.cli, jax; print(jax.config.jax_compilation_cache_dir)"
-    clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    environment = clean | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"
-    assert not (tmp_path / "cache").exists()
+    assert not cache.exists()
 
 
 def test_beyond_the_bound_the_programs_used_longest_ago_go(tmp_path):

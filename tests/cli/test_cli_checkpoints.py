@@ -2,31 +2,18 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import isthmus
-from isthmus import cli
+from cli.command import run
 from isthmus.training import _groups, loop
 
 ANGLE = np.random.default_rng(0).uniform(0, 3, (120, 1))
 ROWS = np.sin(ANGLE * np.arange(1, 7) / 2)
 FIT = (
-    "fit",
-    "rows.npy",
-    "--widths",
-    "8",
-    "--max-epochs",
-    "12",
-    "--validation-fraction",
-    "0",
-    "-o",
-    "map.isthmus",
+    *("fit", "rows.npy", "--widths", 8, "--max-epochs", 12, "--validation-fraction", 0),
+    *("-o", "map.isthmus"),
 )
 KEPT = (*FIT, "--checkpoint", "kept")
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.main, arguments, prog_name="isthmus")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +25,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_after_ctrl_c_the_same_command_goes_on():
-    assert run(*FIT, "--seed", "0").exit_code == 0
+    assert run(*FIT, "--seed", 0).exit_code == 0
     expected = isthmus.load("map.isthmus")
     with pytest.MonkeyPatch.context() as patch:
         real, calls = _groups.SingleNetwork.program, iter(range(100))
@@ -49,11 +36,11 @@ def test_after_ctrl_c_the_same_command_goes_on():
             return real(*arguments)
 
         patch.setattr(_groups.SingleNetwork, "program", staticmethod(interrupted))
-        result = run(*KEPT, "--seed", "0")
+        result = run(*KEPT, "--seed", 0)
     assert result.exit_code == 0
     assert "warning: training was interrupted after 5 of 12 epochs" in result.stderr
     assert len(isthmus.load("map.isthmus").history_["epoch"]) == 6
-    assert run(*KEPT, "--seed", "0").exit_code == 0
+    assert run(*KEPT, "--seed", 0).exit_code == 0
     found = isthmus.load("map.isthmus")
     np.testing.assert_array_equal(found.history_["train_loss"], expected.history_["train_loss"])
     np.testing.assert_array_equal(found.transform(ROWS), expected.transform(ROWS))
@@ -68,7 +55,7 @@ def test_without_a_seed_a_complete_fit_comes_from_the_folder():
 
 def test_another_command_in_the_folder_is_one_line_that_says_what_differs():
     assert run(*KEPT).exit_code == 0
-    result = run(*KEPT, "-d", "3")
+    result = run(*KEPT, "-d", 3)
     assert result.exit_code == 1
     assert result.stderr == (
         "isthmus: error: checkpoint='kept' holds the checkpoints of another fit: n_components is 3 here "

@@ -49,10 +49,7 @@ def test_what_python_shows_can_be_typed(kind, text, expected):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (
-            "Gausian(0.3)",
-            "no 'Gausian'. The choices of noise are Gaussian, Masking, .*Compose; write",
-        ),
+        ("Gausian(0.3)", "no 'Gausian'. The choices of noise are Gaussian, Masking, .*Compose; write"),
         ("Mixture(3)", "there is no 'Mixture'"),
         ("Gaussian(0.3", "'Gaussian\\(0.3' is not written as in Python.*such as \"Compose"),
         ("", "'' is not written as in Python"),

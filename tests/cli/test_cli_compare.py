@@ -3,60 +3,52 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus.cli import main
+from cli.command import run
 from isthmus.comparison import METHODS
 from isthmus.comparison.methods import chosen
 
 IRIS = load_iris(as_frame=True)
 X = IRIS.data.set_axis(list("abcd"), axis=1)
 SPECIES = IRIS.target_names[IRIS.target]
+COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Irises, their species, a map of them, and its coordinates."""
+    folder = tmp_path_factory.mktemp("original")
+    X.assign(species=SPECIES, id=np.arange(len(X))).to_csv(folder / "iris.csv", index=False)
+    X.to_parquet(folder / "rows.parquet")
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    isthmus.save(model, folder / "map.isthmus")
+    points = pd.DataFrame(model.transform(X), columns=["u", "v"])
+    points.assign(species=SPECIES).to_csv(folder / "map.csv", index=False)
+    np.save(folder / "map.npy", points)
+    np.save(folder / "short.npy", np.ones((9, 2)))
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working directory with irises, their species, a map of them, and its coordinates."""
+def folder(tmp_path, monkeypatch, original):
+    """A copy of these as the working directory."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    X.assign(species=SPECIES, id=np.arange(len(X))).to_csv("iris.csv", index=False)
-    X.to_parquet("rows.parquet")
-    model = isthmus.LinearAutoencoder(2).fit(X)
-    isthmus.save(model, tmp_path / "map.isthmus")
-    points = pd.DataFrame(model.transform(X), columns=["u", "v"])
-    points.assign(species=SPECIES).to_csv("map.csv", index=False)
-    np.save("map.npy", points)
     return tmp_path
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 def test_compare_prints_and_writes_the_numbers_of_python(folder):
     result = run(
         *("compare", "iris.csv", "--label", "species", "--drop", "id", "--methods", "pca,MDS"),
-        *(
-            "-d",
-            1,
-            "-k",
-            5,
-            "--test-size",
-            0.3,
-            "--seeds",
-            2,
-            "--seed",
-            1,
-            "--max-rows",
-            80,
-            "-o",
-            "t.csv",
-        ),
+        *("-d", 1, "-k", 5, "--test-size", 0.3, "--seeds", 2, "--seed", 1),
+        *("--max-rows", 80, "-o", "t.csv"),
     )
     assert result.exit_code == 0, result.output
     settings = {"k": 5, "test_size": 0.3, "n_seeds": 2, "random_state": 1, "max_rows": 80}
@@ -71,9 +63,6 @@ def test_compare_prints_and_writes_the_numbers_of_python(folder):
             if isinstance(row[name], float):
                 assert float(line[name]) == pytest.approx(row[name])
     assert re.search(rf"PCA +{report.table()[0]['train_trustworthiness']:.3f} ", result.stdout)
-
-
-COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
 
 
 def test_a_terminal_of_80_columns_is_wide_enough(folder):
@@ -165,7 +154,6 @@ def test_quality_of_coordinates(folder, arguments):
     ],
 )
 def test_what_quality_refuses(folder, arguments, code, message):
-    np.save("short.npy", np.ones((9, 2)))
     if arguments[0].startswith("predictor"):
         tiny = isthmus.FeedForwardClassifier(widths=(2,), max_epochs=1, random_state=0)
         isthmus.save(tiny.fit(X, SPECIES), folder / "predictor.isthmus")

@@ -6,18 +6,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import load_iris
 
 import isthmus
+from cli.command import run
 from explorer.container import read
-from isthmus.cli import main
 
 IRIS = load_iris(as_frame=True)
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +73,8 @@ def test_images(folder):
     assert run(*command, "--image", "3x4").exit_code == 0
     assert contents(folder / "images.html")["image"] == [3, 4]
     assert contents(folder / "images.html")["rows"]["values"].dtype == np.uint8
-    for wrong, message in (
-        ("5x5", "25 pixels, and rows have 12 columns"),
-        ("large", "height and width"),
-    ):
+    faults = {"5x5": "25 pixels, and rows have 12 columns", "large": "height and width"}
+    for wrong, message in faults.items():
         result = run(*command, "--image", wrong)
         assert result.exit_code > 0
         assert message in result.output

@@ -6,11 +6,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus import cli
+from cli.command import run, succeed
 from isthmus.files import tables
 from isthmus.objectives import noise
 from isthmus.variational import likelihoods, priors
@@ -21,16 +20,6 @@ TINY_OPTIONS = ("--widths", 4, "--max-epochs", 2, "--validation-fraction", 0, "-
 pytestmark = [
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
 ]
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments], prog_name="isthmus")
-
-
-def succeed(*arguments):
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def frame_of(text):

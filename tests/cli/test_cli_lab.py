@@ -6,11 +6,10 @@ from inspect import signature
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
-from isthmus.cli import main
+from cli.command import run
 from isthmus.cli._lab import LABORATORIES, _write
 from isthmus.experiments import double_descent
 from isthmus.laboratories.capacity.run import Net
@@ -21,7 +20,7 @@ from isthmus.laboratories.double_descent.verdict import DoubleDescentReport
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty working directory with ten rows, and their prices and kinds."""
+    """An empty working directory with thirty rows, and their prices and kinds."""
     monkeypatch.chdir(tmp_path)
     rows = ["height,width,price,kind,gap"]
     rows += [f"{i},{i * i},{100 + i},{'ab'[i % 2]},{'' if i == 4 else i}" for i in range(30)]
@@ -36,21 +35,17 @@ def asked(monkeypatch):
     curve = double_descent(*load_digits(return_X_y=True), [5, 20, 60], n_train=20, n_repeats=2)
     report = DoubleDescentReport("digits", curve, curve, curve, (RiskPoint(10, 1.0, 1.01, 0.02, 20),))
 
-    def run(*rows, **settings):
+    def kept(*rows, **settings):
         calls.append((rows, settings))
         return report
 
-    monkeypatch.setattr(verdict, "run", run)
+    monkeypatch.setattr(verdict, "run", kept)
     return calls, report
-
-
-def lab(*arguments):
-    return CliRunner().invoke(main, ["lab", *arguments])
 
 
 def test_a_picture_its_records_and_a_verdict(folder, asked):
     calls, report = asked
-    result = lab("double-descent", "--seed", "3")
+    result = run("lab", "double-descent", "--seed", "3")
     assert result.exit_code == 0, result.output
     assert calls == [((), {"random_state": 3})]
     assert result.stdout.strip() == report.verdict
@@ -69,8 +64,8 @@ def test_a_picture_its_records_and_a_verdict(folder, asked):
 
 def test_rows_and_targets_come_from_columns(folder, asked):
     calls, _ = asked
-    given = ("--label", "kind", "--drop", "gap,price", "-o", "found.svg")
-    assert lab("double-descent", "things.csv", *given).exit_code == 0
+    options = ("--label", "kind", "--drop", "gap,price", "-o", "found.svg")
+    assert run("lab", "double-descent", "things.csv", *options).exit_code == 0
     assert (folder / "found.svg").read_text().lstrip().startswith("<?xml")
     assert (folder / "found.csv").exists()
     (((rows, targets), settings),) = calls
@@ -82,7 +77,7 @@ def test_rows_and_targets_come_from_columns(folder, asked):
 def test_whole_numbers_are_handed_on_as_they_are(folder, asked):
     # Whether they are classes or numbers, the laboratory decides by the rule of the library.
     calls, _ = asked
-    lab("double-descent", "things.csv", "--label", "price", "--columns", "height")
+    run("lab", "double-descent", "things.csv", "--label", "price", "--columns", "height")
     (((_, targets), _),) = calls
     assert targets.dtype.kind == "i"
     assert targets.tolist() == [100 + i for i in range(30)]
@@ -106,7 +101,7 @@ def test_whole_numbers_are_handed_on_as_they_are(folder, asked):
     ],
 )
 def test_what_is_refused_leaves_no_file(folder, asked, arguments, code, message):
-    result = lab(*arguments)
+    result = run("lab", *arguments)
     assert result.exit_code == code
     assert message in " ".join(result.output.split())
     assert [path.name for path in folder.iterdir()] == ["things.csv"]
@@ -133,6 +128,6 @@ def test_widths_of_layers_are_one_cell(tmp_path):
 
 def test_a_label_that_is_an_empty_text_is_an_empty_cell(folder):
     (folder / "named.csv").write_text("height,width,kind\n1,2,tall\n2,1,\n3,5,small\n")
-    result = lab("double-descent", "named.csv", "--label", "kind")
+    result = run("lab", "double-descent", "named.csv", "--label", "kind")
     assert result.exit_code == 1
     assert "--label kind has 1 empty cells; leave these rows out" in result.stderr

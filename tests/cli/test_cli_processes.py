@@ -19,6 +19,7 @@ OPEN_MPI = {
     "OMPI_COMM_WORLD_LOCAL_RANK": "2",
     "PMIX_NAMESPACE": "prterun-7",
 }
+ON_SEVERAL_MACHINES = {**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}
 MPICH = {"PMI_SIZE": "2", "PMI_RANK": "1", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"}
 
 
@@ -50,7 +51,7 @@ def test_processes_of_one_machine_find_one_another():
 
 
 def test_what_is_given_says_more_than_the_launcher():
-    launch = Launch.found({**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "2"})
+    launch = Launch.found(ON_SEVERAL_MACHINES)
     found = arguments_of(launch, "node1:1234", None, None)
     assert found["coordinator_address"] == "node1:1234"
     assert (found["num_processes"], found["process_id"]) == (4, 2)
@@ -61,11 +62,7 @@ def test_what_is_given_says_more_than_the_launcher():
 @pytest.mark.parametrize(
     ("environment", "given", "message"),
     [
-        (
-            {**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "2"},
-            (None, None, None),
-            "several machines.*HOST:PO",
-        ),
+        (ON_SEVERAL_MACHINES, (None, None, None), "several machines.*HOST:PORT"),
         ({}, (None, 2, 1), "need --coordinator"),
         ({}, ("node1:1234", None, 1), "needs --processes"),
         ({}, ("node1:1234", 2, None), "needs --processes"),

@@ -1,18 +1,17 @@
 """``isthmus dimension`` and ``isthmus report``: what they hand over, and what they print and write."""
 
 import json
-from functools import partial
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from sklearn.datasets import make_s_curve
 
 import isthmus
-from isthmus.cli import main
+from cli.command import run
+from isthmus.diagnostics.dimension.choice import choose_dimension
 from isthmus.report import findings, page
 
-QUICK = partial(isthmus.choose_dimension, widths=(8,), max_epochs=2)
+QUICK = {"widths": (8,), "max_epochs": 2}
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +23,6 @@ def folder(tmp_path_factory):
     rows = [f"{a},{b},{c},{side}" for (a, b, c), side in zip(X, sides, strict=True)]
     (folder / "curve.csv").write_text("\n".join(["x,y,z,side", *rows]))
     return folder
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def rows_of(folder):
@@ -45,17 +40,32 @@ def test_one_estimate_of_the_dimension(folder):
     assert facts["low"] < facts["dimension"] < facts["high"]
 
 
-def test_a_verdict_about_the_dimension(folder, monkeypatch):
-    monkeypatch.setattr(isthmus, "choose_dimension", QUICK, raising=False)
-    result = run("dimension", folder / "curve.csv", "--drop", "side", "--json")
+@pytest.fixture(scope="module")
+def verdict(folder):
+    """What the command says of the dimension, and the choice that it is about."""
+    choices = []
+
+    def choose(*arguments, **settings):
+        choices.append(choose_dimension(*arguments, **settings, **QUICK))
+        return choices[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isthmus, "choose_dimension", choose, raising=False)
+        result = run("dimension", folder / "curve.csv", "--drop", "side", "--json")
     assert result.exit_code == 0, result.output
-    facts = json.loads(result.stdout)
+    (choice,) = choices
+    return json.loads(result.stdout), choice
+
+
+def test_a_verdict_about_the_dimension(verdict):
+    facts, choice = verdict
+    assert facts["dimension"] == choice.dimension
     assert facts["low"] <= facts["dimension"] <= facts["high"]
     assert set(facts["estimates"]) == {"two_nn", "mle", "gride", "pca"}
 
 
-def test_a_page_is_written(folder, monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", QUICK)
+def test_a_page_is_written(folder, verdict, monkeypatch):
+    monkeypatch.setattr(findings, "choose_dimension", lambda *_, **__: verdict[1])
     output = folder / "page.html"
     given = ("--label", "side", "--methods", "pca, linear", "--model", "linear", "-o", output)
     result = run("report", folder / "curve.csv", *given)
@@ -63,6 +73,7 @@ def test_a_page_is_written(folder, monkeypatch):
     text = output.read_text(encoding="utf-8")
     assert "<title>curve.csv: a map and how far to trust it</title>" in text
     records = json.loads(text.split('id="records">')[1].split("</script>")[0])
+    assert records["dimension"]["choice"] == verdict[1].dimension
     assert (records["n_rows"], records["n_features"], records["n_components"]) == (300, 3, 2)
     assert [row["method"] for row in records["comparison"]] == ["PCA", "LinearAutoencoder"]
     # The features have the names of their columns.
@@ -77,11 +88,7 @@ def test_a_page_is_written(folder, monkeypatch):
         (("report", "curve.csv", "-o", "page.pdf"), 2, "the ending is none of .html"),
         (("report", "curve.csv", "--image", "8"), 2, "expected height and width, as in 28x28"),
         (("report", "curve.csv", "--image=-1x-3"), 2, "expected height and width, as in 28x28"),
-        (
-            ("report", "curve.csv", "--drop", "side", "--image", "8x8"),
-            1,
-            "has 64 pixels",
-        ),
+        (("report", "curve.csv", "--drop", "side", "--image", "8x8"), 1, "has 64 pixels"),
         (("report", "curve.csv", "--drop", "side", "-d", "1", "--methods", "pca"), 1, "one coordinate"),
         (("report", "curve.csv", "--drop", "side", "--methods", "pca,tsna"), 1, "'tsna' is not known"),
         (("dimension", "curve.csv"), 1, "column 'side' holds text"),

@@ -4,10 +4,9 @@ import socket
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import isthmus
-from isthmus.cli import main
+from cli.command import run
 from isthmus.serving import Limits
 
 
@@ -31,12 +30,8 @@ def handed_over(monkeypatch):
     return calls
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, ["serve", *map(str, arguments)])
-
-
 def test_defaults(saved, handed_over):
-    result = run(saved)
+    result = run("serve", saved)
     assert (result.exit_code, result.output) == (0, "serving it\n")
     ((model, settings),) = handed_over
     np.testing.assert_array_equal(model.components_, isthmus.load(saved).components_)
@@ -51,7 +46,7 @@ def test_defaults(saved, handed_over):
 
 def test_options(saved, handed_over):
     options = ("--port", 0, "--max-rows", 7, "--max-body", 2, "--body-seconds", 0.5)
-    run(saved, *options, "--at-once", 3, "--waiting", 0, "--keep-alive", 1)
+    run("serve", saved, *options, "--at-once", 3, "--waiting", 0, "--keep-alive", 1)
     ((_, settings),) = handed_over
     limits = Limits(body_bytes=2 * 2**20, rows=7, body_seconds=0.5, at_once=3, waiting=0)
     assert (settings["limits"], settings["port"], settings["keep_alive"]) == (limits, 0, 1.0)
@@ -62,7 +57,7 @@ def test_options(saved, handed_over):
     [("127.0.0.2", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("::", True)],
 )
 def test_other_machines_are_warned_of(saved, handed_over, host, warns):
-    result = run(saved, "--host", host)
+    result = run("serve", saved, "--host", host)
     assert ("no authentication and no TLS" in result.stderr) is warns
     assert result.stdout == "serving it\n"
 
@@ -72,13 +67,13 @@ def test_ctrl_c(saved, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("isthmus.serving.serve", interrupted)
-    result = run(saved)
+    result = run("serve", saved)
     assert (result.exit_code, result.stderr) == (130, "isthmus: interrupted\n")
 
 
 def test_a_port_in_use_is_one_line(saved):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = run(saved, "--port", taken.getsockname()[1])
+        result = run("serve", saved, "--port", taken.getsockname()[1])
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert "in use" in line
@@ -87,17 +82,17 @@ def test_a_port_in_use_is_one_line(saved):
 
 def test_a_missing_extra_is_one_line(saved, monkeypatch):
     monkeypatch.setattr("isthmus.serving.service.find_spec", lambda name: None)
-    result = run(saved)
+    result = run("serve", saved)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert "pip install 'isthmus[serve]'" in line
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
-    result = run(tmp_path / "none.isthmus")
+    result = run("serve", tmp_path / "none.isthmus")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_the_help_says_what_is_needed():
-    assert "isthmus[serve]" in run("--help").output
+    assert "isthmus[serve]" in run("serve", "--help").output

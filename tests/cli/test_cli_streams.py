@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
-from click.testing import CliRunner
 
 import isthmus
-from isthmus import cli
+from cli.command import run, succeed
 from isthmus.cli import _sources, _streams
 from isthmus.estimators import fitting
 from isthmus.files.coordinates import FileProgress
@@ -34,29 +34,27 @@ LINEAR = ("--model", "linear", "-d", 2)
 pytestmark = pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments], prog_name="isthmus")
-
-
-def succeed(*arguments):
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    return result
-
-
 def table_of(rows):
     features = {name: X[rows, j] for j, name in enumerate(NAMES)}
     return pa.table({"id": rows, **features, "kind": pa.array(KIND[rows])})
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """Three files with row groups of 90 rows in big/, and map.isthmus: PCA of them."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "big").mkdir()
+    folder = tmp_path_factory.mktemp("original")
+    (folder / "big").mkdir()
     for number, rows in enumerate(np.split(np.arange(N), [300, 777])):
-        pq.write_table(table_of(rows), tmp_path / "big" / f"{number}.parquet", row_group_size=90)
-    isthmus.save(isthmus.LinearAutoencoder(2, scaling="standard").fit(FRAME), tmp_path / "map.isthmus")
+        pq.write_table(table_of(rows), folder / "big" / f"{number}.parquet", row_group_size=90)
+    isthmus.save(isthmus.LinearAutoencoder(2, scaling="standard").fit(FRAME), folder / "map.isthmus")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, original):
+    """A copy of these as the working directory."""
+    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
@@ -222,7 +220,7 @@ def refused(*arguments, code=2):
     """What a command says that is refused, on one line."""
     result = run(*arguments)
     assert result.exit_code == code, result.output
-    assert not re.search("Traceback", result.output)
+    assert "Traceback" not in result.output
     # A usage error is wrapped to the width of a terminal.
     return " ".join(result.stderr.split())
 
@@ -233,28 +231,16 @@ FIT = ("-o", "o.isthmus", *LINEAR)
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (
-            ("fit", "big", "--periodic", "a=360", "-o", "o.isthmus"),
-            2,
-            "--periodic: big is read in",
-        ),
+        (("fit", "big", "--periodic", "a=360", *FIT[:2]), 2, "--periodic: big is read in"),
         (("fit", "big", "--categorical", "kind", *FIT[:2]), 2, "a column of zeros and ones for each"),
         (("fit", "big", "--header", *FIT), 2, "--header and --no-header are for text files"),
         (("fit", *FILES, "--drop", "id", *FIT), 1, "'kind' holds no numbers. Leave it out with --drop"),
         (("fit", "big", "--drop", "species", *FIT), 1, "big/0.parquet has no column 'species'"),
         (("fit", "big", "--label", "species", *FIT), 1, "big/0.parquet has no column 'species'"),
-        (
-            ("fit", "nothing/*.parquet", *FIT),
-            1,
-            "there is no file nothing/*.parquet, and",
-        ),
+        (("fit", "nothing/*.parquet", *FIT), 1, "there is no file nothing/*.parquet, and"),
         (("fit", "empty", *FIT), 1, "the folder empty has no Parquet files"),
         (("fit", "big/0.parquet", "map.isthmus", *FIT), 2, "and map.isthmus is none by its name"),
-        (
-            ("fit", "big", "--block-size", "some", *FIT),
-            2,
-            "expected a number of bytes, as in 256M",
-        ),
+        (("fit", "big", "--block-size", "some", *FIT), 2, "expected a number of bytes, as in 256M"),
         (("fit", "big/0.parquet", "--block-size", "1M", *FIT), 2, "big/0.parquet is read into memory"),
         (("transform", "map.isthmus", "big"), 2, "-o is missing; give it the name of a folder"),
         (("transform", "map.isthmus", "big", "-o", "z.csv"), 2, "-o z.csv is another kind of file"),

@@ -1,7 +1,6 @@
 """``isthmus.compare``: its numbers against scikit-learn's or a known truth, and methods that fail."""
 
 import re
-import sys
 import warnings
 from types import SimpleNamespace
 
@@ -10,67 +9,24 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
-from sklearn.decomposition import PCA, KernelPCA
+from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.model_selection import LeaveOneOut, cross_val_predict, train_test_split
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import isthmus
-from isthmus import registry
-from isthmus.comparison import METHODS, Method
+from comparison.picked import Picked, X, Y, picked
+from isthmus.comparison import Method
 from isthmus.comparison._memory import own_mib
-from isthmus.comparison._peers import (
-    GaussianKernelPCA,
-    MetricMDS,
-    NeighbourhoodIsomap,
-    PictureTSNE,
-)
-from isthmus.comparison.methods import chosen
 from isthmus.training._history import Recorder
 
 COSTS = ("fit_seconds", "transform_seconds", "peak_mib")
 
 
-def clusters(n=120, D=6, seed=0):
-    """Three clusters on a curved surface in D columns, and which row is of which."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % 3
-    plane = rng.standard_normal((n, 2)) + 2.5 * np.eye(3)[y] @ rng.standard_normal((3, 2))
-    return np.tanh(plane @ rng.standard_normal((2, D)) / 2) + 0.1 * rng.standard_normal((n, D)), y
-
-
-X, Y = clusters()
 NAMES = np.array(["ash", "birch", "cedar"])[Y]
 TINY = Method(
     "tiny", lambda d, seed: isthmus.Autoencoder(d, widths=(4,), max_epochs=3, random_state=seed)
 )
-
-
-class Picked:
-    """The first columns as the map, and what else a test asks for."""
-
-    def __init__(self, d, on_fit=None, on_transform=None, on_inverse=None):
-        self.d, self.on_fit, self.on_transform, self.on_inverse = d, on_fit, on_transform, on_inverse
-
-    def fit_transform(self, X):
-        self.width = X.shape[1]
-        if self.on_fit:
-            self.on_fit()
-        return X[:, : self.d]
-
-    def transform(self, X):
-        if self.on_transform:
-            self.on_transform()
-        return X[:, : self.d]
-
-    def inverse_transform(self, Z):
-        if self.on_inverse:
-            self.on_inverse()
-        return np.pad(Z, ((0, 0), (0, self.width - self.d)))
-
-
-def picked(name="picked", **stages):
-    return Method(name, lambda d, seed: Picked(d, **stages))
 
 
 def raising(error):
@@ -83,9 +39,6 @@ def raising(error):
 def measured(record):
     """All numbers of a record but what depends on the machine."""
     return {name: value for name, value in record.numbers().items() if name not in COSTS}
-
-
-# The measures.
 
 
 def test_the_row_of_pca_is_that_of_scikit_learn():
@@ -140,116 +93,6 @@ def test_memory_of_the_fit():
     (record,) = isthmus.compare(X, None, picked(on_fit=lambda: np.ones(mib * 2**17))).records
     # What the rest of the process takes and returns meanwhile, ten MiB or so, depends on earlier tests.
     assert record.peak_mib == pytest.approx(mib, rel=0.1)
-
-
-# The methods of others.
-
-
-def test_kernel_pca_by_the_median_rule():
-    """Coordinates are scikit-learn's up to sign; the inverse restores what its default does not."""
-    rows, scale = X[:80], 50.0
-    own = GaussianKernelPCA(2)
-    Z = own.fit_transform(scale * rows)
-    width = scale * np.median(pdist(rows))
-    peer = KernelPCA(2, kernel="rbf", gamma=0.5 / width**2, fit_inverse_transform=True)
-    np.testing.assert_allclose(np.abs(Z), np.abs(peer.fit_transform(scale * rows)), atol=1e-7)
-    np.testing.assert_allclose(own.transform(scale * rows[:5]), Z[:5], atol=1e-7)
-    new = scale * X[80:]
-
-    def left_out(decoded):
-        return np.sum((new - decoded) ** 2) / np.sum((new - scale * rows.mean(0)) ** 2)
-
-    ours = left_out(own.inverse_transform(own.transform(new)))
-    assert ours < 0.2 < 0.5 < left_out(peer.inverse_transform(peer.transform(new)))
-
-
-def test_mds_finds_a_plane_in_space():
-    plane = np.random.default_rng(0).standard_normal((40, 2))
-    Z = MetricMDS(2).fit_transform(plane @ np.linalg.qr(np.ones((5, 2)) + np.eye(5)[:, :2])[0].T)
-    np.testing.assert_allclose(pdist(Z), pdist(plane), atol=1e-6)
-
-
-def test_isomap_unrolls_a_spiral():
-    t = np.linspace(2, 12, 400)
-    spiral = np.column_stack([t * np.cos(t), t * np.sin(t)])
-    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(spiral, axis=0), axis=1))])
-    isomap = NeighbourhoodIsomap(1)
-    # Chords of ten neighbours are a little shorter than the arc.
-    assert abs(np.corrcoef(isomap.fit_transform(spiral)[:, 0], arc)[0, 1]) > 0.9999
-    assert abs(np.corrcoef(isomap.transform(spiral)[:, 0], arc)[0, 1]) > 0.9999
-
-
-def test_t_sne_of_more_coordinates_than_trees_take():
-    """Of five columns, four lose little."""
-    rows = np.random.default_rng(0).standard_normal((90, 6)) * [3, 3, 3, 3, 1, 0]
-    assert trustworthiness(rows, PictureTSNE(4, 0).fit_transform(rows), n_neighbors=5) > 0.95
-    with pytest.raises(ValueError, match="every pair of rows, and 5001 are more than 5000"):
-        PictureTSNE(4, 0).fit_transform(np.zeros((5001, 6)))
-
-
-def test_umap_where_it_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "umap", None)
-    report = isthmus.compare(X, Y, ["UMAP", "PCA"])
-    missing, pca = report.records
-    assert missing.failure == "umap-learn is not installed; pip install 'isthmus[umap]' brings it"
-    assert missing.train is missing.test is missing.fit_seconds is None
-    assert pca.failure is None
-    assert re.search(r"UMAP +not run", str(report))
-    assert "Not compared: UMAP (umap-learn is not installed" in report.verdict
-
-
-def test_umap_where_it_is_installed(monkeypatch):
-    made = []
-
-    def umap(**settings):
-        made.append(settings)
-        return Picked(settings["n_components"])
-
-    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=umap))
-    (record,) = isthmus.compare(X, None, "umap", random_state=7).records
-    assert made == [{"n_components": 2, "random_state": 7, "n_jobs": 1}]
-    assert (record.explicit, record.invertible) == ("by search", "by search")
-    assert record.differentiable == "no function"
-    assert record.test is not None
-    new = isthmus.compare(X, None, ["umap", "pca"]).verdict.partition("\n")[0]
-    pca, own = (isthmus.compare(X, None, each).table()[0] for each in ("pca", "umap"))
-    assert own["test_trustworthiness"] < pca["test_trustworthiness"]
-    assert f"neighbours are kept best by PCA (trustworthiness {pca['test_trustworthiness']:.3f})" in new
-
-
-def test_a_search_that_wins_stands_beside_the_best_function():
-    everything = Method("all", lambda d, seed: PCA(d), explicit="by search")
-    report = isthmus.compare(X[:, :3], None, [everything, picked("first")])
-    all_row, first = report.table()
-    kept, left = f"{all_row['test_trustworthiness']:.3f}", f"{first['test_trustworthiness']:.3f}"
-    said = f"all (trustworthiness {kept}, by search; of functions, first {left})"
-    assert said in report.verdict
-
-
-def test_our_maps_stand_in_the_list_with_their_defaults():
-    ours = [method for method in METHODS if method.name.endswith("Autoencoder")]
-    made = [method.make(3, 5) for method in ours]
-    assert [type(each).__name__ for each in made] == [method.name for method in ours]
-    for each in made:
-        assert each.n_components == 3
-        defaults = type(each)(3).get_params()
-        changed = {name for name, value in each.get_params().items() if value is not defaults[name]}
-        assert changed <= {"random_state", "noise", "likelihood", "prior"}
-
-
-def test_our_maps_have_the_words_of_the_command_line():
-    words = ("linear", "autoencoder", "neighbour", "denoising", "variational")
-    assert words == tuple(
-        registry.estimators.word(type(method.make(2, 0)))
-        for method in METHODS
-        if method.name.endswith("Autoencoder")
-    )
-    assert chosen(words) == chosen([registry.estimators.find(word).__name__ for word in words])
-    with pytest.raises(ValueError, match="methods has NeighbourAutoencoder twice"):
-        chosen(["neighbour", "NeighbourAutoencoder"])
-
-
-# What has no function, fails, or warns.
 
 
 def test_a_method_without_a_function_says_so():
@@ -322,9 +165,6 @@ def test_ctrl_c_ends_the_comparison(monkeypatch):
         isthmus.compare(X, None, TINY)
 
 
-# Rows and seeds.
-
-
 def test_the_same_seed_gives_the_same_numbers():
     first, again, other = (
         [measured(record) for record in isthmus.compare(X, Y, [TINY, "isomap"], random_state=s).records]
@@ -368,9 +208,6 @@ def test_several_seeds_have_means_and_deviations():
     assert (other["failure"], other["notes"]) == (None, "seed 5: ValueError: odd")
     assert f"± {pca['test_overlap_std']:.3f}" in str(report)
     assert "each of 3 splits" in report.verdict
-
-
-# What is printed.
 
 
 def test_printed_numbers_are_the_records():
@@ -420,8 +257,6 @@ def test_methods_that_tie_are_all_named_and_so_is_the_target():
     assert "predict species best" in named.verdict
 
 
-# Bad inputs.
-
 HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
 
 
@@ -432,11 +267,7 @@ HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
         ({"X": [["a", "b", "c"]] * 50}, ValueError, "X holds text: column 0, row 0 is 'a'"),
         ({"X": X[0]}, ValueError, "rows × columns are expected"),
         ({"X": X[:1]}, ValueError, "X has 1 rows, and test_size=0.25 splits them into 0 to fit and 1"),
-        (
-            {"X": X[:40]},
-            ValueError,
-            "30 to fit and 10 to evaluate: expected at least 11 of each for",
-        ),
+        ({"X": X[:40]}, ValueError, "30 to fit and 10 to evaluate: expected at least 11 of each for"),
         ({"test_size": 1.0}, ValueError, r"test_size=1.0: expected a number in \(0, 1\)"),
         ({"n_components": 6}, ValueError, "n_components=6 for data of 6 columns.*Use at most 5"),
         ({"n_components": 0}, ValueError, "n_components=0: expected an integer"),
@@ -460,12 +291,3 @@ HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
 def test_bad_inputs(arguments, error, says):
     with pytest.raises(error, match=says):
         isthmus.compare(**{"X": X, "methods": ["pca"], **arguments})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [(("", PCA), "name='': expected a text"), (("PCA", "pca"), "make='pca': expected a function of")],
-)
-def test_what_is_no_method(arguments, says):
-    with pytest.raises(TypeError, match=says):
-        Method(*arguments)

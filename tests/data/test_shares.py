@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,6 +11,7 @@ import isthmus
 from isthmus.data.rows import NONE, AllBut
 from isthmus.data.sources import ArraySource
 from isthmus.data.stored.rows import Processes
+from parquet_files import parts_read, table_of, write_parts
 
 N, D = 3000, 4
 ROWS = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32) + 100
@@ -19,9 +19,7 @@ ROWS = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32) + 100
 
 @pytest.fixture
 def folder(tmp_path):
-    for number, part in enumerate(np.split(ROWS, [900, 2300])):
-        table = pa.table({f"c{j}": part[:, j] for j in range(D)})
-        pq.write_table(table, tmp_path / f"{number}.parquet", row_group_size=100)
+    write_parts(tmp_path, ROWS, [900, 2300], 100)
     return tmp_path
 
 
@@ -72,13 +70,6 @@ class Together:
             return list(pool.map(in_one, range(self.count)))
 
 
-def counted(rows):
-    """The parts that a store reads from here on."""
-    read, original = [], rows.store.read
-    vars(rows.store)["read"] = lambda part: read.append(part) or original(part)
-    return read
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 40])
 def test_shares_of_a_block_are_the_block(count):
     left_out = np.array([3, 50, 2999])
@@ -124,7 +115,7 @@ def test_each_process_looks_through_its_part_and_all_know_the_whole(folder, coun
 
     def survey(processes):
         rows = isthmus.scan(folder, block_bytes=2**12).shared_by(processes)
-        read = counted(rows)
+        read = parts_read(rows)
         summary = rows.summary(left_out)
         held_out, some = rows[left_out], rows[rows.some_numbers()]
         return read, summary, held_out, some
@@ -151,7 +142,7 @@ def test_rows_kept_for_training_are_those_of_one_process_and_each_keeps_its_own(
         rows = isthmus.scan(folder, block_bytes=2**12).shared_by(processes)
         rows.keep_for_training(1000, NONE)
         np.testing.assert_array_equal(rows.training_numbers(), numbers)
-        parts = counted(rows)
+        parts = parts_read(rows)
         source = ArraySource(rows, rows.training_numbers(), 2**12, None, True)
         shares = [source.share(block, 0, processes.index, processes.count, 1) for block in range(3)]
         return parts, shares
@@ -171,13 +162,11 @@ def test_rows_kept_for_training_are_those_of_one_process_and_each_keeps_its_own(
 def test_what_is_wrong_in_the_part_of_one_is_known_to_all(folder):
     part = ROWS[2300:].copy()
     part[450, 2] = np.nan
-    pq.write_table(
-        pa.table({f"c{j}": part[:, j] for j in range(D)}), folder / "2.parquet", row_group_size=100
-    )
+    pq.write_table(table_of(part), folder / "2.parquet", row_group_size=100)
 
     def survey(processes):
         rows = isthmus.scan(folder, block_bytes=2**12).shared_by(processes)
-        with pytest.raises(ValueError, match=r"NaN.*'c2'.*2\.parquet"):
+        with pytest.raises(ValueError, match=r"NaN.*'c'.*2\.parquet"):
             rows.summary()
         return True
 

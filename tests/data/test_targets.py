@@ -58,31 +58,32 @@ def test_columns_of_numbers_stay_columns():
 
 
 @pytest.mark.parametrize(
-    ("y", "n_dims", "message"),
+    ("y", "n", "n_dims", "message"),
     [
-        ([[1.0]], 1, r"y has shape \(1, 1\) for 1 rows: expected one target .* \(1,\)$"),
-        ([1.0, 2.0, 3.0], 2, r"y has shape \(3,\) for 1 rows: expected .* \(1,\) or \(1, K\)$"),
-        (5.0, 1, r"y has shape \(\)"),
-        (["a", None], 1, "y has no value in row 1, and in 1 rows in all"),
+        ([[1.0]], 1, 1, r"y has shape \(1, 1\) for 1 rows: expected one target .* \(1,\)$"),
+        ([1.0, 2.0, 3.0], 1, 2, r"y has shape \(3,\) for 1 rows: expected .* \(1,\) or \(1, K\)$"),
+        (5.0, 1, 1, r"y has shape \(\)"),
+        (["a", None], 2, 1, "y has no value in row 1, and in 1 rows in all"),
         # As pictures leave such rows grey, nobody is to score them as a class of their own.
-        (["a", "", "b", " "], 1, "y has no value in row 1, and in 2 rows in all"),
+        (["a", "", "b", " "], 4, 1, "y has no value in row 1, and in 2 rows in all"),
         (
             np.array([1, pd.NA, pd.NA], object),
+            3,
             1,
             "y has no value in row 1, and in 2 rows in all",
         ),
-        ([[0.0, 1.0], [2.0, np.inf]], 2, "y is inf in row 1: expected finite numbers"),
+        ([[0.0, 1.0], [2.0, np.inf]], 2, 2, "y is inf in row 1: expected finite numbers"),
         (
             [[0, 1], [1, 0]],
             2,
+            2,
             r"y of type int64 and shape \(2, 2\) holds classes: expected one",
         ),
-        (np.array(["2020-01-01", "2021-01-01"], "M8[D]"), 1, "y is of type datetime64"),
-        (np.array([1j, 2j], object), 1, "y is of type complex128"),
+        (np.array(["2020-01-01", "2021-01-01"], "M8[D]"), 2, 1, "y is of type datetime64"),
+        (np.array([1j, 2j], object), 2, 1, "y is of type complex128"),
     ],
 )
-def test_what_are_no_targets(y, n_dims, message):
-    n = 1 if np.ndim(y) == 0 or len(y) in (1,) or "for 1 rows" in message else len(y)
+def test_what_are_no_targets(y, n, n_dims, message):
     with pytest.raises(ValueError, match=message):
         check_targets(y, n, n_dims=n_dims)
 

@@ -15,7 +15,7 @@ from isthmus.data.scaling import Scaling
 
 
 class Surface(BaseEstimator):
-    """A map that is its own parametrisation: only the way back."""
+    """A map of which there is only the decoder: the parametrisation of a surface."""
 
     n_components_ = 2
 

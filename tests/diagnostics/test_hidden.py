@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import isthmus
 from isthmus.diagnostics.hidden import Hidden
@@ -15,7 +16,7 @@ PLANE = isthmus.LinearAutoencoder(2).fit(ROWS)
 def test_a_class_that_only_the_rest_knows_is_hidden_and_named():
     y = np.where(ROWS[:, 2] > 0, "above", "below")
     found = isthmus.hidden(PLANE, ROWS, y)
-    # By the map it is a coin, by the sign of the rest it is known but for rows near zero.
+    # The map alone can only guess; with the rest, only rows near zero are uncertain.
     assert found.score_of_map == pytest.approx(0.5, abs=0.06)
     assert found.score_with_rest > 0.9
     assert found.interval[0] < found.gain < found.interval[1]
@@ -75,8 +76,6 @@ def test_what_is_a_function_of_the_map_and_noise_is_not_hidden(wave):
 
 
 def test_digits_of_two_coordinates_hide_what_more_would_show():
-    from sklearn.datasets import load_digits
-
     X, y = load_digits(return_X_y=True)
     found = isthmus.hidden(isthmus.LinearAutoencoder(2).fit(X[:1200]), X[1200:], y[1200:])
     assert found.gain > 0.1

@@ -78,6 +78,7 @@ def test_a_denoisers_error_has_its_knee_at_the_dimension_of_the_data(dimension):
     assert pca_errors[dimension - 1] > 5 * errors[dimension - 1]
 
 
+@pytest.mark.usefixtures("optimised_programs")
 @pytest.mark.parametrize("dimension", [2, 5])
 def test_without_noise_one_coordinate_learns_rows_of_any_dimension_and_means_nothing(dimension):
     train, unseen, _ = surface(dimension)

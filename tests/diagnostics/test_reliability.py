@@ -19,8 +19,9 @@ AXES = RNG.standard_normal((3, 8))
 
 
 @pytest.fixture(scope="module")
-def model():
-    return isthmus.Autoencoder(10, widths=(128, 64), random_state=0).fit(X[:1000])
+def model(optimised):
+    with optimised():
+        return isthmus.Autoencoder(10, widths=(128, 64), random_state=0).fit(X[:1000])
 
 
 def rows_of_a_plane(n, rng):
@@ -32,7 +33,6 @@ def moved(rows, by):
     return np.stack([shift(row.reshape(8, 8), by, order=0).ravel() for row in rows])
 
 
-@pytest.mark.usefixtures("optimised_programs")
 @pytest.mark.parametrize(
     ("name", "least"),
     [("noise", 0.95), ("inverted", 0.95), ("two pixels right", 0.95), ("one pixel right", 0.7)],

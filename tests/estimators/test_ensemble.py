@@ -1,5 +1,6 @@
 """Ensembles: members as if fitted alone, means of what they say, and how far they lie apart."""
 
+import functools
 import pickle
 import warnings
 
@@ -37,18 +38,21 @@ MAPS = {
 }
 
 
-@pytest.fixture(scope="module", params=MAPS)
-def maps(request):
+@functools.cache
+def four_of(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return isthmus.Ensemble(MAPS[request.param], n_members=4, random_state=0).fit(X)
+        return isthmus.Ensemble(MAPS[name], n_members=4, random_state=0).fit(X)
+
+
+@pytest.fixture(scope="module", params=MAPS)
+def maps(request):
+    return four_of(request.param)
 
 
 @pytest.fixture(scope="module")
 def autoencoders():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return isthmus.Ensemble(MAPS["Autoencoder"], n_members=4, random_state=0).fit(X)
+    return four_of("Autoencoder")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +203,7 @@ def test_drawn_rows_leave_the_noise_in_training_as_it_is():
     """A row that is drawn twice has a copy at the distance zero, which is no neighbour."""
     member = isthmus.Autoencoder(2, widths=(4,), max_epochs=1)
     whole, drawn = (
-        isthmus.Ensemble(member, 2, bootstrap=bootstrap, random_state=0).fit(X)
+        isthmus.Ensemble(member, 3, bootstrap=bootstrap, random_state=0).fit(X)
         for bootstrap in (False, True)
     )
     for one, other in zip(whole.members_, drawn.members_, strict=True):

@@ -51,7 +51,7 @@ BAD_ROWS = {
 }
 
 
-def check_refused(model, fit, error=Exception):
+def check_refused(model, fit, error=(ValueError, TypeError)):
     before, names = outputs(model, ROWS), list(vars(model))
     with pytest.raises(error):
         fit()
@@ -105,7 +105,7 @@ def test_members_that_refuse_the_rows():
 @pytest.mark.parametrize("name", [n for n, new in ESTIMATORS.items() if hasattr(new(), "partial_fit")])
 def test_rows_that_partial_fit_refuses(name):
     model = fitted(name)
-    rows = BAD_ROWS["NaN throughout"].assign(z=1.0).set_axis(NAMES, axis=1) * np.inf
+    rows = pd.DataFrame(np.full((40, 3), np.inf), columns=NAMES)
     check_refused(model, lambda: model.partial_fit(rows, targets(model)), ValueError)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import isthmus
 
+pytestmark = pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 RNG = np.random.default_rng(0)
 SECONDS = RNG.integers(0, 50, (200, 3))
 OFFSET = 1_700_000_000
@@ -14,6 +15,7 @@ SMALL = {"widths": (8,), "max_epochs": 3, "solver": "gradient_descent", "random_
 # Cross-validation centres rows in the same way for all: one has it.
 ALL_ROWS = {**SMALL, "validation_fraction": 0}
 
+NEIGHBOURS = isthmus.NeighbourAutoencoder(2, max_epochs=3, random_state=0)
 MAPS = [
     isthmus.LinearAutoencoder(2),
     isthmus.Autoencoder(2, **SMALL),
@@ -25,18 +27,6 @@ MAPS = [
 
 def name_of(model):
     return type(model).__name__
-
-
-@pytest.fixture(autouse=True)
-def _pca_may_win():
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)
-        yield
-
-
-NEIGHBOURS = isthmus.NeighbourAutoencoder(2, max_epochs=3, random_state=0)
 
 
 @pytest.mark.parametrize("model", [*MAPS, NEIGHBOURS], ids=name_of)
@@ -83,15 +73,16 @@ def test_predictions_of_shifted_rows_and_targets_are_shifted():
         np.testing.assert_allclose(after - OFFSET, before, atol=1e-3 * np.ptp(y))
 
 
-def test_the_length_of_a_way_does_not_depend_on_the_offset():
+def test_the_length_of_a_geodesic_does_not_depend_on_the_offset():
     t = RNG.uniform(-2, 2, (300, 2))
     X = np.column_stack([t, t[:, 0] ** 2, np.sin(2 * t[:, 1])])
     lengths = []
+    options = {"widths": (16,), "max_epochs": 30, "validation_fraction": 0, "random_state": 0}
     for offset in (0.0, 1e7):
-        model = isthmus.Autoencoder(2, widths=(16,), max_epochs=30, random_state=0).fit(X + offset)
+        model = isthmus.Autoencoder(2, **options).fit(X + offset)
         Z = model.transform(X + offset)
-        way = isthmus.geodesic(model, Z[0], Z[1])
-        lengths.append((way.length, way.straight_length))
+        path = isthmus.geodesic(model, Z[0], Z[1])
+        lengths.append((path.length, path.straight_length))
         # The ends, decoded, lie beside the rows that they came from.
-        assert np.abs(way.rows - offset).max() < 10
+        assert np.abs(path.rows - offset).max() < 10
     np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-3)

@@ -32,7 +32,7 @@ ESTIMATORS = {
     "denoising": isthmus.DenoisingAutoencoder(2, **FEW),
     "neighbours as noise": isthmus.DenoisingAutoencoder(2, **FEW, noise=isthmus.noise.Neighbours(3)),
     "variational": isthmus.VariationalAutoencoder(2, **FEW),
-    "neighbour": isthmus.NeighbourAutoencoder(2, max_epochs=20, random_state=0),
+    "neighbour": isthmus.NeighbourAutoencoder(2, landmarks=100, max_epochs=20, random_state=0),
     "ensemble": isthmus.Ensemble(isthmus.Autoencoder(2, **FEW), 2, random_state=0),
 }
 
@@ -204,7 +204,7 @@ def test_a_fit_of_files_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(
 
 def test_neighbours_are_sought_among_some_of_very_many_rows(folder, monkeypatch):
     monkeypatch.setattr("isthmus.estimators.neighbour.MOST_STORED_ROWS", 400)
-    estimator = isthmus.NeighbourAutoencoder(2, max_epochs=20, random_state=0)
+    estimator = ESTIMATORS["neighbour"]
     with pytest.warns(isthmus.SampleWarning, match="400 of 1,200 rows, evenly spaced"):
         ours = clone(estimator).fit(folder)
     some = np.linspace(0, N - 1, 400).astype(int)

@@ -23,9 +23,15 @@ X = RNG.standard_normal((N, D)) * [1.8, 1.4, 1.0, 0.5, 0.2] + 10.0
 NAMES = list("abcde")
 KIND = np.array(["cat", "dog", None, "ox"], object)[RNG.integers(4, size=N)]
 FRAME = pd.DataFrame(X, columns=NAMES)
-MODEL = isthmus.LinearAutoencoder(2).fit(FRAME)
-UNNAMED = isthmus.LinearAutoencoder(2).fit(X)
+MODEL = isthmus.LinearAutoencoder(2)
+UNNAMED = isthmus.LinearAutoencoder(2)
 PARTS = np.split(np.arange(N), [300, 777])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fitted_maps():
+    MODEL.fit(FRAME)
+    UNNAMED.fit(X)
 
 
 def table_of(rows):
@@ -201,10 +207,10 @@ def test_complete_files_are_skipped_and_the_others_written(folder, tmp_path):
 
 
 def test_a_map_is_the_same_after_it_was_saved_and_another_is_not(tmp_path):
-    few = {"widths": (4,), "max_epochs": 2}
-    autoencoder = isthmus.Autoencoder(2, **few, random_state=0)
+    members = isthmus.Ensemble(isthmus.Autoencoder(2, widths=(4,), max_epochs=2), 2, random_state=0)
     with pytest.warns(isthmus.NoImprovementWarning):
-        models = [MODEL, autoencoder.fit(FRAME), isthmus.Ensemble(autoencoder, 2).fit(FRAME)]
+        members.fit(FRAME)
+    models = [MODEL, members.members_[0], members]
     others = [isthmus.LinearAutoencoder(2).fit(FRAME * 1.001), UNNAMED]
     for model in models:
         isthmus.save(model, tmp_path / "map.isthmus")

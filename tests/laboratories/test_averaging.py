@@ -4,7 +4,6 @@ from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -24,7 +23,6 @@ SIZES = np.array([1, 2, 4, 8])
 SMALL = FeedForwardRegressor((8,), max_epochs=20, validation_fraction=0.0)
 CHEAP = {"member": SMALL, "n_members": 64, "n_reference": 16}
 
-
 pytestmark = pytest.mark.usefixtures("optimised_programs_in_module")
 
 
@@ -37,13 +35,6 @@ def report(optimised_programs_in_module):
 def rows():
     X = np.random.default_rng(0).uniform(-1, 1, (300, 2))
     return X, np.sin(3 * X[:, 0])
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def drawn_products(rng, n_members, bias, variance, n_rows=400):

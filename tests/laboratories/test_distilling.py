@@ -67,8 +67,9 @@ def test_networks_are_evaluated_on_rows_that_none_has_seen(monkeypatch):
     # The test is not about how few units are left: one trial, in place of three, is enough.
     monkeypatch.setattr(laboratory, "prune", partial(prune_in, n_trials=1))
     rng = np.random.default_rng(0)
-    t = rng.uniform(-1, 1, 300)
-    rows = np.stack([t, 2 * t**2, t**3], axis=1) + 0.02 * rng.standard_normal((300, 3))
+    # So many that a tenth of those to train on is held out: fewer would be cross-validated each time.
+    t = rng.uniform(-1, 1, 700)
+    rows = np.stack([t, 2 * t**2, t**3], axis=1) + 0.02 * rng.standard_normal((700, 3))
     report = run(rows, n_components=1, widths=(32,), small_widths=((4,),), tolerances=(0.5,))
     (large,), (taught,), (scratch,) = (report.of(how) for how in (LARGE, TAUGHT, SCRATCH))
     assert taught.n_parameters == scratch.n_parameters < large.n_parameters

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -28,13 +27,6 @@ def curve():
 @pytest.fixture(scope="module")
 def risks():
     return measured_risk(tuple(RISKS))
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def curve_of(errors, sizes, threshold):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from math import ceil, log2
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,13 +45,6 @@ def found():
     """Codes of all digits, and one node of a denoiser trained on them."""
     denoiser = isthmus.DenoisingAutoencoder(1, widths=(128, 64), max_epochs=80)
     return one_number(DIGITS, levels=17, data="digits", n_draws=8, models={DENOISING: denoiser})
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def test_random_and_real_images_come_back_exactly():

@@ -16,9 +16,11 @@ X, LABELS = load_digits(return_X_y=True)
 SIZES = [1, 2, 8, 10, 32, 64]
 NOISY = {"n_train": 60, "n_repeats": 2, "noise": 0.2}
 
+pytestmark = pytest.mark.usefixtures("optimised_programs_in_module")
+
 
 @pytest.fixture(scope="module")
-def alone():
+def alone(optimised_programs_in_module):
     return double_descent(X, LABELS, SIZES, model=TrainedNetworks(epochs=1000), **NOISY)
 
 

@@ -1,6 +1,5 @@
 """Networks: the layer and the chain against NumPy, the start against PCA, gradients checked."""
 
-import itertools
 import pickle
 
 import equinox as eqx
@@ -126,14 +125,13 @@ def test_the_second_moment_is_kept_from_layer_to_layer(name, skip_links):
     chain = gaussian_chain(
         np.random.default_rng(0), (wide,) * 4 + (3,), (ACTIVATIONS[name],) * 3, skip_links=skip_links
     )
-    x = before = np.random.default_rng(1).standard_normal((20, wide)).astype(np.float32)
+    x = np.random.default_rng(1).standard_normal((20, wide)).astype(np.float32)
     moments = []
     previous = None
     for layer in chain.layers[:-1]:
         field = Layer(layer.weight, layer.shift, layer.skip_weight, identity)(x, previous)
         moments.append(np.var(np.asarray(field) + np.asarray(layer.shift)))
         previous, x = x, np.asarray(layer(x, previous))
-    assert before.shape == x.shape
     # 40 000 numbers per layer, of which 20 rows share their weights. A layer passes on the mean of
     # g² over `wide` units, whose relative spread is √(Var g²/wide)/E g²: 1 % where g is bounded, 5 %
     # for ReLU (E g⁴ = 3/2, E g² = 1/2), less what averaging over the rows takes off it, and it adds
@@ -274,15 +272,20 @@ def loss_and_gradient(each, rows, network):
     return lambda network: both(network)[0], [np.asarray(leaf) for leaf in gradient]
 
 
-COMBINATIONS = list(itertools.product(ACTIVATIONS, ["pca", None], [False, True], [False, True]))
-
-
-@pytest.mark.parametrize(("activation", "skip", "skip_links", "tied"), COMBINATIONS)
-def test_back_propagation_equals_finite_differences(activation, skip, skip_links, tied):
-    g = ACTIVATIONS[activation]
+@pytest.mark.parametrize("with_path", [False, True])
+@pytest.mark.parametrize("skip_links", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_back_propagation_equals_finite_differences(with_path, skip_links, tied):
+    """Through a layer of every activation."""
+    widths, each = (4, 5, 3, 4, 5, 3), tuple(ACTIVATIONS.values())
     network = architecture(
-        activations=(g, g), decoder_activations=(g, g), skip_links=skip_links, tied=tied
-    ).initialise(np.random.default_rng(0), pca_path() if skip else None)
+        widths=widths,
+        decoder_widths=widths[::-1],
+        activations=each,
+        decoder_activations=each[::-1],
+        skip_links=skip_links,
+        tied=tied,
+    ).initialise(np.random.default_rng(0), pca_path() if with_path else None)
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
         # Away from the start, where zero layers and zero gains hide other gradients.

@@ -10,14 +10,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from isthmus.data.rows import ScaledRows
-from isthmus.data.scaling import Scaling
-from isthmus.objectives.corruption import TrainingRows
 from isthmus.objectives.noise import ImageJitter
+from objectives.noisy_rows import KEY, SIGMAS, corrupt, training_rows
 
-KEY = jax.random.key(0)
-SIGMAS = 5.0
-"""Chance takes an average this many standard errors from its mean once in two million."""
 HEIGHT, WIDTH = 13, 20
 MIDDLE = np.array([HEIGHT - 1, WIDTH - 1]) / 2
 PLACES = np.stack(np.mgrid[:HEIGHT, :WIDTH], axis=-1).astype(float)
@@ -27,11 +22,6 @@ INSIDE = np.s_[:, 5:-5, 6:-6]
 NONE = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "elastic": 0.0}
 ROUNDING = 1e-3
 """In grey levels up to 255: places have six digits in float32, and neighbours differ by up to 255."""
-
-
-def sheet(X, scaling=None):
-    rows = ScaledRows(X, Scaling.fit(scaling, X))
-    return TrainingRows(rows, np.arange(len(X)))
 
 
 def moved(jitter, rows, key=KEY):
@@ -59,21 +49,17 @@ def linear_maps(places):
 @pytest.mark.usefixtures("optimised_programs")
 @pytest.mark.parametrize("scaling", [None, "standard", "range"])
 def test_without_any_jitter_an_image_stays_to_the_last_bit(scaling):
-    data = sheet(np.random.default_rng(1).uniform(0, 16, (40, 12)), scaling)
+    data = training_rows(np.random.default_rng(1).uniform(0, 16, (40, 12)), scaling)
     corruption, _ = ImageJitter((3, 4), **NONE).bind(data)
-    unmoved = eqx.filter_jit(corruption)(data.rows[:], np.zeros((len(data.rows[:]), 0), np.float32), KEY)
+    unmoved = eqx.filter_jit(corruption)(data.rows[:], np.zeros((40, 0), np.float32), KEY)
     np.testing.assert_array_equal(unmoved, data.rows[:])
 
 
 @pytest.mark.parametrize("scaling", [None, "standard", "range"])
 def test_pixels_are_moved_in_raw_units(scaling):
     X = np.random.default_rng(1).uniform(0, 16, (40, 12)) * np.arange(1, 13)
-    data, jitter = sheet(X, scaling), ImageJitter((3, 4))
-    corruption, _ = jitter.bind(data)
-    u = np.asarray(
-        eqx.filter_jit(corruption)(data.rows[:], np.zeros((len(data.rows[:]), 0), np.float32), KEY)
-    )
-    found = u * data.scaling.scale + data.scaling.center
+    jitter = ImageJitter((3, 4))
+    found = corrupt(jitter, training_rows(X, scaling))
     # Grey levels up to 192 in float32, forth and back.
     np.testing.assert_allclose(found, moved(jitter, X), atol=1e-3)
 
@@ -124,8 +110,7 @@ def test_a_rotation_is_that_of_scipy():
     assert np.abs(angles).mean() == pytest.approx(12.5, abs=SIGMAS * 25 / np.sqrt(12 * 1000))
     for picture, angle in zip(pictures[:10], angles, strict=False):
         expected = scipy.ndimage.rotate(IMAGE, -angle, reshape=False, order=1, mode="nearest")
-        # The angle is read off to a millionth, which moves a pixel ten from the middle by a hundredth of
-        # a thousandth.
+        # The angle is read off to 1e-6, which moves a pixel ten from the middle by 1e-5.
         np.testing.assert_allclose(picture, expected, atol=10 * ROUNDING)
 
 
@@ -208,4 +193,4 @@ def test_settings_that_are_no_size_are_refused(setting, value):
 
 def test_an_image_must_have_as_many_pixels_as_there_are_features():
     with pytest.raises(ValueError, match="the shape has 63 pixels, and the data have 64 features"):
-        ImageJitter((7, 9)).bind(sheet(np.zeros((5, 64))))
+        ImageJitter((7, 9)).bind(training_rows(np.zeros((5, 64))))

@@ -1,5 +1,6 @@
 """The weights of neighbours, and the loss that keeps them near."""
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def three_rows_of_which_two_are_neighbours(z):
 def test_the_loss_of_three_rows_by_hand():
     network = three_rows_of_which_two_are_neighbours([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     rows = single(np.arange(3.0)[:, None])
-    loss = np.asarray(NeighbourLoss(10.0)(network, rows, jax.random.key(0)))
+    loss = eqx.filter_jit(NeighbourLoss(10.0))(network, rows, jax.random.key(0))
 
     def push(square):
         return np.log((1 + square) / (square + SOFTENING))
@@ -89,5 +90,5 @@ def test_a_row_is_drawn_to_its_neighbour():
         moved = PlacedRows(positions, network.places, 0)
         return NeighbourLoss(1.0)(moved, rows, jax.random.key(0)).sum()
 
-    slope = np.asarray(jax.grad(total)(network.positions))
+    slope = np.asarray(jax.jit(jax.grad(total))(network.positions))
     assert slope[0, 0] < 0 < slope[0, 1]  # downhill, row 0 goes right and row 1 left

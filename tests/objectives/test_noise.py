@@ -13,38 +13,20 @@ from scipy.stats import kstest
 from sklearn.base import clone
 
 import isthmus
-from isthmus.data.rows import ScaledRows
 from isthmus.data.scaling import Scaling
 from isthmus.objectives import noise as noise_module
-from isthmus.objectives.corruption import TrainingRows, bind
+from isthmus.objectives.corruption import bind
 from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Masking, Neighbours, SaltAndPepper
 from isthmus.objectives.reconstruction import Reconstruction
 from isthmus.training.random import key_of
+from objectives.noisy_rows import KEY, SIGMAS, corrupt, training_rows
 
 RNG = np.random.default_rng(0)
-KEY = jax.random.key(0)
 SCALINGS = [None, "standard", "range"]
 N = 20_000
 X = RNG.uniform(-1, 1, (N, 3)) * [0.5, 1.0, 30.0] + [5.0, 0.0, -100.0]
 ROUNDING = 1e-6 * np.abs(X).max(axis=0)
 """Of raw values that were scaled in float32, eight digits after the point."""
-SIGMAS = 5.0
-"""Chance takes an average this many standard errors from its mean once in two million."""
-
-
-def sheet(X, scaling=None, train_rows=None):
-    kept = np.arange(len(X)) if train_rows is None else np.asarray(train_rows)
-    return TrainingRows(ScaledRows(X, Scaling.fit(scaling, X)), kept)
-
-
-def corrupt(noise, data, key=KEY):
-    """All rows with noise on them, in raw units."""
-    corruption, aside = bind(noise, data)
-    n, _ = data.rows.shape
-    aside = np.zeros((n, 0), np.float32) if aside is None else np.float32(aside)
-    assert aside.shape == (n, corruption.n_aside)
-    u = np.asarray(eqx.filter_jit(corruption)(data.rows[:], aside, key), np.float64)
-    return u * data.scaling.scale + data.scaling.center
 
 
 # Entry by entry
@@ -52,7 +34,7 @@ def corrupt(noise, data, key=KEY):
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_gaussian_noise_has_its_share_of_each_features_spread(scaling):
-    ε = (corrupt(Gaussian(0.3), sheet(X, scaling)) - X) / (0.3 * X.std(axis=0, ddof=1))
+    ε = (corrupt(Gaussian(0.3), training_rows(X, scaling)) - X) / (0.3 * X.std(axis=0, ddof=1))
     # Standard errors of a mean, 1/√n, of a standard deviation, 1/√2n, and of a correlation, 1/√n.
     np.testing.assert_allclose(ε.mean(axis=0), 0.0, atol=SIGMAS / np.sqrt(N))
     np.testing.assert_allclose(ε.std(axis=0), 1.0, atol=SIGMAS / np.sqrt(2 * N))
@@ -63,13 +45,13 @@ def test_gaussian_noise_has_its_share_of_each_features_spread(scaling):
 
 def test_a_feature_without_spread_gets_no_gaussian_noise():
     flat = np.c_[X[:50], np.full(50, 7.0)]
-    np.testing.assert_array_equal(corrupt(Gaussian(1.0), sheet(flat))[:, 3], 7.0)
+    np.testing.assert_array_equal(corrupt(Gaussian(1.0), training_rows(flat))[:, 3], 7.0)
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("value", [None, 0.0, 12.5])
 def test_masking_puts_its_value_at_its_share_of_the_entries(scaling, value):
-    noisy = corrupt(Masking(0.25, value), sheet(X, scaling))
+    noisy = corrupt(Masking(0.25, value), training_rows(X, scaling))
     masked = np.abs(noisy - X) > ROUNDING
     expected = np.broadcast_to(X.mean(axis=0) if value is None else value, X.shape)
     assert np.all(np.abs(noisy - expected)[masked] < np.broadcast_to(ROUNDING, X.shape)[masked])
@@ -81,7 +63,7 @@ def test_masking_puts_its_value_at_its_share_of_the_entries(scaling, value):
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_salt_and_pepper_put_the_extremes_in_equal_shares(scaling):
-    noisy = corrupt(SaltAndPepper(0.1), sheet(X, scaling))
+    noisy = corrupt(SaltAndPepper(0.1), training_rows(X, scaling))
     changed = np.abs(noisy - X) > ROUNDING
     low, high = (
         changed & (np.abs(noisy - extreme) < ROUNDING) for extreme in (X.min(axis=0), X.max(axis=0))
@@ -94,14 +76,14 @@ def test_salt_and_pepper_put_the_extremes_in_equal_shares(scaling):
 
 @pytest.mark.parametrize("noise", [Gaussian(0.0), Masking(0.0), SaltAndPepper(0.0), Neighbours(3, 0.0)])
 def test_no_noise_is_none_to_the_last_bit(noise):
-    data = sheet(X[:100])
+    data = training_rows(X[:100])
     corruption, aside = bind(noise, data)
     u = data.rows[:]
     np.testing.assert_array_equal(corruption(u, np.zeros((100, 0)) if aside is None else aside, KEY), u)
 
 
 def test_all_entries_can_be_replaced():
-    data = sheet(X[:100])
+    data = training_rows(X[:100])
     np.testing.assert_allclose(corrupt(Masking(1.0, 3.0), data), 3.0, atol=ROUNDING.max())
     peppered = corrupt(SaltAndPepper(1.0), data)
     ends = np.stack([X[:100].min(axis=0), X[:100].max(axis=0)])
@@ -136,7 +118,7 @@ def steps_towards(X, noisy, neighbours):
 @pytest.mark.parametrize("reach", [1.0, 0.4])
 def test_a_row_moves_part_of_the_way_to_one_of_its_true_neighbours(scaling, reach):
     expected = nearest_others(CLOUD, scaling, 4, np.arange(60))
-    data = sheet(CLOUD, scaling)
+    data = training_rows(CLOUD, scaling)
     np.testing.assert_array_equal(Neighbours(4).bind(data)[1], expected)
     draws = [
         steps_towards(CLOUD, corrupt(Neighbours(4, reach), data, key), expected)
@@ -153,7 +135,7 @@ def test_a_row_moves_part_of_the_way_to_one_of_its_true_neighbours(scaling, reac
 
 def test_rows_held_out_move_towards_rows_of_the_training_and_never_the_reverse():
     train_rows = np.setdiff1d(np.arange(60), np.arange(0, 60, 7))
-    data = sheet(CLOUD, None, train_rows)
+    data = training_rows(CLOUD, None, train_rows)
     expected = nearest_others(CLOUD, None, 5, train_rows)
     noisy = corrupt(Neighbours(5), data)
     np.testing.assert_array_equal(train_rows[Neighbours(5).bind(data)[1].astype(int)], expected)
@@ -162,7 +144,7 @@ def test_rows_held_out_move_towards_rows_of_the_training_and_never_the_reverse()
 
 @pytest.mark.parametrize("n_reference", [2, 7, 30, 59, 60, 1000])
 def test_neighbours_come_from_as_many_evenly_spaced_rows_as_asked_for(n_reference):
-    data = sheet(CLOUD)
+    data = training_rows(CLOUD)
     corruption, nearest = Neighbours(3, n_reference=n_reference).bind(data)
     m = min(n_reference, 60)
     assert corruption.reference.shape == (m, 4)
@@ -175,7 +157,7 @@ def test_neighbours_come_from_as_many_evenly_spaced_rows_as_asked_for(n_referenc
 
 def test_no_reference_has_more_rows_than_single_precision_can_number(monkeypatch):
     monkeypatch.setattr(noise_module, "MOST_NUMBERED", 8)
-    corruption, nearest = Neighbours(3).bind(sheet(CLOUD))
+    corruption, nearest = Neighbours(3).bind(training_rows(CLOUD))
     assert len(corruption.reference) == 8
     assert nearest.max() < 8
 
@@ -185,13 +167,13 @@ def test_a_row_with_twins_is_not_its_own_neighbour():
     once = CLOUD[:12]
     twins = np.repeat(once, 5, axis=0) * (1 + 1e-7 * np.tile([0, 0, 1, -1, 0], 12)[:, None])
     for k in (1, 3, 4):
-        _, nearest = Neighbours(k).bind(sheet(twins))
-        _, expected = Neighbours(k).bind(sheet(once))
+        _, nearest = Neighbours(k).bind(training_rows(twins))
+        _, expected = Neighbours(k).bind(training_rows(once))
         np.testing.assert_array_equal(nearest, np.repeat(expected, 5, axis=0))
 
 
 def test_more_neighbours_than_rows_are_all_the_others():
-    _, nearest = Neighbours(100).bind(sheet(CLOUD[:5]))
+    _, nearest = Neighbours(100).bind(training_rows(CLOUD[:5]))
     assert nearest.shape == (5, 4)
     for row, others in enumerate(nearest):
         assert set(others) == set(range(5)) - {row}
@@ -202,11 +184,11 @@ def test_more_neighbours_than_rows_are_all_the_others():
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_a_function_sees_raw_units_and_gives_raw_units(scaling):
-    rounded = corrupt(lambda x, key: jnp.round(x), sheet(X, scaling))
+    rounded = corrupt(lambda x, key: jnp.round(x), training_rows(X, scaling))
     # A value within rounding of a half may go either way.
     sure = np.abs(X % 1 - 0.5) > 1e-4
     np.testing.assert_allclose(rounded[sure], np.round(X)[sure], atol=ROUNDING.max())
-    data = sheet(X + 1e6, scaling)
+    data = training_rows(X + 1e6, scaling)
     corruption, _ = bind(lambda x, key: x, data)
     np.testing.assert_array_equal(
         corruption(data.rows[:], np.zeros((len(data.rows[:]), 0), np.float32), KEY), data.rows[:]
@@ -214,7 +196,7 @@ def test_a_function_sees_raw_units_and_gives_raw_units(scaling):
 
 
 def test_noises_follow_one_another_in_order():
-    data = sheet(X[:100])
+    data = training_rows(X[:100])
     plus, times = (lambda x, key: x + 10.0), (lambda x, key: 2.0 * x)
     for noises, expected in (([plus, times], 2 * X + 20), ([times, plus], 2 * X + 10)):
         found = corrupt(Compose(noises), data)
@@ -222,7 +204,7 @@ def test_noises_follow_one_another_in_order():
 
 
 def test_noises_in_turn_draw_independently():
-    data = sheet(X)
+    data = training_rows(X)
     both = corrupt(Compose([Gaussian(0.3), Compose([Gaussian(0.4), Gaussian(0.0)])]), data) - X
     # Variances add, 0.3² + 0.4² = 0.5²; one draw for both would give 0.7. Standard error 1/√2n.
     spread = both.std(axis=0) / X.std(axis=0)
@@ -233,7 +215,7 @@ def test_noises_in_turn_draw_independently():
 def test_each_noise_in_turn_finds_its_own_numbers_beside_the_row(first):
     still, moving = Neighbours(2, reach=0.0), Neighbours(6)
     noises = [still, Compose([Gaussian(0.0), moving])] if first else [moving, Gaussian(0.0), still]
-    data = sheet(CLOUD)
+    data = training_rows(CLOUD)
     corruption, aside = bind(Compose(noises), data)
     assert corruption.n_aside == aside.shape[1] == 8
     steps_towards(CLOUD, corrupt(Compose(noises), data), nearest_others(CLOUD, None, 6, np.arange(60)))
@@ -255,7 +237,7 @@ TABLE = np.sin(PHASE * np.linspace(0.5, 1.5, 12) + np.arange(12))
 
 @pytest.mark.parametrize("noise", ALL)
 def test_the_key_alone_decides(noise):
-    data = sheet(TABLE)
+    data = training_rows(TABLE)
     once, again, other = (corrupt(noise, data, jax.random.key(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
     assert np.any(once != other)
@@ -287,7 +269,7 @@ def test_noise_is_fresh_at_every_step_and_the_same_for_every_judgement():
 
 
 def test_several_draws_are_the_average_of_each():
-    data = sheet(TABLE)
+    data = training_rows(TABLE)
     corruption, _ = bind(Gaussian(0.5), data)
     pair = isthmus.LinearAutoencoder(2).fit(TABLE).network_.pair
     loss, u = isthmus.Squared(), jnp.asarray(data.rows[:])
@@ -357,7 +339,7 @@ def test_what_is_not_a_noise_is_refused(noise):
 
 def test_one_row_has_no_neighbour():
     with pytest.raises(ValueError, match="at least two rows to train on, and there is one"):
-        Neighbours().bind(sheet(CLOUD, None, [3]))
+        Neighbours().bind(training_rows(CLOUD, None, [3]))
 
 
 def test_a_function_of_ones_own_may_draw_counts_in_training():
@@ -365,7 +347,7 @@ def test_a_function_of_ones_own_may_draw_counts_in_training():
     def counts(x, key):
         return jax.random.poisson(key, x).astype(x.dtype)
 
-    data = sheet(np.full((N, 2), 7.0) + RNG.uniform(0, 1e-3, (N, 2)))
+    data = training_rows(np.full((N, 2), 7.0) + RNG.uniform(0, 1e-3, (N, 2)))
     drawn = corrupt(counts, data, key_of(3))
     np.testing.assert_allclose(drawn, np.rint(drawn), atol=1e-5)
     for moment, expected in ((drawn.mean(axis=0), 7.0), (drawn.var(axis=0), 7.0)):

@@ -68,21 +68,26 @@ QUICK = Method(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_networks_choose_the_dimension():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "choose_dimension", choice_without_networks)
+        yield
+
+
 @pytest.fixture(scope="module")
 def found():
     """An S-curve with a constant column, whose labels are halves of it and whose name is markup."""
     X, t = make_s_curve(300, random_state=0)
     frame = pd.DataFrame(np.column_stack([X, np.ones(300)]), columns=["x", "y", "z <b>", "one"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(findings, "choose_dimension", choice_without_networks)
-        return gather(
-            frame,
-            np.where(t > 0, "right", "left"),
-            model=isthmus.Autoencoder(2, widths=(16,), max_epochs=20),
-            methods=["PCA", "MDS", QUICK],
-            data="curve <i>",
-            label_name="side",
-        )
+    return gather(
+        frame,
+        np.where(t > 0, "right", "left"),
+        model=isthmus.Autoencoder(2, widths=(16,), max_epochs=20),
+        methods=["PCA", "MDS", QUICK],
+        data="curve <i>",
+        label_name="side",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +125,11 @@ def test_the_pages_numbers_are_the_records(found, written):
         assert page.number(estimate.estimate) in parsed.cells
 
 
-def test_the_page_says_of_training_what_is_true_of_its_map(found, written, birds, monkeypatch, tmp_path):
+def test_the_page_says_of_training_what_is_true_of_its_map(found, written, birds, tmp_path):
     assert "choose the epoch; epoch 0 is PCA itself" in written
     assert "loss / PCA&#39;s, rows that chose the epoch" in written
     model = isthmus.NeighbourAutoencoder(2, max_epochs=10)
-    of_neighbours = of_birds(birds, monkeypatch, model=model)
+    of_neighbours = of_birds(birds, model=model)
     write(of_neighbours, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert of_neighbours.model.best_epoch_ == 10
@@ -275,13 +280,12 @@ def birds():
     )
 
 
-def of_birds(birds, monkeypatch, **options):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def of_birds(birds, **options):
     return gather(birds, **{"model": isthmus.LinearAutoencoder(2), "methods": ("PCA",)} | options)
 
 
-def test_columns_of_different_units_are_standardised_and_the_page_says_so(birds, monkeypatch, tmp_path):
-    found = of_birds(birds, monkeypatch)
+def test_columns_of_different_units_are_standardised_and_the_page_says_so(birds, tmp_path):
+    found = of_birds(birds)
     assert "mass_g" in found.units
     np.testing.assert_allclose(found.rows[found.train].std(axis=0, ddof=1), 1.0)
     np.testing.assert_allclose(found.in_raw_units(found.rows), birds)
@@ -296,18 +300,17 @@ def test_columns_of_different_units_are_standardised_and_the_page_says_so(birds,
 
 
 @pytest.mark.filterwarnings("ignore::isthmus.UnequalScalesWarning")
-def test_the_page_never_shows_a_line_without_saying_why(birds, monkeypatch):
-    found = of_birds(birds, monkeypatch, scaling=None)
+def test_the_page_never_shows_a_line_without_saying_why(birds):
+    found = of_birds(birds, scaling=None)
     assert found.units == ""
     (reason,) = [reason for reason in distrust.reasons(found) if "is a line" in reason]
     assert "mostly mass_g" in reason
     assert "--scaling standard" in reason
 
 
-def test_a_scaling_of_the_map_is_that_of_everything_on_the_page(birds, monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_a_scaling_of_the_map_is_that_of_everything_on_the_page(birds):
     model = isthmus.LinearAutoencoder(2, scaling="robust")
-    found = gather(birds, model=model, methods=("PCA",))
+    found = of_birds(birds, model=model)
     assert "scaling='robust'" in found.units
     whole = isthmus.LinearAutoencoder(2, scaling="robust").fit(birds.iloc[found.train])
     of_map = isthmus.quality(birds.iloc[found.test], found.coordinates[found.test], k=10, model=whole)
@@ -317,8 +320,7 @@ def test_a_scaling_of_the_map_is_that_of_everything_on_the_page(birds, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore::isthmus.diagnostics.dimension.intrinsic.TiedDistancesWarning")
-def test_rows_of_a_likelihood_of_counts_stay_as_they_are(monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_rows_of_a_likelihood_of_counts_stay_as_they_are():
     rng = np.random.default_rng(0)
     counts = pd.DataFrame(rng.poisson([2.0, 3.0, 4000.0], (150, 3)), columns=["few", "some", "many"])
     model = isthmus.VariationalAutoencoder(
@@ -333,8 +335,7 @@ def test_rows_of_a_likelihood_of_counts_stay_as_they_are(monkeypatch):
     np.testing.assert_array_equal(found.rows, counts)
 
 
-def test_the_columns_that_tell_classes_apart_are_named(birds, monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_the_columns_that_tell_classes_apart_are_named(birds):
     rng = np.random.default_rng(0)
     kind = rng.integers(0, 2, len(birds))
     table = birds.assign(apart=3.0 * kind + 0.1 * rng.standard_normal(len(birds)))
@@ -346,8 +347,7 @@ def test_the_columns_that_tell_classes_apart_are_named(birds, monkeypatch):
     assert share == pytest.approx(between / values.var(), rel=1e-9)
 
 
-def test_a_category_that_makes_the_picture_is_told(monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_a_category_that_makes_the_picture_is_told():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": 0.1 * rng.standard_normal(150), "y": 0.1 * rng.standard_normal(150)})
     table["sex"] = rng.choice(["f", "m"], 150)
@@ -360,8 +360,7 @@ def test_a_category_that_makes_the_picture_is_told(monkeypatch):
     assert found.parameters["periodic"] is None
 
 
-def test_a_category_that_divides_the_picture_is_told_whatever_else_has_the_variance(monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_a_category_that_divides_the_picture_is_told_whatever_else_has_the_variance():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": 9 * rng.standard_normal(150), "y": 0.1 * rng.standard_normal(150)})
     table["sex"] = rng.choice(["f", "m"], 150)
@@ -378,8 +377,7 @@ def test_a_category_that_divides_the_picture_is_told_whatever_else_has_the_varia
     assert not any("sex" in reason for reason in distrust.reasons(unrelated))
 
 
-def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on(monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", choice_without_networks)
+def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on():
     found = gather(load_iris().data, methods=("PCA",), model=isthmus.LinearAutoencoder(2))
     assert len(found.test) == 40
     (pca,) = found.comparison.table()

@@ -18,25 +18,17 @@ from isthmus.training.loop import train
 from isthmus.training.members import train_members
 from isthmus.training.problem import Training
 from isthmus.training.solvers import ADAM, Solver, constant
+from training.tied_map import distance, tied
 
 N, D = 60, 3
 RNG = np.random.default_rng(3)
 ROWS = RNG.standard_normal((N, D)).astype(np.float32) * np.float32([2.0, 1.0, 0.5])
 
 
-def tied(network, batch, key):
+def noisy_target(network, batch, key):
     """½‖x̃ − WᵀWx‖² with a little noise in x̃, so that keys matter."""
     noisy = batch + 0.1 * jax.random.normal(key, batch.shape)
     return 0.5 * jnp.sum(jnp.square(noisy - (batch @ network.weight.T) @ network.weight), axis=1)
-
-
-def still(network, batch, key):
-    return 0.5 * jnp.sum(jnp.square(batch - (batch @ network.weight.T) @ network.weight), axis=1)
-
-
-def distance(network, batch, key):
-    """½|w − x|²: least at the mean of the rows."""
-    return 0.5 * jnp.sum(jnp.square(batch - network.weight[0]), axis=1)
 
 
 def training(seed, rows=ROWS, **changes):
@@ -45,7 +37,7 @@ def training(seed, rows=ROWS, **changes):
     train_rows, held_out = np.split(rng.permutation(N), [45])
     weight = 0.3 * rng.standard_normal((2, D)).astype(np.float32)
     options = {
-        "objective": tied,
+        "objective": noisy_target,
         "network": Affine(weight, None),
         "source": ArraySource(rows, np.sort(train_rows)),
         "solver": ADAM,
@@ -54,7 +46,7 @@ def training(seed, rows=ROWS, **changes):
         "max_epochs": 12,
         "rng": rng,
         "held_out": rows[np.sort(held_out)],
-        "held_out_objective": still,
+        "held_out_objective": tied,
     }
     return Training(**(options | changes))
 

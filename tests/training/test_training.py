@@ -1,9 +1,4 @@
-"""The loop, against loops written out by hand, and its choice of the epoch."""
-
-import io
-import multiprocessing
-import re
-from types import SimpleNamespace
+"""The loop, against loops written out by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -14,54 +9,18 @@ import pytest
 from isthmus.data.sources import ArraySource, batch_orders
 from isthmus.estimators.feedforward import FeedForwardRegressor
 from isthmus.networks.layers import Affine, Layer, tanh
-from isthmus.training import _groups, _history, loop, problem
+from isthmus.training import _groups, loop, problem
 from isthmus.training._groups import SingleNetwork
 from isthmus.training.loop import train
-from isthmus.training.problem import SIGNIFICANCE, DivergenceError, HeldOut, Training, chance_of
+from isthmus.training.problem import DivergenceError, HeldOut, Training
 from isthmus.training.solvers import ADAM, GRADIENT_DESCENT, Solver, constant, up_and_down
+from training.tied_map import ROWS, START, D, N, distance, fit, noisy, tied
 
-N, D = 37, 3
-RNG = np.random.default_rng(5)
-ROWS = RNG.standard_normal((N, D)).astype(np.float32) * [2.0, 1.0, 0.5] + [0.3, 0.0, -0.2]
-ROWS = ROWS.astype(np.float32)
-START = RNG.standard_normal((2, D)).astype(np.float32) * 0.3
-
-
-def tied(network, batch, key):
-    """½‖x − WᵀWx‖²: hashable and pure, as an objective must be."""
-    return 0.5 * jnp.sum(jnp.square(batch - (batch @ network.weight.T) @ network.weight), axis=1)
-
-
-def noisy(network, batch, key):
-    return tied(network, batch + jax.random.normal(key, batch.shape), key)
-
-
-def distance(network, batch, key):
-    """Mean of ½|w − x|²: its minimum is the mean of the rows, its Hessian the identity."""
-    return 0.5 * jnp.sum(jnp.square(batch - network.weight[0]), axis=1)
+RNG = np.random.default_rng(6)
 
 
 def never_finite(network, batch, key):
     return jnp.sum(batch @ network.weight.T, axis=1) + jnp.inf
-
-
-def fit(objective=tied, rows=ROWS, network=None, seed=0, **changes):
-    options = {
-        "solver": Solver(optax.identity(), constant, peak=0.05),
-        "learning_rate": 0.05,
-        "batch_size": 10,
-        "max_epochs": 6,
-    }
-    training = Training(
-        objective=objective,
-        network=Affine(START, None) if network is None else network,
-        source=rows if isinstance(rows, ArraySource) else ArraySource(rows, np.arange(len(rows))),
-        rng=np.random.default_rng(seed),
-        **(options | changes),
-    )
-    (result,) = train([training])
-    result.raise_if_diverged(training.learning_rate)
-    return result
 
 
 def seed_of_run(seed=0):
@@ -293,97 +252,6 @@ def test_held_out_rows_in_several_chunks_give_the_same_losses(monkeypatch):
     assert result.best_epoch == whole.best_epoch
 
 
-def test_the_best_epoch_is_the_one_with_the_least_held_out_loss():
-    # Training pulls w to the rows' mean; held-out rows lie on the way, so the best is in between.
-    held_out = np.float32(ROWS.mean(0) * 0.5) + 0.001 * RNG.standard_normal((30, D)).astype(np.float32)
-    network = Affine(np.zeros((1, D), np.float32), None)
-    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=60)
-    losses = result.history["validation_loss"]
-    best = int(np.argmin(losses))
-    assert 0 < best < 60
-    assert result.best_epoch == best
-    # Full-batch descent on |w − x̄|²/2 is w = x̄(1 − (1 − ε)^t).
-    np.testing.assert_allclose(
-        result.network.weight[0], ROWS.mean(0) * (1 - 0.95**best), rtol=1e-3, atol=1e-6
-    )
-    assert result.stopped == "max_epochs"
-
-
-def test_patience_ends_training():
-    held_out = np.float32(ROWS.mean(0) * 0.5) + np.zeros((30, D), np.float32)
-    network = Affine(np.zeros((1, D), np.float32), None)
-    options = {"network": network, "held_out": held_out, "batch_size": N, "max_epochs": 60}
-    result = fit(distance, patience=7, **options)
-    assert result.stopped == "no improvement"
-    assert result.history["epoch"][-1] == int(np.argmin(result.history["validation_loss"])) + 7
-
-
-def test_the_start_stays_where_nothing_is_better():
-    held_out = np.zeros((30, D), np.float32)
-    network = Affine(np.zeros((1, D), np.float32), None)
-    result = fit(distance, network=network, held_out=held_out, batch_size=N)
-    assert result.best_epoch == 0
-    np.testing.assert_array_equal(result.network.weight, network.weight)
-
-
-def margin_of(advance):
-    return advance.mean() / (advance.std(ddof=1) / np.sqrt(len(advance)))
-
-
-@pytest.mark.parametrize(("n_wild", "wins"), [(1, False), (30, True)])
-def test_an_epoch_must_win_by_more_than_chance(n_wild, wins):
-    """One held-out row of thirty that gains is no evidence (margin 1); thirty are."""
-    target = ROWS.mean(0)
-    held_out = np.zeros((30, D), np.float32)
-    held_out[:n_wild] = 40 * target
-    # Rows at 0 lose a little as w moves to the mean, the others gain much.
-    if n_wild == 30:
-        held_out += 0.1 * RNG.standard_normal((30, D)).astype(np.float32)
-    network = Affine(np.zeros((1, D), np.float32), None)
-    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=30)
-    losses = result.history["validation_loss"]
-    best = int(np.argmin(losses))
-    assert losses[best] < losses[0]
-    w = target * (1 - 0.95**best)
-    advance = 0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1))
-    assert (chance_of(margin_of(advance), 30) < SIGNIFICANCE) is wins
-    assert result.best_epoch == (best if wins else 0)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_an_outlier_that_gains_most_does_not_count(seed):
-    """The margin is the lesser of that of all rows and that without the one that gains most."""
-    held_out = np.random.default_rng(seed).standard_t(2, (20, D)).astype(np.float32) + 2 * ROWS.mean(0)
-    network = Affine(np.zeros((1, D), np.float32), None)
-    result = fit(distance, network=network, held_out=held_out, batch_size=N, max_epochs=30)
-    w = ROWS.mean(0) * (1 - 0.95 ** int(np.argmin(result.history["validation_loss"])))
-    advance = np.sort(0.5 * (np.sum(held_out**2, 1) - np.sum((held_out - w) ** 2, 1)))
-    margins = [margin_of(some) if some.mean() > 0 else -np.inf for some in (advance, advance[:-1])]
-    assert result.p_value == pytest.approx(chance_of(min(margins), 20), rel=1e-3)
-
-
-def test_the_margin_is_students():
-    # scipy.stats.t.ppf(0.99, df): tables give 2.602 for 15 degrees of freedom, 2.326 for many.
-    assert chance_of(2.602, 16) == pytest.approx(0.01, rel=1e-3)
-    assert chance_of(2.3263, 10**6) == pytest.approx(0.01, rel=1e-3)
-    assert np.isnan(chance_of(3.0, 1))
-
-
-def test_one_held_out_row_is_no_evidence():
-    network = Affine(np.zeros((1, D), np.float32), None)
-    held_out = ROWS.mean(0)[None]
-    result = fit(distance, network=network, held_out=held_out, batch_size=N)
-    assert np.all(np.diff(result.history["validation_loss"]) < 0)
-    assert result.best_epoch == 0
-
-
-def test_without_held_out_rows_the_last_epoch_is_the_result():
-    result = fit(distance, network=Affine(np.zeros((1, D), np.float32), None), batch_size=N)
-    assert result.best_epoch == 6
-    np.testing.assert_allclose(result.network.weight[0], ROWS.mean(0) * (1 - 0.95**6), rtol=1e-4)
-    assert np.isnan(result.history["validation_loss"]).all()
-
-
 @pytest.mark.parametrize("held_out", [None, ROWS[:5]])
 def test_divergence_stops_at_once_with_finite_weights(held_out):
     with pytest.raises(DivergenceError, match="learning rate that is too high") as caught:
@@ -430,70 +298,3 @@ def test_the_optimisers_state_is_carried_from_call_to_call():
         velocity = (w - ROWS.mean(0)) + 0.9 * velocity
         w = w - 0.05 * velocity
     np.testing.assert_allclose(second.network.weight[0], w, rtol=1e-4)
-
-
-def test_history_has_one_entry_per_epoch():
-    history = fit(held_out=ROWS[:5]).history
-    assert list(history) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
-    assert history["epoch"].tolist() == list(range(7))
-    assert {len(column) for column in history.values()} == {7}
-    assert history["seconds"][0] == 0
-    assert np.all(history["seconds"][1:] >= 0)
-
-
-def test_progress_goes_to_stderr_only_if_asked(capfd, monkeypatch):
-    fit(verbose=False)
-    assert capfd.readouterr() == ("", "")
-    monkeypatch.setattr(_history, "_can_show_bar", lambda: True)
-    fit(verbose=True)
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "training" in err
-
-
-def test_progress_in_a_file_is_plain_lines(capfd, monkeypatch):
-    result = fit(verbose=True, held_out=ROWS[:5])
-    (last,) = capfd.readouterr().err.splitlines()
-    loss = f"{result.history['validation_loss'][-1]:.4g}"
-    assert re.fullmatch(rf"epoch 6 of 6: loss {re.escape(loss)}, \d+ s", last)
-    monkeypatch.setattr(_history, "SECONDS_BETWEEN_LINES", -1.0)
-    monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)  # one epoch a call
-    fit(verbose=True)
-    lines = capfd.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [f"epoch {k} of 6" for k in range(1, 7)]
-
-
-@pytest.mark.parametrize(
-    ("verbose", "looking", "seconds", "shown"),
-    [
-        (None, True, -1.0, True),
-        (None, True, 60.0, False),
-        (None, False, -1.0, False),
-        (False, True, -1.0, False),
-    ],
-)
-def test_a_bar_is_shown_by_itself_where_somebody_waits(
-    capfd, monkeypatch, verbose, looking, seconds, shown
-):
-    monkeypatch.setattr(_history, "SECONDS_WITHOUT_BAR", seconds)
-    monkeypatch.setattr(_history, "_somebody_is_looking", lambda: looking)
-    fit(verbose=verbose)
-    assert ("training" in capfd.readouterr().err) is shown
-
-
-def test_a_bar_ends_at_its_end_where_training_ends_early(capfd, monkeypatch):
-    monkeypatch.setattr(_history, "_can_show_bar", lambda: True)
-    result = fit(verbose=True, held_out=ROWS[:5], patience=1, learning_rate=1e-12, max_epochs=500)
-    assert len(result.history["epoch"]) < 400
-    assert "100%" in capfd.readouterr().err.splitlines()[-1]
-
-
-def test_nobody_looks_at_a_worker_or_a_pipe(monkeypatch):
-    monkeypatch.setattr("sys.stderr", io.StringIO())
-    assert not _history._somebody_is_looking()
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert _history._somebody_is_looking()
-    monkeypatch.setattr(
-        multiprocessing, "current_process", lambda: SimpleNamespace(name="LokyProcess-1")
-    )
-    assert not _history._somebody_is_looking()

@@ -241,8 +241,9 @@ def test_the_divergence_from_a_mixture_is_estimated_without_bias():
 @pytest.mark.usefixtures("optimised_programs")
 def test_a_mixture_begins_as_about_the_standard_normal():
     start = Mixture(500)(np.random.default_rng(0), 2)
-    z = np.asarray(draws(start, jax.random.key(0), N_DRAWS, 2))
-    # Means vary by ¼ and parts by ¾; 500 means leave an error of ½/√500, and of ¼ √(2/500).
+    # Means vary by ¼ and parts by ¾; 500 means leave an error of ½/√500, and of ¼ √(2/500), next to
+    # which that of the draws is small.
+    z = np.asarray(draws(start, jax.random.key(0), 20_000, 2))
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=SIGMAS * 0.5 / np.sqrt(500))
     np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=SIGMAS * 0.25 * np.sqrt(2 / 500))
 
@@ -307,7 +308,7 @@ def arc(n=300):
 
 
 def test_a_prior_of_ones_own_is_fitted_with():
-    options = {"widths": (8,), "max_epochs": 20, "random_state": 0}
+    options = {"widths": (8,), "max_epochs": 20, "validation_fraction": 0, "random_state": 0}
     with jax.enable_x64(False):
         closed, drawn = (
             isthmus.VariationalAutoencoder(1, prior=prior, **options).fit(arc()).score(arc())
@@ -320,7 +321,13 @@ def test_a_prior_of_ones_own_is_fitted_with():
 def test_a_uniform_prior_fills_its_box_and_leaves_sigma_alive():
     with jax.enable_x64(False):
         model = isthmus.VariationalAutoencoder(
-            1, prior=Uniform(), widths=(16,), max_epochs=60, input_noise=0.0, random_state=0
+            1,
+            prior=Uniform(),
+            widths=(16,),
+            max_epochs=60,
+            input_noise=0.0,
+            validation_fraction=0,
+            random_state=0,
         ).fit(arc())
         mean, std = isthmus.posterior(model, arc())
     # An angle drawn uniformly becomes a coordinate that is uniform on the box, up to the edge's width.

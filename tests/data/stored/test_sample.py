@@ -10,6 +10,7 @@ import isthmus
 from isthmus.data.stored import sample
 from isthmus.data.stored.sample import SampleFile, evenly_chosen
 from isthmus.estimators.fitting import prepare
+from parquet_files import parts_read
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((500, 7)).astype(np.float32)
@@ -71,11 +72,9 @@ def test_any_rows_of_the_file_are_those_that_were_written(make):
     assert file.at(np.array([500])) is None
 
 
-def test_rows_are_kept_in_the_pass_that_surveys_them(monkeypatch):
+def test_rows_are_kept_in_the_pass_that_surveys_them():
     rows = isthmus.scan([X[:200], X[200:]], block_bytes=1000)
-    reads = []
-    read = rows.store.read
-    monkeypatch.setattr(rows.store, "read", lambda part: (reads.append(part), read(part))[1])
+    reads = parts_read(rows)
     left_out = np.array([7, 300])
     rows.keep_for_training(100, left_out)
     numbers = rows.training_numbers()

@@ -3,6 +3,7 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import fsspec
 import h5py
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.stored import arrays, parquet
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.rows import __name__ as rows_module
+from parquet_files import parts_read, table_of, write_parts
 
 N, D = 1000, 5
 RNG = np.random.default_rng(0)
@@ -27,15 +29,10 @@ X = RNG.standard_normal((N, D)) * [1.8, 1.4, 1.0, 0.5, 0.2] + 10.0
 NAMES = list("abcde")
 
 
-def table_of(rows, names=NAMES):
-    return pa.table({name: rows[:, j] for j, name in enumerate(names)})
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Three files with row groups of 90 rows, and what writers leave beside them."""
-    for number, part in enumerate(np.split(X, [300, 777])):
-        pq.write_table(table_of(part), tmp_path / f"{number}.parquet", row_group_size=90)
+    write_parts(tmp_path, X, [300, 777], 90)
     (tmp_path / "_metadata").write_bytes(b"notes")
     (tmp_path / ".2.parquet.tmp").write_bytes(b"half")
     return tmp_path
@@ -117,8 +114,6 @@ def test_parquet_files_are_found_and_read_in_the_order_of_their_names(folder, pa
 
 
 def test_files_in_the_cloud_are_read_by_their_url():
-    import fsspec
-
     memory = fsspec.filesystem("memory")
     for number, part in enumerate(np.split(X, [600])):
         with memory.open(f"/lake/{number}.parquet", "wb") as sink:
@@ -200,11 +195,9 @@ def test_sparse_rows_stay_sparse_until_a_block_of_them_is_used():
 # What a fit wants to know beforehand.
 
 
-def test_one_pass_gives_what_a_fit_wants_to_know(folder, monkeypatch):
+def test_one_pass_gives_what_a_fit_wants_to_know(folder):
     rows = isthmus.scan(folder)
-    reads = []
-    read = rows.store.read
-    monkeypatch.setattr(rows.store, "read", lambda part: (reads.append(part), read(part))[1])
+    reads = parts_read(rows)
     left_out = np.array([0, 5, 299, 300, 998])
     training = AllBut(N, left_out)
     known = np.delete(X, left_out, axis=0)
@@ -230,8 +223,7 @@ def test_one_pass_gives_what_a_fit_wants_to_know(folder, monkeypatch):
 def test_pca_of_files_is_that_of_rows_in_memory_to_eight_digits(folder):
     for offset in (0.0, 1e5):
         shifted = X + offset
-        for number, part in enumerate(np.split(shifted, [300, 777])):
-            pq.write_table(table_of(part), folder / f"{number}.parquet", row_group_size=90)
+        write_parts(folder, shifted, [300, 777], 90)
         ours = isthmus.LinearAutoencoder(3).fit(folder)
         theirs = isthmus.LinearAutoencoder(3).fit(shifted)
         np.testing.assert_allclose(ours.components_, theirs.components_, atol=1e-8)
@@ -246,11 +238,9 @@ def test_the_sample_is_spread_over_all_rows(folder, monkeypatch):
     np.testing.assert_array_equal(numbers // 10, np.arange(100))
 
 
-def test_rows_in_order_are_read_once_and_few_are_kept(folder, monkeypatch):
+def test_rows_in_order_are_read_once_and_few_are_kept(folder):
     rows = isthmus.scan(folder)
-    reads = []
-    read = rows.store.read
-    monkeypatch.setattr(rows.store, "read", lambda part: (reads.append(part), read(part))[1])
+    reads = parts_read(rows)
     for start in range(0, N, 37):
         np.testing.assert_array_equal(rows[start : start + 37], X[start : start + 37])
         assert len(rows._parts) <= 3
@@ -291,108 +281,6 @@ def test_all_rows_at_once_are_refused_where_they_are_many(folder):
     np.testing.assert_array_equal(np.asarray(isthmus.scan(folder)), X)
     with pytest.raises(ValueError, match="all 1,000 rows are needed in memory at once"):
         np.asarray(isthmus.scan(folder, block_bytes=1000))
-
-
-# Files that are not what they should be.
-
-
-def test_an_entry_that_is_no_number_is_named_with_its_place(folder):
-    damaged = X[777:].copy()
-    damaged[200, 3] = np.nan
-    pq.write_table(table_of(damaged), folder / "2.parquet", row_group_size=90)
-    rows = isthmus.scan(folder)
-    np.testing.assert_array_equal(rows[:900], X[:900])
-    fitted = isthmus.LinearAutoencoder(2).fit(table_of(X))
-    place = "contains NaN: column 'd' in row 20 of row group 2 of .*2.parquet is the first"
-    for use in (
-        lambda: rows[900:],
-        lambda: rows[[1, 999]],
-        lambda: isthmus.LinearAutoencoder(2).fit(rows),
-        lambda: fitted.transform(rows),
-    ):
-        with pytest.raises(ValueError, match=place):
-            use()
-    np.testing.assert_array_equal(rows.allowing_nan(True)[777:], damaged)
-
-
-@pytest.mark.parametrize(
-    ("damage", "text"),
-    [
-        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "1.parquet cannot be read as Parquet"),
-        (lambda path: path.write_bytes(b""), "1.parquet cannot be read as Parquet; it is empty"),
-        (lambda path: path.write_text("a,b\n1,2\n"), "1.parquet cannot be read as Parquet"),
-        (
-            lambda path: pq.write_table(table_of(X[:, :4], NAMES[:4]), path),
-            "1.parquet has no column 'e', which .*0.parquet has",
-        ),
-        (
-            lambda path: pq.write_table(table_of(X.astype(str)), path),
-            "column 'a' is string in .*1.parquet, and double in .*0.parquet",
-        ),
-    ],
-)
-def test_a_file_that_does_not_fit_the_others_is_named_when_they_are_opened(folder, damage, text):
-    damage(folder / "1.parquet")
-    with pytest.raises(ValueError, match=text):
-        isthmus.scan(folder)
-
-
-def test_a_row_group_that_is_damaged_is_named_when_it_is_read(folder):
-    path = folder / "1.parquet"
-    content = bytearray(path.read_bytes())
-    start = pq.read_metadata(path).row_group(2).column(1).data_page_offset
-    content[start : start + 200] = b"\xff" * 200
-    path.write_bytes(bytes(content))
-    rows = isthmus.scan(folder)
-    np.testing.assert_array_equal(rows[:480], X[:480])
-    with pytest.raises(ValueError, match=r"row group 2 of .*1.parquet cannot be read"):
-        rows[470:600]
-    # What is whole can still be read.
-    np.testing.assert_array_equal(rows[600:], X[600:])
-
-
-def test_a_file_that_is_written_over_meanwhile_is_noticed(folder):
-    rows = isthmus.scan(folder)
-    pq.write_table(table_of(X[:299]), folder / "0.parquet", row_group_size=30)
-    with pytest.raises(ValueError, match="90 rows × 5 columns were there when the rows were opened"):
-        rows[:90]
-
-
-def test_what_cannot_be_scanned_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no file .*nothing.parquet, and none that matches"):
-        isthmus.scan(tmp_path / "nothing.parquet")
-    with pytest.raises(FileNotFoundError, match="has no Parquet files"):
-        isthmus.scan(tmp_path)
-    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="read a file first that fits into memory"):
-        isthmus.scan(tmp_path / "x.csv")
-    texts = pa.table({"a": X[:, 0], "name": ["x"] * N})
-    pq.write_table(texts, tmp_path / "x.parquet")
-    with pytest.raises(
-        ValueError, match=r"'name' \(string\) hold no numbers. Leave them out with drop="
-    ):
-        isthmus.scan(tmp_path / "x.parquet")
-    pq.write_table(texts[:0], tmp_path / "none.parquet")
-    with pytest.raises(ValueError, match="has no rows"):
-        isthmus.scan(tmp_path / "none.parquet", drop=["name"])
-    with h5py.File(tmp_path / "two.h5", "w") as file:
-        file["one"], file["other"] = X, X
-    with pytest.raises(ValueError, match=r"2 datasets of rows \(one, other\): pass one of them"):
-        isthmus.scan(tmp_path / "two.h5")
-    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2, 2, 2)))
-    with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 2, 2\): expected rows × columns"):
-        isthmus.scan(tmp_path / "cube.npy")
-    for blocks, text in (
-        ([X, X[:, :3]], "block 1 has 3 columns, and those before it have 5"),
-        ([], "no blocks, or no rows in them"),
-        ([X, [["x"] * D]], "block 1 holds text"),
-    ):
-        with pytest.raises(ValueError, match=text):
-            isthmus.scan(blocks)
-    with pytest.raises(TypeError, match="int is neither a path nor an array"):
-        isthmus.scan(5)
-    with pytest.raises(ValueError, match="choose columns by name, and these have none"):
-        isthmus.scan([X], columns=["a"])
 
 
 @pytest.mark.parametrize("part_bytes", [2**26, 30 * D * 8])
