@@ -102,6 +102,17 @@ def test_angles_are_decoded_to_where_those_of_the_fit_lay(low, expected):
     np.testing.assert_allclose(code.rows(code(np.array([[350.0], [-10.0]]))), expected)
 
 
+@pytest.mark.parametrize("low", [0.0, -180.0])
+def test_a_decoded_angle_is_less_than_a_period_above_the_least(low):
+    code = ColumnCode.of(np.linspace(low, low + 359, 100)[:, None], {0: 360}, None)
+    cut = np.deg2rad(low - np.array([0.0, 1e-20, 1e-15, 1e-9]))
+    points = np.stack([np.cos(cut), np.sin(cut)], axis=-1) * 360 / (2 * np.pi)
+    points[1] = points[0] - [0.0, 1e-20]
+    decoded = code.rows(points)[:, 0]
+    assert np.all((low <= decoded) & (decoded < low + 360))
+    np.testing.assert_allclose(np.cos(np.deg2rad(decoded)), np.cos(cut), atol=1e-12)
+
+
 def test_a_point_off_its_circle_has_the_nearest_angle_and_the_likeliest_category_wins():
     code = ColumnCode.of(pd.DataFrame({"a": [0.0, 1.0], "c": ["x", "y"]}), {"a": 2 * np.pi}, ["c"])
     rows = code.rows(np.array([[0.0, 0.1, 0.6, 0.5], [-3.0, 0.0, -1.0, -0.5]]))

@@ -359,3 +359,8 @@ def test_a_box_needs_positive_sides(changes):
 def test_a_mixture_needs_a_part(n):
     with pytest.raises(ValueError, match="an integer of at least 1"):
         Mixture(n)
+
+
+def test_a_mixture_takes_any_integer():
+    assert Mixture(np.int64(3)) == Mixture(3)
+    assert type(Mixture(np.int64(3)).n) is int

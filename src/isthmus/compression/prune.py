@@ -88,7 +88,8 @@ def prune(
         other parameters as they were. ``history_`` is that of the last training. ``compression_`` is a
         dict with "before" and "after", each with "n_parameters", "error" (mean held-out loss in scaled
         units; of a variational map, of reconstruction) and "seconds_per_row" (``transform`` or
-        ``predict``), and "n_held_out". If nothing can be removed within the tolerance it is ``model``.
+        ``predict``), and "n_held_out". If nothing can be removed within the tolerance it is ``model``
+        itself, without ``compression_``.
 
     Raises
     ------

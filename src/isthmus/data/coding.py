@@ -182,7 +182,9 @@ class ColumnCode:
             if position in self.periods:
                 period, least = self.periods[position]
                 angle = xp.arctan2(part[..., 1], part[..., 0]) * (period / (2 * pi))
-                parts.append(least + xp.mod(angle - least, period))
+                angle = least + xp.mod(angle - least, period)
+                # A negative angle next to zero is rounded to a whole period.
+                parts.append(xp.where(angle < least + period, angle, least))
             elif position in self.categories:
                 of_values = xp.asarray(_values(self.categories[position]))
                 parts.append(of_values[xp.argmax(part, axis=-1)])

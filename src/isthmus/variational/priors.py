@@ -8,6 +8,7 @@ coordinate, so that a collapsed coordinate shows; the sum over coordinates is th
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 import equinox as eqx
@@ -334,6 +335,12 @@ class GaussianMixture(eqx.Module):
         return jnp.sum(self.log_density(z), axis=-1)
 
 
+def _number_of_parts(n: object) -> int:
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"Mixture(n={n!r}): expected an integer of at least 1")
+    return int(n)
+
+
 @registry.priors
 class Mixture(eqx.Module):
     """A learnt mixture of ``n`` Gaussians, Σ_j π_j N(z; m_j, diag s_j²): for data in clumps.
@@ -365,11 +372,7 @@ class Mixture(eqx.Module):
     ((3, 2), (3, 2), [0.0, 0.0, 0.0])
     """
 
-    n: int = eqx.field(static=True, default=10)
-
-    def __check_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
-            raise ValueError(f"Mixture(n={self.n!r}): expected an integer of at least 1")
+    n: int = eqx.field(static=True, default=10, converter=_number_of_parts)
 
     def __call__(self, rng: np.random.Generator, d: int) -> GaussianMixture:
         """The mixture of d coordinates that training begins with."""
