@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
-from isthmus.variational.estimator import evidence_lower_bound
+from isthmus.variational.evidence import evidence_lower_bound
 
 # The checks fit tens of rows of noise, on which nothing beats PCA, as the warning rightly says. A
 # trained W is given too few epochs by design here: its convergence is test_linear's subject. In noise

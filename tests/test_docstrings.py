@@ -14,7 +14,7 @@ from importlib import import_module
 import pytest
 
 import isthmus
-from isthmus.laboratories.one_number.coding import Order
+from isthmus.laboratories.one_number.orders import Order
 from isthmus.objectives.corruption import Noise
 from isthmus.results import Result
 

@@ -33,7 +33,8 @@ from isthmus.estimators.maps import Objectives, Start
 from isthmus.networks.layers import Constant, single
 from isthmus.objectives.corruption import Corruption, TrainingRows
 from isthmus.training.problem import Objective
-from isthmus.variational.likelihoods import LEAST_VARIANCE, Known
+from isthmus.variational.distributions import Known
+from isthmus.variational.likelihoods import LEAST_VARIANCE
 """
 X = np.random.default_rng(0).standard_normal((60, 4)) @ np.diag([3.0, 2.0, 0.5, 0.3])
 TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from isthmus.diagnostics.geometry import decoder_jacobian as decoder_jacobian
     from isthmus.diagnostics.geometry import distortion as distortion
     from isthmus.diagnostics.geometry import jacobian as jacobian
-    from isthmus.diagnostics.geometry import loadings as loadings
     from isthmus.diagnostics.geometry import metric as metric
     from isthmus.diagnostics.hidden import Hidden as Hidden
     from isthmus.diagnostics.hidden import hidden as hidden
     from isthmus.diagnostics.intervals import decoded_interval as decoded_interval
+    from isthmus.diagnostics.loadings import loadings as loadings
     from isthmus.diagnostics.quality.measures import quality as quality
     from isthmus.diagnostics.quality.result import Quality as Quality
     from isthmus.diagnostics.reliability import reliability as reliability
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from isthmus.estimators.denoising import denoise as denoise
     from isthmus.estimators.denoising import score_function as score_function
     from isthmus.estimators.ensemble import Ensemble as Ensemble
-    from isthmus.estimators.ensemble import coordinate_spread as coordinate_spread
-    from isthmus.estimators.feedforward import FeedForwardClassifier as FeedForwardClassifier
-    from isthmus.estimators.feedforward import FeedForwardRegressor as FeedForwardRegressor
-    from isthmus.estimators.fitting import NoImprovementWarning as NoImprovementWarning
+    from isthmus.estimators.feedforward_classifier import FeedForwardClassifier as FeedForwardClassifier
+    from isthmus.estimators.feedforward_regressor import FeedForwardRegressor as FeedForwardRegressor
     from isthmus.estimators.linear import LinearAutoencoder as LinearAutoencoder
     from isthmus.estimators.neighbour import NeighbourAutoencoder as NeighbourAutoencoder
     from isthmus.estimators.neighbour import SampleWarning as SampleWarning
+    from isthmus.estimators.spread import coordinate_spread as coordinate_spread
+    from isthmus.estimators.task import NoImprovementWarning as NoImprovementWarning
     from isthmus.explorer.exploring import Explorer as Explorer
     from isthmus.explorer.exploring import explore as explore
     from isthmus.files.coordinates import TransformedFiles as TransformedFiles
@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from isthmus.plots import plot as plot
     from isthmus.training.checkpoints import Checkpoint as Checkpoint
     from isthmus.training.problem import DivergenceError as DivergenceError
-    from isthmus.variational.estimator import CollapseWarning as CollapseWarning
+    from isthmus.variational.collapse import CollapseWarning as CollapseWarning
     from isthmus.variational.estimator import VariationalAutoencoder as VariationalAutoencoder
-    from isthmus.variational.inference import impute as impute
+    from isthmus.variational.imputation import impute as impute
     from isthmus.variational.inference import log_likelihood as log_likelihood
     from isthmus.variational.inference import posterior as posterior
     from isthmus.variational.inference import sample as sample
@@ -93,22 +93,27 @@ _NAMES = {
     "diagnostics.dimension.choice": ("choose_dimension",),
     "diagnostics.hidden": ("Hidden", "hidden"),
     "diagnostics.intervals": ("decoded_interval",),
-    "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "loadings", "metric"),
+    "diagnostics.geometry": ("decoder_jacobian", "distortion", "jacobian", "metric"),
+    "diagnostics.loadings": ("loadings",),
     "diagnostics.quality.measures": ("quality",),
     "diagnostics.quality.result": ("Quality",),
     "diagnostics.reliability": ("reliability",),
     "estimators.autoencoder": ("Autoencoder",),
     "estimators.denoising": ("DenoisingAutoencoder", "denoise", "score_function"),
-    "estimators.ensemble": ("Ensemble", "coordinate_spread"),
-    "estimators.feedforward": ("FeedForwardClassifier", "FeedForwardRegressor"),
+    "estimators.ensemble": ("Ensemble",),
+    "estimators.spread": ("coordinate_spread",),
+    "estimators.feedforward_classifier": ("FeedForwardClassifier",),
+    "estimators.feedforward_regressor": ("FeedForwardRegressor",),
     "estimators.linear": ("LinearAutoencoder",),
     "estimators.neighbour": ("NeighbourAutoencoder", "SampleWarning"),
-    "estimators.fitting": ("NoImprovementWarning",),
-    "variational.estimator": ("CollapseWarning", "VariationalAutoencoder"),
+    "estimators.task": ("NoImprovementWarning",),
+    "variational.collapse": ("CollapseWarning",),
+    "variational.estimator": ("VariationalAutoencoder",),
     "compression.prune": ("prune",),
     "compression.distill": ("distill",),
+    "variational.imputation": ("impute",),
     "variational.inference": (
-        *("impute", "log_likelihood", "posterior"),
+        *("log_likelihood", "posterior"),
         *("sample", "sample_posterior", "sample_prior"),
     ),
     "objectives.losses": ("Absolute", "CrossEntropy", "Huber", "Squared"),

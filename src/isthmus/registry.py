@@ -158,7 +158,7 @@ class Kind:
     namespace : str
         Where users import them from.
     home : tuple of str
-        Modules below which those of isthmus are defined.
+        Modules below which those of isthmus are defined, in the order in which they are listed.
     example : str
         One as users write it.
     ending : str, default ""
@@ -212,10 +212,13 @@ class Kind:
     def classes(self) -> Mapping[str, type]:
         """All choices by the names of their classes, those of isthmus first."""
         self.load()
-        # By file, so that the order does not depend on what was imported first.
-        return dict(
-            sorted(self._found.items(), key=lambda item: (not is_own(item[1]), item[1].__module__))
-        )
+        return dict(sorted(self._found.items(), key=lambda item: self._place(item[1])))
+
+    def _place(self, cls: type) -> tuple[bool, int, str]:
+        """Those of isthmus first, by file, so that the order does not depend on what was imported."""
+        module = cls.__module__
+        homes = (place for place, home in enumerate(self.home) if f"{module}.".startswith(f"{home}."))
+        return not is_own(cls), next(homes, len(self.home)), module
 
     @property
     def words(self) -> Mapping[str, type]:
@@ -303,12 +306,15 @@ def _origin(cls: type) -> tuple[str, str]:
 noises = Kind(
     "noise",
     "isthmus.noise",
-    ("isthmus.objectives.noise",),
+    tuple(f"isthmus.objectives.{module}" for module in ("noise", "image_jitter", "composition")),
     "Compose([Neighbours(5), Gaussian(scale=0.1)])",
 )
 priors = Kind("prior", "isthmus.priors", ("isthmus.variational.priors",), "Mixture(20)")
 likelihoods = Kind(
-    "likelihood", "isthmus.likelihoods", ("isthmus.variational.likelihoods",), "Gaussian('feature')"
+    "likelihood",
+    "isthmus.likelihoods",
+    ("isthmus.variational.likelihoods", "isthmus.variational.count_likelihoods"),
+    "Gaussian('feature')",
 )
 losses = Kind("loss", "isthmus", ("isthmus.objectives.losses",), "Huber(0.5)")
 estimators = Kind(

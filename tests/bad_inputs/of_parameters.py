@@ -2,8 +2,7 @@
 
 import isthmus
 from bad_inputs.inputs import Input, tiny, tiny_command
-from isthmus.objectives import noise
-from isthmus.variational import likelihoods
+from isthmus import likelihoods, noise
 
 GAUSSIAN, BERNOULLI, POISSON = likelihoods.Gaussian(), likelihoods.Bernoulli(), likelihoods.Poisson()
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from isthmus import likelihoods, noise, priors
 from isthmus.cli._choices import ChoiceError, read
-from isthmus.objectives import losses, noise
+from isthmus.objectives import losses
 from isthmus.registry import likelihoods as LIKELIHOODS
 from isthmus.registry import losses as LOSSES
 from isthmus.registry import noises as NOISES
 from isthmus.registry import priors as PRIORS
-from isthmus.variational import likelihoods, priors
 
 WRITTEN = [
     (NOISES, "Gaussian(0.5)", noise.Gaussian(0.5)),

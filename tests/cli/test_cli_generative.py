@@ -10,9 +10,8 @@ from sklearn.datasets import load_iris
 
 import isthmus
 from cli.command import run, succeed
+from isthmus import likelihoods, noise, priors
 from isthmus.files import tables
-from isthmus.objectives import noise
-from isthmus.variational import likelihoods, priors
 
 TINY = {"widths": (4,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
 TINY_OPTIONS = ("--widths", 4, "--max-epochs", 2, "--validation-fraction", 0, "--seed", 0)

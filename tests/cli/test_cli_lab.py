@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from cli.command import run
 from isthmus.cli._lab import LABORATORIES, _write
 from isthmus.experiments import double_descent
-from isthmus.laboratories.capacity.run import Net
+from isthmus.laboratories.capacity.report import Net
 from isthmus.laboratories.double_descent import verdict
 from isthmus.laboratories.double_descent.risk import RiskPoint
 from isthmus.laboratories.double_descent.verdict import DoubleDescentReport

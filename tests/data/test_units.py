@@ -13,7 +13,7 @@ import isthmus
 from isthmus.data import scaling as scaling_module
 from isthmus.data.scaling import Scaling
 from isthmus.data.units import chosen_scaling, unlike_spreads
-from isthmus.variational import inference
+from isthmus.variational import imputation
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::isthmus.NoImprovementWarning", "ignore::isthmus.CollapseWarning"
@@ -210,7 +210,7 @@ def test_filled_entries_wider_than_their_column_are_warned_of():
 
 
 def test_columns_with_an_error_each_are_not_advised_to_have_one(monkeypatch):
-    monkeypatch.setattr(inference, "WIDE", 0.0)  # every filled column is wide
+    monkeypatch.setattr(imputation, "WIDE", 0.0)  # every filled column is wide
     rows = np.random.default_rng(0).standard_normal((60, 4))
     rows[::5, 1] = np.nan
     settings = {"widths": (8,), "max_epochs": 2, "validation_fraction": 0, "random_state": 0}

@@ -13,7 +13,7 @@ import isthmus
 from isthmus.data.sources import ArraySource
 from isthmus.estimators import fitting
 from isthmus.estimators.fitting import prepare
-from isthmus.estimators.plan import FOLDS, folds_of
+from isthmus.estimators.splits import FOLDS, folds_of
 from isthmus.training.loop import train
 
 # With one batch size, data of all these sizes share their programs.

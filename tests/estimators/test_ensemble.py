@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 import isthmus
-from isthmus.estimators import ensemble as ensemble_module
+from isthmus.estimators import _members
 
 pytestmark = [
     # Few epochs on few rows: that some members stay PCA is as it should be.
@@ -213,9 +213,9 @@ def test_drawn_rows_leave_the_noise_in_training_as_it_is():
 @pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning")
 def test_drawn_rows_are_training_rows_as_many_as_there_are(monkeypatch):
     sources = []
-    train = ensemble_module.train_members
+    train = _members.train_members
     monkeypatch.setattr(
-        ensemble_module,
+        _members,
         "train_members",
         lambda trainings, **options: (
             sources.extend(one.source.indices for one in trainings) or train(trainings, **options)
@@ -311,10 +311,8 @@ def test_a_member_that_diverges_is_told_and_the_ensemble_kept():
 
 
 def test_ctrl_c_leaves_an_ensemble_of_the_members_so_far(monkeypatch):
-    train = ensemble_module.train_members
-    monkeypatch.setattr(
-        ensemble_module, "train_members", lambda jobs, **options: train(jobs, **options)[:2]
-    )
+    train = _members.train_members
+    monkeypatch.setattr(_members, "train_members", lambda jobs, **options: train(jobs, **options)[:2])
     model = isthmus.Ensemble(isthmus.Autoencoder(2, **SHORT), 4, random_state=0)
     with pytest.warns(UserWarning, match="the first 2 of 4 members"):
         model.fit(X)

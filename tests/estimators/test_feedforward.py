@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import isthmus
 from isthmus import FeedForwardClassifier, FeedForwardRegressor
-from isthmus.estimators.plan import split_rows
+from isthmus.estimators.splits import split_rows
 from isthmus.objectives.prediction import LABEL_LOSSES
 
 ALL_ROWS = {"validation_fraction": 0, "random_state": 0}

@@ -11,7 +11,7 @@ import isthmus
 from isthmus.data import rows as views
 from isthmus.data.stored.rows import __name__ as stored_rows
 from isthmus.data.stored.sample import SampleFile
-from isthmus.estimators import plan
+from isthmus.estimators import plan, splits
 from isthmus.estimators.fitting import prepare
 
 N, D = 1200, 6
@@ -137,11 +137,11 @@ def test_images_in_files_are_rows(tmp_path):
 
 
 def test_few_rows_are_held_out_of_many(folder, monkeypatch):
-    monkeypatch.setattr(plan, "MOST_HELD_OUT", 50)
+    monkeypatch.setattr(splits, "MOST_HELD_OUT", 50)
     rows = isthmus.scan(folder)
     model = isthmus.Autoencoder(2, **FEW)
     held_out = []
-    split = plan.split_rows
+    split = splits.split_rows
     monkeypatch.setattr(
         "isthmus.estimators.fitting.split_rows",
         lambda *arguments: held_out.append(split(*arguments)[1]) or split(*arguments),

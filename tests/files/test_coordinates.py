@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import isthmus
-from isthmus.data.stored import parquet
-from isthmus.files import coordinates
+from isthmus.data.stored import parquet, schema
+from isthmus.files import _columns, coordinates
 from isthmus.files.models import fingerprint
 
 N, D = 1000, 5
@@ -155,9 +155,9 @@ def test_a_large_row_group_is_transformed_in_pieces_and_small_ones_together(
     folder, tmp_path, monkeypatch
 ):
     sizes = []
-    matrix = parquet.Columns.matrix
+    matrix = schema.Columns.matrix
     monkeypatch.setattr(
-        parquet.Columns, "matrix", lambda self, table: (sizes.append(len(table)), matrix(self, table))[1]
+        schema.Columns, "matrix", lambda self, table: (sizes.append(len(table)), matrix(self, table))[1]
     )
     pq.write_table(table_of(np.arange(N)), tmp_path / "x.parquet", row_group_size=800)
     monkeypatch.setattr(parquet, "PART_BYTES", 100 * D * 8)
@@ -165,9 +165,9 @@ def test_a_large_row_group_is_transformed_in_pieces_and_small_ones_together(
     assert sizes == [100] * 8 + [200]
     np.testing.assert_array_equal(coordinates_in(tmp_path / "out"), MODEL.transform(FRAME))
     calls = []
-    transform = coordinates._Choice.transform
+    transform = _columns.Choice.transform
     monkeypatch.setattr(
-        coordinates._Choice,
+        _columns.Choice,
         "transform",
         lambda self, rows: (calls.append(len(rows)), transform(self, rows))[1],
     )

@@ -21,7 +21,7 @@ import isthmus
 from cli.command import run
 from isthmus import ExportError, cli
 from isthmus.files.export import exporting, reader
-from isthmus.variational import likelihoods
+from isthmus.variational import count_likelihoods, likelihoods
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
@@ -78,9 +78,9 @@ MODELS = {
     "denoising, huber": lambda: isthmus.DenoisingAutoencoder(2, loss="huber", **TINY).fit(X),
     "variational, with gaps": lambda: isthmus.VariationalAutoencoder(2, **TINY).fit(WITH_GAPS),
     "Bernoulli": lambda: with_likelihood(likelihoods.Coins()),
-    "Poisson": lambda: with_likelihood(likelihoods.PoissonCounts(*COUNTS)),
+    "Poisson": lambda: with_likelihood(count_likelihoods.PoissonCounts(*COUNTS)),
     "negative binomial": lambda: with_likelihood(
-        likelihoods.OverdispersedCounts(*COUNTS, np.zeros(4, np.float32))
+        count_likelihoods.OverdispersedCounts(*COUNTS, np.zeros(4, np.float32))
     ),
     "neighbours": lambda: fitted("ensemble of neighbours").members_[0],
     "ensemble of maps": lambda: isthmus.Ensemble(autoencoder(), 2, random_state=0).fit(X),

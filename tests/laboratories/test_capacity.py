@@ -8,7 +8,8 @@ from isthmus.experiments import capacity
 from isthmus.laboratories._widths import equal_widths, n_parameters
 from isthmus.laboratories.capacity._functions import FUNCTIONS, product, rings, tent, waves
 from isthmus.laboratories.capacity.picture import draw_errors, picture
-from isthmus.laboratories.capacity.run import CapacityReport, Net, run
+from isthmus.laboratories.capacity.report import CapacityReport, Net
+from isthmus.laboratories.capacity.run import run
 
 CHEAP = {"depths": (1, 2), "budgets": [81], "learning_rates": [0.03], "n_seeds": 2, "n_updates": 20}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from isthmus.objectives.noise import ImageJitter
+from isthmus.objectives.image_jitter import ImageJitter
 from objectives.noisy_rows import KEY, SIGMAS, corrupt, training_rows
 
 HEIGHT, WIDTH = 13, 20

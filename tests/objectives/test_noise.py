@@ -15,8 +15,10 @@ from sklearn.base import clone
 import isthmus
 from isthmus.data.scaling import Scaling
 from isthmus.objectives import noise as noise_module
+from isthmus.objectives.composition import Compose
 from isthmus.objectives.corruption import bind
-from isthmus.objectives.noise import Compose, Gaussian, ImageJitter, Masking, Neighbours, SaltAndPepper
+from isthmus.objectives.image_jitter import ImageJitter
+from isthmus.objectives.noise import Gaussian, Masking, Neighbours, SaltAndPepper
 from isthmus.objectives.reconstruction import Reconstruction
 from isthmus.training.random import key_of
 from objectives.noisy_rows import KEY, SIGMAS, corrupt, training_rows

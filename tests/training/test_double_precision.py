@@ -105,7 +105,7 @@ def in_double_precision(folder):
         isthmus.load(f"{folder}/{name}.double")
     found = {f"own score of {name}": score for name, score in scores(models).items()}
     smaller = [
-        isthmus.prune(models["map"], X),
+        isthmus.prune(models["map"], X, trials=1),
         isthmus.distill(models["map"], X, (4,), max_epochs=2),
     ]
     drawn = [isthmus.sample(models[name], 9, random_state=0) for name in ("variational", "counts")]

@@ -29,8 +29,10 @@ from isthmus.training.solvers import (
     lbfgs,
     up_and_down,
 )
+from isthmus.variational.count_likelihoods import NegativeBinomial
+from isthmus.variational.distributions import Known
 from isthmus.variational.elbo import start_pair
-from isthmus.variational.likelihoods import Gaussian, Known, NegativeBinomial
+from isthmus.variational.likelihoods import Gaussian
 from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA
 from isthmus.variational.priors import Mixture
 

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from isthmus.data.sources import ArraySource, batch_orders
-from isthmus.estimators.feedforward import FeedForwardRegressor
+from isthmus.estimators.feedforward_regressor import FeedForwardRegressor
 from isthmus.networks.layers import Affine, Layer, tanh
 from isthmus.training import _groups, loop, problem
 from isthmus.training._groups import SingleNetwork

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import isthmus
-from isthmus.variational.likelihoods import Poisson
+from isthmus.variational.count_likelihoods import Poisson
 from variational.linear_gaussian import STILL, LinearGaussian, X
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
-from isthmus.variational.likelihoods import Known
+from isthmus.variational.distributions import Known
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([3.0, -200.0, 0.01, 5.0], [1.0, 30.0, 0.002, 5.0], (60, 4))

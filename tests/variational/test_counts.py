@@ -9,8 +9,8 @@ from scipy import stats
 
 import isthmus
 from isthmus.networks.layers import single
-from isthmus.variational import likelihoods
-from isthmus.variational.likelihoods import MOST_DISPERSION, NegativeBinomial, Poisson
+from isthmus.variational import count_likelihoods as likelihoods
+from isthmus.variational.count_likelihoods import MOST_DISPERSION, NegativeBinomial, Poisson
 from variational.distributions import COUNTS, SIGMAS, bound, draws, log_density, log_rate, raw_mean
 
 

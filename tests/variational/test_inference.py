@@ -10,7 +10,8 @@ from sklearn.linear_model import LinearRegression
 
 import isthmus
 from isthmus.variational import inference
-from isthmus.variational.likelihoods import Gaussian, Poisson
+from isthmus.variational.count_likelihoods import Poisson
+from isthmus.variational.likelihoods import Gaussian
 from isthmus.variational.priors import Mixture, StandardNormal, Uniform
 from variational.linear_gaussian import HOLES, SIGMAS, STILL, LinearGaussian, X
 

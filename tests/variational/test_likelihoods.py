@@ -11,8 +11,10 @@ from isthmus.data.moments import column_statistics
 from isthmus.data.scaling import Scaling
 from isthmus.networks.layers import single
 from isthmus.networks.links import SHARPNESS
-from isthmus.variational import likelihoods
-from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known, NegativeBinomial, Poisson
+from isthmus.variational import count_likelihoods, likelihoods
+from isthmus.variational.count_likelihoods import NegativeBinomial, Poisson
+from isthmus.variational.distributions import Known
+from isthmus.variational.likelihoods import Bernoulli, Gaussian
 from variational.distributions import (
     COUNTS,
     LEFT_OUT,
@@ -38,7 +40,7 @@ def learnt(distribution, scaling):
         return lambda mean: stats.norm(mean, std)
     if isinstance(distribution, likelihoods.Coins):
         return stats.bernoulli
-    if isinstance(distribution, likelihoods.PoissonCounts):
+    if isinstance(distribution, count_likelihoods.PoissonCounts):
         return stats.poisson
     theta = np.asarray(distribution.dispersion, np.float64)
     return lambda mean: stats.nbinom(theta, theta / (theta + mean))
@@ -46,7 +48,7 @@ def learnt(distribution, scaling):
 
 def exact_mean(distribution, output, scaling):
     """The raw mean; a small rate next to a large center is rounded in scaled units."""
-    if isinstance(distribution, likelihoods._Counts):
+    if isinstance(distribution, count_likelihoods._Counts):
         return np.exp(np.asarray(log_rate(distribution, output), np.float64))
     return raw_mean(distribution, output, scaling)
 

@@ -17,9 +17,10 @@ from sklearn.decomposition import PCA, FactorAnalysis
 
 import isthmus
 from isthmus import CollapseWarning, NoImprovementWarning, VariationalAutoencoder
+from isthmus.variational.count_likelihoods import Poisson
 from isthmus.variational.elbo import NegativeELBO, bound_terms, draw_noise
-from isthmus.variational.estimator import evidence_lower_bound
-from isthmus.variational.likelihoods import Bernoulli, Gaussian, Poisson
+from isthmus.variational.evidence import evidence_lower_bound
+from isthmus.variational.likelihoods import Bernoulli, Gaussian
 from isthmus.variational.priors import Mixture, Uniform
 
 D, N_COORDINATES, N_ROWS = 10, 6, 2000

@@ -56,7 +56,7 @@ class Stream:
 
     def table(self) -> Table:
         """The columns of the first of the files, without rows."""
-        from isthmus.data.stored.parquet import read_head
+        from isthmus.data.stored.schema import read_head
         from isthmus.files.tables import Table
 
         path = self.files.paths[0]

@@ -29,11 +29,13 @@ from isthmus.data.sources import ArraySource
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import BaseMap, decoded_rows, reconstruction_error, width_of
 from isthmus.estimators.ensemble import Ensemble, ensemble_of
-from isthmus.estimators.feedforward import FeedForwardClassifier, FeedForwardRegressor
-from isthmus.estimators.fitting import Prepared, adopt, mean_loss, prepare
+from isthmus.estimators.feedforward_classifier import FeedForwardClassifier
+from isthmus.estimators.feedforward_regressor import FeedForwardRegressor
+from isthmus.estimators.fitting import adopt, prepare
 from isthmus.estimators.maps import TrainedMap
 from isthmus.estimators.plan import as_loss, layer_widths
 from isthmus.estimators.predictor import FeedForwardPredictor
+from isthmus.estimators.task import Prepared, mean_loss
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame
 from isthmus.networks.layers import Affine, single

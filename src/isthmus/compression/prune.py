@@ -25,7 +25,8 @@ from isthmus.compression.units import Prunable, n_parameters
 from isthmus.data.checks import check_integer, check_real
 from isthmus.data.sources import ArraySource
 from isthmus.estimators.base import width_of
-from isthmus.estimators.fitting import NoImprovementWarning, Prepared, adopt, prepare
+from isthmus.estimators.fitting import adopt, prepare
+from isthmus.estimators.task import NoImprovementWarning, Prepared
 from isthmus.training.loop import train
 from isthmus.training.problem import Training, TrainingResult
 

@@ -18,9 +18,9 @@ from isthmus.data.neighbours import distances_to, nearest, share_as_near
 from isthmus.data.rows import ChosenRows, ScaledRows
 from isthmus.data.sources import in_common_size
 from isthmus.estimators._landmarks import landmarks_for, nearest_landmarks, place_landmarks
-from isthmus.estimators.fitting import NoImprovementWarning
 from isthmus.estimators.kernel_ridge import fit_decoder
 from isthmus.estimators.maps import leading_axes
+from isthmus.estimators.task import NoImprovementWarning
 from isthmus.networks.applying import apply
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame

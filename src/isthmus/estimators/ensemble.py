@@ -8,13 +8,12 @@ NN"; Hansen & Salamon 1990, "Neural network ensembles"; Lakshminarayanan et al. 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, ClassVar, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -22,38 +21,30 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
 from isthmus.data.checks import check_rows, unchanged_on_error
-from isthmus.data.rows import FLOAT32, FLOAT64, Rows, dense, evenly_spaced
+from isthmus.data.rows import FLOAT32, FLOAT64, Rows
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.rows import StoredRows
+from isthmus.estimators._members import Member, aligned, assembled, fit_each, fit_side_by_side
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.blocks import Form, by_blocks
-from isthmus.estimators.fitting import adopt, generator, is_trained, prepare
+from isthmus.estimators.fitting import is_trained
 from isthmus.estimators.identity import identity_of
-from isthmus.estimators.jobs import in_jobs
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import COUNT, Constraints
 from isthmus.estimators.predictor import FeedForwardPredictor
-from isthmus.networks.alignment import MeanMap, MeanPredictor, align, stacked
+from isthmus.networks.alignment import MeanMap, MeanPredictor
 from isthmus.networks.applying import apply, widest_layer
-from isthmus.networks.layers import single
 from isthmus.training import processes
 from isthmus.training.checkpoints import CheckpointLike, FitCheckpoints
-from isthmus.training.members import train_members
-from isthmus.training.problem import DivergenceError, TrainingResult
-
-ALIGNING_ROWS = 2000
-"""Rows, evenly spaced, by which members are aligned: a rotation has few parameters."""
+from isthmus.training.problem import DivergenceError
 
 
-Member: TypeAlias = Any  # a map or a predictor, as the ensemble's estimator is
-
-
-def _is_map(ensemble: Ensemble) -> bool:
+def is_map(ensemble: Ensemble) -> bool:
     return not (is_classifier(ensemble.estimator) or is_regressor(ensemble.estimator))
 
 
 def _predicts(ensemble: Ensemble) -> bool:
-    return not _is_map(ensemble)
+    return not is_map(ensemble)
 
 
 def _classifies(ensemble: Ensemble) -> bool:
@@ -214,9 +205,9 @@ class Ensemble(BaseMap):
             # The names are the ensemble's: its members see numbers.
             unnamed = rows.without_names() if isinstance(rows, StoredRows) else rows
             if is_trained(self.estimator):
-                members, diverged = _fit_side_by_side(members, unnamed, y, self.bootstrap, checkpoints)
+                members, diverged = fit_side_by_side(members, unnamed, y, self.bootstrap, checkpoints)
             else:
-                members, diverged = _fit_each(members, unnamed, y, self.bootstrap, self.n_jobs)
+                members, diverged = fit_each(members, unnamed, y, self.bootstrap, self.n_jobs)
         if len(members) < n_members:
             warnings.warn(
                 f"training was interrupted: the ensemble has the first {len(members)} of {n_members} "
@@ -224,7 +215,7 @@ class Ensemble(BaseMap):
                 stacklevel=2,
             )
         self._adopt(members, rows)
-        if _is_map(self):
+        if is_map(self):
             self._some_rows = some_of(rows)
         if diverged:
             raise DivergenceError(
@@ -358,7 +349,7 @@ class Ensemble(BaseMap):
         True
         """
         check_is_fitted(self)
-        if _is_map(self):
+        if is_map(self):
             return super().score(X)
         mixin = ClassifierMixin if _classifies(self) else RegressorMixin
         return float(mixin.score(self, X, y))
@@ -408,9 +399,8 @@ class Ensemble(BaseMap):
         self.members_ = members
         for member in members:
             member.__dict__.pop("_some_rows", None)
-        if _is_map(self):
-            some = evenly_spaced(rows, ALIGNING_ROWS)
-            self.alignment_ = align(_coordinates(members, some), _filled(dense(some)))
+        if is_map(self):
+            self.alignment_ = aligned(members, rows)
         elif _classifies(self):
             self.classes_ = members[0].classes_
         self._assemble()
@@ -420,19 +410,8 @@ class Ensemble(BaseMap):
 
     def _assemble(self) -> None:
         """The members as one network, from what a saved ensemble has."""
-        networks = [member.network_ for member in self.members_]
-        members = stacked(networks)
-        center, offsets = _center_and_offsets([member.scaling_.center for member in self.members_])
-        if _is_map(self):
-            self._network: MeanMap | MeanPredictor = MeanMap(center, members, self.alignment_, offsets)
-        elif _classifies(self):
-            self._network = MeanPredictor(
-                center, networks[0].target_center, members, offsets, members.target_center
-            )
-        else:
-            targets = [member.target_scaling_.center for member in self.members_]
-            target_center, target_offsets = _center_and_offsets(targets)
-            self._network = MeanPredictor(center, target_center, members, offsets, target_offsets)
+        alignment = self.alignment_ if is_map(self) else None
+        self._network: MeanMap | MeanPredictor = assembled(self.members_, alignment)
 
     def _mean_prediction(self, X: object, add: Float[np.ndarray, " K"]) -> Float[np.ndarray, "n K"]:
         """Mean over the members, in float64, plus ``add``."""
@@ -448,16 +427,8 @@ class Ensemble(BaseMap):
         )
 
 
-def _center_and_offsets(
-    centers: Sequence[Float[np.ndarray, " D"]],
-) -> tuple[Float[Array, " D"], Float[Array, "M D"]]:
-    """The first member's center as that of all, and what the members' are beyond it."""
-    each = np.stack(centers)
-    return single(each[0]), single(each - each[0])
-
-
 AVAILABLE = {
-    _is_map: ("transform", "fit_transform", "inverse_transform", "get_feature_names_out", "set_output"),
+    is_map: ("transform", "fit_transform", "inverse_transform", "get_feature_names_out", "set_output"),
     _predicts: ("predict",),
     _classifies: ("predict_proba",),
 }
@@ -465,66 +436,6 @@ for _condition, _names in AVAILABLE.items():
     for _name in _names:
         # After the class: scikit-learn replaces a transform that it finds inside, with its condition.
         setattr(Ensemble, _name, available_if(_condition)(getattr(Ensemble, _name)))
-
-
-@by_blocks(lambda model, _: ((model.n_components_,), FLOAT32))
-def coordinate_spread(ensemble: Ensemble, X: object) -> Float[np.ndarray, "n d"]:
-    """How far the members of an ensemble of maps disagree on rows: (n, D) → (n, d), float32.
-
-    The standard deviation over the members (divisor M − 1) of each coordinate of each row, in the common
-    frame and in the coordinates' units: the error bar that says whether another seed would tell the same
-    story. That of ``ensemble.transform`` itself is smaller, by √M.
-
-    Parameters
-    ----------
-    ensemble : fitted Ensemble of maps
-        Of two members at least.
-    X : array-like (n, D)
-        Rows, as ``transform`` takes them; of a collection of Dask a Dask array comes back.
-
-    Returns
-    -------
-    array (n, d)
-        float32.
-
-    Raises
-    ------
-    NotFittedError
-        Before ``fit``.
-    TypeError
-        For anything but an ensemble of maps.
-    ValueError
-        For one member, and for what ``transform`` refuses.
-
-    Examples
-    --------
-    PCA leaves nothing to chance:
-
-    >>> import isthmus
-    >>> from sklearn.datasets import load_iris
-    >>> X = load_iris().data
-    >>> model = isthmus.Ensemble(isthmus.LinearAutoencoder(2), n_members=3).fit(X)
-    >>> spread = isthmus.coordinate_spread(model, X)
-    >>> spread.shape, bool(spread.max() < 1e-5)
-    ((150, 2), True)
-    """
-    if not isinstance(ensemble, Ensemble) or not _is_map(ensemble):
-        raise TypeError(
-            f"coordinate_spread needs an isthmus.Ensemble of maps, got {ensemble!r}: fit "
-            "isthmus.Ensemble(isthmus.Autoencoder(2))"
-        )
-    check_is_fitted(ensemble)
-    if len(ensemble.members_) < 2:
-        raise ValueError("one member has no spread: fit an ensemble with n_members=2 or more")
-    rows = check_rows(ensemble, X, reset=False)
-    network: MeanMap = ensemble.network_
-    return apply(
-        network.spread_centred,
-        rows,
-        center=ensemble.scaling_.center,
-        width=ensemble.n_components_,
-        widest=widest_layer(ensemble.members_[0].network_),
-    )
 
 
 def ensemble_of(members: Sequence[Member], rows: Rows) -> Ensemble:
@@ -537,78 +448,3 @@ def ensemble_of(members: Sequence[Member], rows: Rows) -> Ensemble:
             setattr(ensemble, name, getattr(first, name))
     ensemble._adopt(list(members), rows)
     return ensemble
-
-
-def _fit_side_by_side(
-    members: Sequence[Member],
-    rows: Rows,
-    y: object,
-    bootstrap: bool,
-    checkpoints: FitCheckpoints | None,
-) -> tuple[list[Member], list[TrainingResult]]:
-    """The members that were trained, in one pass, and the results of those that diverged."""
-    with _said_once(len(members)):
-        prepared = [prepare(member, rows, y, bootstrap=bootstrap) for member in members]
-    results = train_members([one.training for one in prepared], checkpoints=checkpoints)
-    with _said_once(len(members)):
-        for member, one, result in zip(members, prepared, results, strict=False):
-            adopt(member, one, result)
-    return list(members[: len(results)]), [r for r in results if r.stopped == "diverged"]
-
-
-def _fit_each(
-    members: Sequence[Member], rows: Rows, y: object, bootstrap: bool, n_jobs: int | None
-) -> tuple[list[Member], list[TrainingResult]]:
-    """Fit one by one; of those that diverged, the results."""
-    with _said_once(len(members)):
-        fitted = in_jobs(_fit, [(member, rows, y, bootstrap) for member in members], n_jobs)
-    return [member for member, _ in fitted], [result for _, result in fitted if result is not None]
-
-
-def _fit(member: Member, rows: Rows, y: object, bootstrap: bool) -> tuple[Member, TrainingResult | None]:
-    """A fitted member, and its result if it diverged."""
-    drawn: slice | Int[np.ndarray, " n"] = slice(None)
-    if bootstrap:
-        n_rows = rows.shape[0]
-        drawn = np.sort(generator(member.random_state).choice(n_rows, n_rows))
-    targets = None if y is None else np.asarray(y)[drawn]
-    try:
-        member.fit(rows[drawn] if bootstrap else rows, targets)
-    except DivergenceError as error:
-        return member, error.result
-    return member, None
-
-
-@contextmanager
-def _said_once(n_members: int) -> Iterator[None]:
-    """One warning of each kind: what the first member said, and how many said such a thing."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for category in dict.fromkeys(one.category for one in caught):
-        messages = [str(one.message) for one in caught if one.category is category]
-        said_by_all = len(messages) == n_members and len(set(messages)) == 1
-        who = "" if said_by_all else f"{len(messages)} of {n_members} members: "
-        # Past this generator, its context manager, and the function that fits: to whoever called fit.
-        warnings.warn(who + messages[0], category, stacklevel=5)
-
-
-def _coordinates(members: Sequence[Member], rows: Rows) -> Float[np.ndarray, "M n d"]:
-    coordinates = [np.asarray(member.transform(rows), np.float64) for member in members]
-    counts = sorted({z.shape[1] for z in coordinates})
-    if len(counts) > 1:
-        raise ValueError(
-            f"members have from {counts[0]} to {counts[-1]} coordinates, and averaging needs as many in "
-            "each: give n_components as an integer"
-        )
-    return np.stack(coordinates)
-
-
-def _filled(rows: np.ndarray) -> Float[np.ndarray, "n D"]:
-    """Missing entries at the mean of their column, where they say nothing."""
-    rows = rows.astype(np.float64)
-    missing = np.isnan(rows)
-    if not missing.any():
-        return rows
-    means = np.nansum(rows, axis=0) / np.maximum(1, np.sum(~missing, axis=0))
-    return np.where(missing, means, rows)

@@ -14,11 +14,12 @@ from isthmus.data.moments import PrincipalAxes, principal_axes
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap, unlike_scales
-from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.fitting import adopt, prepare, prepare_one_pass
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import MapParameters
 from isthmus.estimators.plan import Plan, shapes_of
+from isthmus.estimators.task import Baseline, Given, Task
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, canonical_frame, pca_frame
 from isthmus.networks.layers import single

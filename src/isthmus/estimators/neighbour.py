@@ -25,7 +25,7 @@ from isthmus.data.stored.arrays import part_in_memory
 from isthmus.data.stored.scanning import as_stored
 from isthmus.estimators._neighbourhoods import HeldOutNeighbours, Neighbourhoods
 from isthmus.estimators.base import BaseMap, unlike_scales
-from isthmus.estimators.fitting import Given, Task, adopt, prepare
+from isthmus.estimators.fitting import adopt, prepare
 from isthmus.estimators.history import History
 from isthmus.estimators.notebook import some_of
 from isthmus.estimators.parameters import (
@@ -38,6 +38,7 @@ from isthmus.estimators.parameters import (
     one_of,
 )
 from isthmus.estimators.plan import Schedule, check_n_components
+from isthmus.estimators.task import Given, Task
 from isthmus.networks.fitted import DataMap
 from isthmus.objectives.neighbours import NeighbourLoss
 from isthmus.training.checkpoints import CheckpointLike

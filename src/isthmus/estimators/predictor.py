@@ -17,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.checks import check_rows
 from isthmus.data.rows import ChosenRows, JoinedRows, Rows, ScaledRows
 from isthmus.data.scaling import SCALINGS, Scaling
-from isthmus.estimators.fitting import Baseline, Given, Task, adopt, prepare, prepare_one_pass
+from isthmus.estimators.fitting import adopt, prepare, prepare_one_pass
 from isthmus.estimators.history import History
 from isthmus.estimators.parameters import NOT_NEGATIVE, Constraints, TrainingParameters, one_of
 from isthmus.estimators.plan import Schedule, hidden_activations, layer_widths, schedule, shapes_of
 from isthmus.estimators.targets import TargetColumns, Targets
+from isthmus.estimators.task import Baseline, Given, Task
 from isthmus.networks.applying import apply
 from isthmus.networks.fitted import Predictor
 from isthmus.networks.layers import Activation, FeedForward, gaussian_chain, single, trainable

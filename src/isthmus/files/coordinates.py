@@ -12,7 +12,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isthmus.data.atomic import remove_left_over, replacing
-from isthmus.data.checks import check_fitted
-from isthmus.data.stored.arrays import ArrayStore
 from isthmus.data.stored.files import Files, Paths, is_paths, parquet_files
-from isthmus.data.stored.parquet import (
-    Columns,
-    ConsecutiveParts,
-    Head,
-    ParquetStore,
-    chosen_columns,
-    read_head,
-    shown,
-)
+from isthmus.data.stored.parquet import ConsecutiveParts, ParquetStore
 from isthmus.data.stored.rows import StoredRows
+from isthmus.data.stored.schema import read_head
 from isthmus.data.stored.store import PART_BYTES, StoreError
 from isthmus.estimators.base import BaseMap
+from isthmus.files._columns import Choice
 from isthmus.files.models import fingerprint
 from isthmus.results import Result, TableRow
 
 NOTE = b"isthmus"
 """Where in the metadata of an output it stands what it was made of."""
-
-NAMES = "feature_names_in_"
-"""The attribute of a map that was fitted on named columns."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -181,7 +170,7 @@ def transform_files(
     1 files written with 300 rows, 0 skipped that were complete
     ['id', 'linearautoencoder0', 'linearautoencoder1']
     """
-    choice = _Choice.of(model, keep, columns, drop)
+    choice = Choice.of(model, keep, columns, drop)
     if "://" in os.fspath(folder):
         raise StoreError(f"{folder}: the output is a folder on a disk; copy the files from there")
     files, folder = _files(source), Path(folder)
@@ -224,94 +213,9 @@ def transform_file(
 ) -> None:
     """The same for one file, with the place of its output, which is written in any case."""
     files = parquet_files(path)
-    choice = _Choice.of(model, keep, columns, drop)
+    choice = Choice.of(model, keep, columns, drop)
     note = _note(files, files.paths[0], fingerprint(model), choice)
     _write(choice, files.filesystem, files.paths[0], output, note, progress)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """A map, and which columns of the files are features, and which are carried over."""
-
-    model: BaseMap
-    keep: list[str]
-    columns: list[str] | None
-    drop: list[str]
-    names: list[str]
-    types: dict[np.dtype, pa.DataType] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls, model: BaseMap, keep: Sequence[str], columns: Sequence[str] | None, drop: Sequence[str]
-    ) -> _Choice:
-        """Checked: raises TypeError or ValueError for what cannot be."""
-        if not isinstance(model, BaseMap):
-            raise TypeError(
-                f"model is a {type(model).__name__}: expected a fitted map of isthmus, such as "
-                "isthmus.Autoencoder(2)"
-            )
-        check_fitted(model)
-        if isinstance(keep, str) or isinstance(columns, str) or isinstance(drop, str):
-            raise TypeError("keep, columns and drop are lists of names, such as keep=['id']")
-        names = list(map(str, model.get_feature_names_out()))
-        repeated = [name for name, count in Counter([*keep, *names]).items() if count > 1]
-        if repeated:
-            raise ValueError(
-                f"keep: a column {repeated[0]!r} is written already; leave it out of keep, or rename it"
-            )
-        chosen = None if columns is None else list(columns)
-        return cls(model, list(keep), chosen, list(drop), names)
-
-    def _names(self, head: Head, path: str) -> list[str]:
-        """The columns of a file that are features. Raises StoreError where it lacks some."""
-        missing = [name for name in self.keep if name not in head.schema.names]
-        if missing:
-            raise StoreError(
-                f"{path} has no column {shown(missing)} to keep; it has {shown(head.schema.names)}"
-            )
-        known = getattr(self.model, NAMES, None)
-        if self.columns is not None:
-            return self.columns
-        if known is None:
-            left_out = {*self.keep, *self.drop, *head.index}
-            return [name for name in head.numeric if name not in left_out]
-        found, missing = head.columns_of(known)
-        if missing:
-            raise StoreError(
-                f"{path} lacks {len(missing)} of the {len(known)} columns of numbers that the map was "
-                f"fitted on: {shown(missing)}. It has {shown(head.schema.names)}"
-            )
-        return found
-
-    def features(self, head: Head, path: str) -> Columns:
-        """The same, with their types. Raises StoreError for another number than fit saw."""
-        columns = chosen_columns(head.schema, path, self._names(head, path), ())
-        n_fitted = self.model.n_features_in_
-        if len(columns.features) != n_fitted:
-            raise StoreError(
-                f"{path} has {len(columns.features)} features ({shown(columns.features)}), and the map "
-                f"was fitted on {n_fitted}: name these in columns, or the others in drop or keep"
-            )
-        return columns
-
-    def transform(self, rows: StoredRows) -> np.ndarray:
-        """Coordinates (n, d), whatever the map's output is set to."""
-        has_names = hasattr(self.model, NAMES)
-        return np.asarray(self.model.transform(rows if has_names else rows.without_names()))
-
-    def type_of(self, dtype: np.dtype) -> pa.DataType:
-        """The type of the coordinates of rows of this type, found out with one row."""
-        if dtype not in self.types:
-            row = np.zeros((1, self.model.n_features_in_), dtype)
-            rows = StoredRows(ArrayStore(row, "a row", names=getattr(self.model, NAMES, None)))
-            self.types[dtype] = pa.from_numpy_dtype(self.transform(rows).dtype)
-        return self.types[dtype]
-
-    @property
-    def digest(self) -> str:
-        """Tells other columns apart, in the metadata of an output."""
-        text = json.dumps([self.keep, self.columns, sorted(self.drop)])
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _files(source: object) -> Files:
@@ -349,7 +253,7 @@ def _check_places(files: Files, source: object, folder: Path, outputs: Sequence[
         )
 
 
-def _note(files: Files, path: str, made_of: str, choice: _Choice) -> dict[str, str]:
+def _note(files: Files, path: str, made_of: str, choice: Choice) -> dict[str, str]:
     """What an output is made of, as its metadata say."""
     return {"model": made_of, "input": _state(files, path), "columns": choice.digest}
 
@@ -391,7 +295,7 @@ def _is_complete(output: Path, note: dict[str, str]) -> bool:
 
 
 def _write(
-    choice: _Choice,
+    choice: Choice,
     filesystem: Any,  # of pyarrow
     path: str,
     output: Path,
@@ -424,7 +328,7 @@ def _write(
     return n_rows
 
 
-def _tables(choice: _Choice, store: ParquetStore, schema: pa.Schema) -> Iterator[pa.Table]:
+def _tables(choice: Choice, store: ParquetStore, schema: pa.Schema) -> Iterator[pa.Table]:
     """Coordinates and kept columns, a table for each row group that has rows."""
     groups = [group for group, n_rows in enumerate(store.group_rows[0]) if n_rows]
     for first, stop in pairwise(_runs(store)):

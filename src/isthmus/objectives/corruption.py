@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Protocol, cast
 
 import equinox as eqx
@@ -217,3 +218,18 @@ def _check_function(function: Function, n_features: int) -> None:
 def as_corruption(function: Function, scaling: Scaling) -> Corruption:
     """The corruption of scaled rows by a function of raw rows."""
     return _InRawUnits(function, single(scaling.center), single(scaling.scale))
+
+
+def check_real(noise: object, name: str, value: object, low: float, high: float) -> None:
+    """Raise a ValueError for a parameter of a noise that is no number from ``low`` to ``high``."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and low <= float(cast(float, value)) <= high and np.isfinite(cast(float, value))):
+        wanted = f"a finite number from {low:g} to {high:g}"
+        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")
+
+
+def check_count(noise: object, name: str, value: object, least: int = 1) -> None:
+    """Raise a ValueError for a parameter of a noise that is no integer of at least ``least``."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        wanted = f"an integer of at least {least}"
+        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")

@@ -1,8 +1,9 @@
 """Noise for denoising auto-encoders: what is done to a row before the map sees it.
 
 A noise is a small frozen object; ``corruption.py`` has what it becomes in a training. The first three
-are those of Vincent et al. 2010, "Stacked denoising autoencoders"; the others move a row along the data,
-as lecture notes, "Denoising auto-encoders", ask.
+are those of Vincent et al. 2010, "Stacked denoising autoencoders". ``Neighbours`` moves a row along the
+data, as lecture notes, "Denoising auto-encoders", ask; so does ``ImageJitter``, of ``image_jitter.py``.
+``composition.py`` has ``Compose``.
 
 >>> from isthmus.noise import Compose, Gaussian, ImageJitter
 >>> noise = Compose([ImageJitter((8, 8), shift=0.5), Gaussian(0.1), lambda x, key: x.clip(0, 16)])
@@ -12,38 +13,23 @@ ImageJitter(shape=(8, 8), shift=0.5, rotation=10.0, zoom=0.1, elastic=0.5)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int
 
 from isthmus import registry
 from isthmus.data.neighbours import COPY, distinct
 from isthmus.data.rows import View, dense, row_blocks, take_rows
 from isthmus.networks.layers import single
-from isthmus.objectives.corruption import (
-    Corruption,
-    Function,
-    Noise,
-    TrainingRows,
-    as_corruption,
-    as_noise,
-    bind,
-    white,
-)
+from isthmus.objectives.corruption import Corruption, Noise, TrainingRows, check_count, check_real, white
 
 __all__ = [
-    "Compose",
     "Corruption",
     "Gaussian",
-    "ImageJitter",
     "Masking",
     "Neighbours",
     "Noise",
@@ -85,7 +71,7 @@ class Gaussian:
     scale: float = 0.3
 
     def __post_init__(self) -> None:
-        _check_real(self, "scale", self.scale, 0.0, np.inf)
+        check_real(self, "scale", self.scale, 0.0, np.inf)
 
     def spread(self, data: TrainingRows) -> Float[np.ndarray, " D"]:
         """The standard deviation of the noise in each feature, in scaled units: (n, D) → (D,).
@@ -167,9 +153,9 @@ class Masking:
     value: float | None = None
 
     def __post_init__(self) -> None:
-        _check_real(self, "fraction", self.fraction, 0.0, 1.0)
+        check_real(self, "fraction", self.fraction, 0.0, 1.0)
         if self.value is not None:
-            _check_real(self, "value", self.value, -np.inf, np.inf)
+            check_real(self, "value", self.value, -np.inf, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         scaling = data.scaling
@@ -211,7 +197,7 @@ class SaltAndPepper:
     fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_real(self, "fraction", self.fraction, 0.0, 1.0)
+        check_real(self, "fraction", self.fraction, 0.0, 1.0)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
         low, high = single(data.columns.low), single(data.columns.high)
@@ -278,9 +264,9 @@ class Neighbours:
     n_reference: int = 20_000
 
     def __post_init__(self) -> None:
-        _check_count(self, "k", self.k)
-        _check_count(self, "n_reference", self.n_reference, least=2)
-        _check_real(self, "reach", self.reach, 0.0, np.inf)
+        check_count(self, "k", self.k)
+        check_count(self, "n_reference", self.n_reference, least=2)
+        check_real(self, "reach", self.reach, 0.0, np.inf)
 
     def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n k"]]:
         n_rows = len(data.train_rows)
@@ -323,192 +309,3 @@ def _nearest_others(
         left_out[~left_out.any(axis=1), -1] = True
         found[where] = nearest[~left_out].reshape(-1, k)
     return found
-
-
-@registry.noises
-@dataclass(frozen=True)
-class ImageJitter:
-    """A small random shift, rotation, scaling and elastic deformation of an image in a row.
-
-    Each draw moves, turns, scales and bends the picture by uniform amounts (of the factor, in its
-    logarithm). Between pixels it interpolates linearly; beyond the edge it takes the edge's value. The
-    defaults leave an 8×8 digit the digit that it is. Itself a function ``(x, key) -> x`` of rows
-    (n, D) and a JAX random key.
-
-    Parameters
-    ----------
-    shape : (height, width) or (height, width, channels)
-        Of the image in a row, D = height · width · channels.
-    shift : float, default 1.0
-        Largest shift, in pixels, in each direction.
-    rotation : float, default 10.0
-        Largest angle, in degrees, in each direction.
-    zoom : float, default 0.1
-        The size changes by a factor of up to 1 + zoom, up or down.
-    elastic : float, default 0.5
-        Root mean square, in pixels each way, of a smooth random field that displaces every pixel.
-
-    Raises
-    ------
-    ValueError
-        For a shape that is not two or three positive integers, and for negative numbers; in ``fit``,
-        where D is not their product.
-
-    References
-    ----------
-    Simard et al. 2003, "Best practices for convolutional neural networks".
-
-    Examples
-    --------
-    >>> import isthmus, jax, numpy as np
-    >>> jitter = isthmus.noise.ImageJitter((8, 8), shift=0.5)
-    >>> jax.eval_shape(jitter, np.zeros((3, 64), np.float32), jax.random.key(0)).shape
-    (3, 64)
-    """
-
-    shape: tuple[int, ...]
-    shift: float = 1.0
-    rotation: float = 10.0
-    zoom: float = 0.1
-    elastic: float = 0.5
-
-    def __post_init__(self) -> None:
-        shape = self.shape
-        if not isinstance(shape, tuple | list) or len(shape) not in (2, 3):
-            raise ValueError(
-                f"ImageJitter(shape={shape!r}): expected (height, width) or (height, width, channels)"
-            )
-        for size in shape:
-            _check_count(self, "shape", size)
-        object.__setattr__(self, "shape", tuple(map(int, shape)))
-        for name in ("shift", "rotation", "zoom", "elastic"):
-            _check_real(self, name, getattr(self, name), 0.0, np.inf)
-
-    def bind(self, data: TrainingRows) -> tuple[Corruption, None]:
-        D = data.rows.shape[1]
-        if np.prod(self.shape) != D:
-            raise ValueError(
-                f"{self!r}: the shape has {np.prod(self.shape)} pixels, and the data have {D} features"
-            )
-        return as_corruption(self, data.scaling), None
-
-    def __call__(self, x: Float[Array, "n D"], key: Array) -> Float[Array, "n D"]:
-        """Each row of raw pixels, jittered by a draw of its own."""
-        height, width = self.shape[:2]
-        images = jnp.reshape(x, (len(x), height, width, -1))
-        of_each_channel = jax.vmap(_bilinear, in_axes=(2, None), out_axes=2)
-        moved: Array = jax.vmap(of_each_channel)(images, self._sources(len(x), key))
-        return moved.reshape(x.shape)
-
-    def _sources(self, n: int, key: Array) -> Float[Array, "n 2 height width"]:
-        """The place, row and column, that each pixel of each picture takes its value from."""
-        height, width = self.shape[:2]
-        rigid_key, elastic_key = jax.random.split(key)
-        up, across, turn, zoom = jax.random.uniform(rigid_key, (4, n, 1, 1), minval=-1.0)
-        angle, size = jnp.deg2rad(self.rotation * turn), (1.0 + self.zoom) ** zoom
-        cos, sin = jnp.cos(angle) / size, jnp.sin(angle) / size
-        middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-        y, x = jnp.arange(height)[:, None] - middle_y, jnp.arange(width) - middle_x
-        source_y = cos * y - sin * x + self.shift * up + middle_y
-        source_x = sin * y + cos * x + self.shift * across + middle_x
-        field = _smooth_fields(elastic_key, n, height, width)
-        return jnp.stack([source_y, source_x], axis=1) + self.elastic * field
-
-
-def _bilinear(
-    plane: Float[Array, "height width"], where: Float[Array, "2 height width"]
-) -> Float[Array, "height width"]:
-    values: Array = map_coordinates(plane, list(where), order=1, mode="nearest")
-    return values
-
-
-GRAIN = 4
-"""Knots across a field of elastic displacements: a stroke bends, and does not break."""
-
-
-def _smooth_fields(key: Array, n: int, height: int, width: int) -> Float[Array, "n 2 height width"]:
-    """Pairs of smooth random fields of unit variance: white noise on a coarse grid, interpolated."""
-    knots = jax.random.normal(key, (n, 2, GRAIN, GRAIN))
-    up, across = _interpolation(height), _interpolation(width)
-    return jnp.einsum("yi,nkij,xj->nkyx", up, knots, across)
-
-
-def _interpolation(size: int) -> Float[Array, "size grain"]:
-    """Smooth weights of the knots at each pixel, of unit length, so that variances stay one."""
-    knots, pixels = np.linspace(0, 1, GRAIN), np.linspace(0, 1, size)
-    weights = np.exp(-0.5 * np.square((pixels[:, None] - knots) * (GRAIN - 1) / 0.7))
-    return single(weights / np.linalg.norm(weights, axis=1, keepdims=True))
-
-
-class _InTurn(eqx.Module):
-    """One corruption after the other, each with a key and the columns of ``aside`` of its own."""
-
-    parts: tuple[Corruption, ...]
-
-    @property
-    def n_aside(self) -> int:
-        return sum(part.n_aside for part in self.parts)
-
-    def __call__(
-        self, u: Float[Array, "n D"], aside: Float[Array, "n a"], key: Array
-    ) -> Float[Array, "n D"]:
-        start = 0
-        for part, part_key in zip(self.parts, jax.random.split(key, len(self.parts)), strict=True):
-            u = part(u, aside[:, start : start + part.n_aside], part_key)
-            start += part.n_aside
-        return u
-
-
-@registry.noises
-@dataclass(frozen=True)
-class Compose:
-    """One noise after the other: x̃ = f_m(… f₂(f₁(x)) …).
-
-    Parameters
-    ----------
-    noises : sequence of noises and functions ``(x, key) -> x``
-        In the order in which they are applied, each with a random key of its own.
-
-    Raises
-    ------
-    ValueError
-        For an empty list.
-    TypeError
-        For an entry that is not a noise.
-
-    Examples
-    --------
-    >>> import isthmus
-    >>> from isthmus.noise import Compose, Gaussian, Neighbours
-    >>> noise = Compose([Neighbours(5), Gaussian(0.1), lambda x, key: x.clip(0, 16)])
-    >>> len(noise.noises)
-    3
-    """
-
-    noises: Sequence[Noise | Function]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.noises, Sequence) or not self.noises:
-            raise ValueError(
-                f"Compose(noises={self.noises!r}): expected a list of noises, such as "
-                "Compose([Masking(), Gaussian(0.1)])"
-            )
-        object.__setattr__(self, "noises", tuple(map(as_noise, self.noises)))
-
-    def bind(self, data: TrainingRows) -> tuple[Corruption, Float[np.ndarray, "n a"] | None]:
-        parts, asides = zip(*(bind(noise, data) for noise in self.noises), strict=True)
-        found = [aside for aside in asides if aside is not None]
-        return _InTurn(parts), np.concatenate(found, axis=1) if found else None
-
-
-def _check_real(noise: object, name: str, value: object, low: float, high: float) -> None:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and low <= float(cast(float, value)) <= high and np.isfinite(cast(float, value))):
-        wanted = f"a finite number from {low:g} to {high:g}"
-        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")
-
-
-def _check_count(noise: object, name: str, value: object, least: int = 1) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        wanted = f"an integer of at least {least}"
-        raise ValueError(f"{type(noise).__name__}({name}={value!r}): expected {wanted}")

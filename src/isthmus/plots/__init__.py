@@ -2,15 +2,8 @@
 
 from isthmus.plots._style import CLASS_COLOURS, FAINT, OTHER, OURS, WARM, axes_or_new, figure_in_memory
 from isthmus.plots.classes import class_map, histograms, posterior_map
-from isthmus.plots.maps import (
-    Map,
-    decoded_features,
-    decoded_grid,
-    image_grid,
-    plot,
-    points,
-    value_map,
-)
+from isthmus.plots.decoding import decoded_features, decoded_grid, image_grid
+from isthmus.plots.maps import Map, plot, points, value_map
 from isthmus.plots.records import (
     bars,
     curves,

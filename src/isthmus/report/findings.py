@@ -24,8 +24,9 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.targets import are_classes, check_targets
 from isthmus.data.units import MOST_COLUMNS, chosen_scaling, scaled_by
 from isthmus.diagnostics.dimension.choice import DimensionChoice, choose_dimension
-from isthmus.diagnostics.geometry import Distortion, Loadings, distortion, loadings
+from isthmus.diagnostics.geometry import Distortion, distortion
 from isthmus.diagnostics.hidden import Hidden, hidden
+from isthmus.diagnostics.loadings import Loadings, loadings
 from isthmus.diagnostics.quality.measures import quality
 from isthmus.diagnostics.quality.result import Quality
 from isthmus.diagnostics.reliability import Reliability, reliability

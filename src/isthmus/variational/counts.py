@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlogy
 from jaxtyping import Array, Float
 
-from isthmus.variational.priors import LOG_2PI
+from isthmus.variational.divergence import LOG_2PI
 
 LEAST_RATE = 1e-6
 """Below it the ratio of a count to its rate may overflow, and the difference of logarithms is used."""

@@ -20,12 +20,15 @@ from jaxtyping import Array, Float
 from isthmus import registry
 from isthmus.networks.layers import Affine, Constant, FeedForward, single, zeros
 from isthmus.networks.pairs import Architecture, PathAndCorrection
-from isthmus.variational.likelihoods import Distribution
+from isthmus.variational.distributions import Distribution
+from isthmus.variational.divergence import Prior, kl
 from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA
-from isthmus.variational.priors import Prior, kl
 
 MOST_LOG_VAR = 30.0
 """Bound of log σ² either way, so that a row far from all data has a finite σ."""
+
+EVALUATION_DRAWS = 4
+"""Draws per row with which an epoch is evaluated on the held-out rows."""
 
 
 @registry.part

@@ -2,116 +2,48 @@
 
 The encoder gives a normal distribution N(μ(x), σ²(x)) of the coordinates, and noise in the bottleneck is
 learnt instead of chosen (lecture notes, "Variational auto-encoders"; Kingma & Welling 2014,
-arXiv:1312.6114; β after Higgins et al. 2017, "β-VAE"). ``elbo.py`` has the objective, ``ppca.py`` the
-start.
+arXiv:1312.6114; β after Higgins et al. 2017, "β-VAE"). ``elbo.py`` has the bound that training raises,
+``ppca.py`` the start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Self
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from isthmus import registry
-from isthmus.data.checks import check_errors, check_rows
-from isthmus.data.rows import (
-    FLOAT32,
-    FLOAT64,
-    ChosenRows,
-    JoinedRows,
-    Rows,
-    ScaledRows,
-    View,
-    number_among_all,
-)
+from isthmus.data.rows import FLOAT32, ChosenRows, View
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.blocks import by_blocks
-from isthmus.estimators.fitting import Given, Task, adopt, input_noise_for, prepare
+from isthmus.estimators.fitting import adopt, prepare
 from isthmus.estimators.maps import Objectives, Start, TrainedMap
 from isthmus.estimators.parameters import NOT_NEGATIVE, POSITIVE, SHARE, Constraints
 from isthmus.estimators.plan import Plan, as_loss, interval_of
-from isthmus.networks.applying import map_rows, widest_layer
+from isthmus.estimators.task import Given, Task
+from isthmus.networks.applying import map_rows
 from isthmus.networks.fitted import DataMap
 from isthmus.networks.frames import Frame, FrameAverages, permuting_frame
 from isthmus.networks.layers import Activation
 from isthmus.objectives.corruption import TrainingRows
 from isthmus.training.checkpoints import CheckpointLike
 from isthmus.training.loop import train
-from isthmus.variational.elbo import (
-    NegativeELBO,
-    VariationalPair,
-    bound_terms,
-    draw_noise,
-    rows_and_errors,
-    with_fill,
-)
-from isthmus.variational.likelihoods import (
-    Distribution,
-    Gaussian,
-    GaussianErrors,
-    Likelihood,
-    check_likelihood,
-    impossible_rows,
-)
-from isthmus.variational.ppca import FilledRows, scaled_errors
-from isthmus.variational.priors import Mixture, Prior, StandardNormal, check_prior
-from isthmus.variational.start import any_missing, at_ppca, example_pair
-
-LEAST_VARIANCE_OF_MEAN = 0.01
-"""A coordinate whose μ varies less over the rows is inactive (Burda et al. 2016, arXiv:1509.00519)."""
-
-MOST_ROWS_LOOKED_AT = 10_000
-"""Rows that KL and variance of each coordinate are averaged over, evenly spaced."""
-
-LEFT_OUT = 0.2
-"""Share of the entries that the encoder does not see in training, where some are missing anyway.
-
-Without it the likelihood would be measured on entries that the encoder has seen, and what is imputed
-would be less sure than it says."""
-
-EVALUATION_DRAWS = 4
-"""Draws per row with which an epoch is evaluated on the held-out rows."""
-
-SCORING_DRAWS = 32
-"""Draws per row that ``score`` averages over: its error is about a nat divided by √(32 n)."""
-
-
-class CollapseWarning(UserWarning):
-    """Some coordinates of a variational auto-encoder carry nothing.
-
-    It comes from ``VariationalAutoencoder.fit`` where the variance of μ over the rows is at most 0.01
-    for a coordinate: its z is the prior's noise, and the decoder does without it. The text has their
-    numbers. If you need them, lower ``beta``, or set ``free_bits=0.1``; if not, fewer ``n_components``
-    are the same map. ``active_`` has the same as an array, and ``kl_`` what each coordinate carries, in
-    nats.
-
-    References
-    ----------
-    Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519, for the bound of 0.01.
-
-    Examples
-    --------
-    Noise without any structure is not worth a coordinate:
-
-    >>> import isthmus, numpy as np, warnings
-    >>> X = np.random.default_rng(0).standard_normal((1797, 64))
-    >>> model = isthmus.VariationalAutoencoder(2, widths=(32,), max_epochs=10, beta=4.0, random_state=0)
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
-    ...     model = model.fit(X)
-    >>> isthmus.CollapseWarning in [each.category for each in caught], model.active_.tolist()
-    (True, [False, False])
-    """
+from isthmus.variational.collapse import collapse_warnings, kl_and_activity
+from isthmus.variational.distributions import Likelihood, check_likelihood
+from isthmus.variational.divergence import Prior
+from isthmus.variational.elbo import VariationalPair, rows_and_errors, with_fill
+from isthmus.variational.evidence import check_takes_errors, evidence_lower_bound, given_rows
+from isthmus.variational.likelihoods import Gaussian
+from isthmus.variational.objective import objectives_of
+from isthmus.variational.priors import Mixture, StandardNormal, check_prior
+from isthmus.variational.start import any_missing, at_ppca, check_possible, example_pair
 
 
 @registry.estimators
@@ -313,7 +245,7 @@ n_features_in_, feature_names_in_
         True
         """
         if x_error is not None:
-            _check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
+            check_takes_errors(self.likelihood, isinstance(self.likelihood, Gaussian))
         prepared = prepare(
             self, X, errors=x_error, cross_validated=self.skip == "pca", checkpoint=checkpoint
         )
@@ -448,43 +380,28 @@ n_features_in_, feature_names_in_
 
     def _start(self, given: Given, plan: Plan) -> Start:
         if given.continues:
-            self._check_possible(self.network_.pair.likelihood, given.rows)
+            check_possible(self, self.network_.pair.likelihood, given.rows)
             if not given.has_held_out_rows:
                 return self._where_it_was(plan, None)
         start = at_ppca(self, given, plan)
         if given.continues:
             return self._where_it_was(plan, start.pair if start.is_baseline else start.baseline)
         # The likelihood was made from the training rows, and has looked at no others.
-        self._check_possible(start.pair.likelihood, ChosenRows(given.rows, given.held_out_rows))
+        check_possible(self, start.pair.likelihood, ChosenRows(given.rows, given.held_out_rows))
         return start
 
     def _example_pair(self, plan: Plan) -> VariationalPair:
         return example_pair(self, plan)
 
     def _objectives(self, data: TrainingRows, start: Start, *, continues: bool) -> Objectives:
-        has_errors = data.errors is not None
-        aside = None if data.errors is None else scaled_errors(data.errors, data.scaling)
-        noise = self.input_noise
-        if noise is None:
-            noise = self.input_noise_ if continues else self._typical_gap(data, start)
-        knows_what_is_missing = start.pair.encoder.knows_what_is_missing(data.rows.shape[1])
-        objective = NegativeELBO.of(
-            self.beta,
-            self.warm_up,
-            self.free_bits,
-            input_noise=noise * data.scaling.spread,
-            left_out=LEFT_OUT if knows_what_is_missing else 0.0,
-            errors=has_errors,
-        )
-        held_out_objective = NegativeELBO.of(self.beta, draws=EVALUATION_DRAWS, errors=has_errors)
-        return Objectives(objective, held_out_objective, aside, {"input_noise_": noise})
+        return objectives_of(self, data, start, continues=continues)
 
     def _task(self, given: Given, schedule: Plan) -> Task:
         """Without the filling of missing entries where there are none: a third of the compilation."""
         task = super()._task(given, schedule)
         if not given.one_pass:
             of_any_map = task.warnings
-            task = replace(task, warnings=lambda model: [*of_any_map(model), *_collapse(model)])
+            task = replace(task, warnings=lambda model: [*of_any_map(model), *collapse_warnings(model)])
         pair: VariationalPair = task.network
         may_miss = pair.encoder.knows_what_is_missing(given.rows.shape[1]) or (
             given.continues and any_missing(given.rows)
@@ -498,22 +415,6 @@ n_features_in_, feature_names_in_
             fitted=lambda trained, moved: fitted(with_fill(trained, fill), moved),
         )
 
-    def _check_possible(self, likelihood: Distribution, rows: Rows) -> None:
-        """Raise ValueError for the first of the rows that cannot occur."""
-        cannot = impossible_rows(likelihood, rows)
-        if cannot.any():
-            raise ValueError(
-                f"row {number_among_all(rows, int(np.argmax(cannot)))} holds a number that cannot occur "
-                f"under likelihood={self.likelihood!r}: drop the row, or set the entry to NaN if it is "
-                "unknown"
-            )
-
-    def _typical_gap(self, data: TrainingRows, start: Start) -> float:
-        """Between rows as the encoder sees them: with missing entries filled."""
-        errors = None if data.errors is None else data.errors / data.scaling.scale
-        filled = FilledRows(data.rows, start.pair.encoder.fill.value, errors)
-        return input_noise_for(filled, data.train_rows, data.scaling.spread)
-
     @property
     def _widest(self) -> int:
         """Filling missing entries takes a matrix (d, d) for each row."""
@@ -524,42 +425,7 @@ n_features_in_, feature_names_in_
 
     def _extras(self, network: DataMap, rows: View) -> Mapping[str, object]:
         """KL and activity of each coordinate, in the order of the coordinates."""
-        some = rows[slice(None, None, -(-rows.shape[0] // MOST_ROWS_LOOKED_AT))]
-        d = network.n_coordinates
-        found = map_rows(
-            lambda block: _mean_and_kl(network, block),
-            some,
-            np.empty((some.shape[0], 2 * d)),
-            widest=widest_layer(network),
-        )
-        order = np.argmax(np.abs(np.asarray(network.frame.matrix)), axis=1)
-        divergences = np.mean(found[:, d:], axis=0)[order]
-        variance = np.var(found[:, :d], axis=0)[order]
-        return {"kl_": divergences, "active_": variance > LEAST_VARIANCE_OF_MEAN}
-
-
-def _collapse(model: VariationalAutoencoder) -> Iterator[CollapseWarning]:
-    """Which coordinates carry nothing, if any, and what to change."""
-    if model.active_.all():
-        return
-    idle = np.flatnonzero(~model.active_)
-    which = ", ".join(map(str, idle))
-    yield CollapseWarning(
-        f"{len(idle)} of {len(model.active_)} coordinates carry nothing: number {which}. The "
-        f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
-        f"noise. If you need them, lower beta (it is {model.beta:g}) or set free_bits=0.1; if not, "
-        f"n_components={max(1, int(model.active_.sum()))} is the same map"
-    )
-
-
-@eqx.filter_jit
-def _mean_and_kl(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, "n outputs"]:
-    """μ of each row, and the KL divergence of each of its coordinates."""
-    u, error = rows_and_errors(block, network.center.shape[0])
-    mean, _ = network.pair.posterior(u, error)
-    noise = draw_noise(jax.random.key(0), EVALUATION_DRAWS, *mean.shape)
-    divergence = bound_terms(network.pair, u, noise, error).kl
-    return jnp.concatenate([mean, divergence], axis=-1)
+        return kl_and_activity(network, rows)
 
 
 @eqx.filter_jit
@@ -568,61 +434,8 @@ def _means(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, "n 
     return network.frame.enter(mean)
 
 
-def given_rows(model: VariationalAutoencoder, X: object, x_error: object = None) -> View:
-    """Rows of X in scaled units, with their known errors on their right where there are any."""
-    check_is_fitted(model)
-    rows = check_rows(model, X, reset=False)
-    scaled = ScaledRows(rows, model.scaling_)
-    if x_error is None:
-        return scaled
-    _check_takes_errors(model.likelihood, isinstance(model.network_.pair.likelihood, GaussianErrors))
-    return JoinedRows(scaled, scaled_errors(check_errors(x_error, rows), model.scaling_))
-
-
 def takes_scaled_columns(estimator: BaseMap) -> bool:
     """Whether columns may be scaled before: not for a loss of shares, nor a likelihood but Gaussian."""
     parameters = estimator.get_params(deep=False)
     in_any_units = interval_of(as_loss(parameters.get("loss", "squared"))) is None
     return in_any_units and isinstance(parameters.get("likelihood", Gaussian()), Gaussian)
-
-
-def _check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:
-    if not takes_errors:
-        raise ValueError(
-            f"x_error with likelihood={likelihood!r}: measurement errors add to the variance of "
-            "likelihood=isthmus.likelihoods.Gaussian(), and of no other"
-        )
-
-
-@by_blocks(lambda model, _: ((), FLOAT64))
-def evidence_lower_bound(
-    model: VariationalAutoencoder, X: object, x_error: object = None
-) -> Float[np.ndarray, " n"]:
-    """The ELBO of each row with β = 1: (n, D) → (n,), in nats; what ``score`` is the mean of.
-
-    −∞ for a row that cannot occur. ``x_error`` are known standard deviations of the entries; without
-    them the rows are taken as exact.
-    """
-    rows = given_rows(model, X, x_error)
-    out = np.empty(rows.shape[0])
-    network = model.network_
-    widest = SCORING_DRAWS * max(widest_layer(network.pair), rows.shape[1])
-    map_rows(lambda u: _bound(network, u), rows, out, widest=widest)
-    out[impossible_rows(network.pair.likelihood, raw_rows(rows))] = -np.inf
-    return out
-
-
-def raw_rows(rows: View) -> Rows:
-    """The rows in the data's units that a view of ``given_rows`` shows."""
-    scaled = rows.rows if isinstance(rows, JoinedRows) else rows
-    assert isinstance(scaled, ScaledRows)
-    return scaled.rows
-
-
-@eqx.filter_jit
-def _bound(network: DataMap, block: Float[Array, "n width"]) -> Float[Array, " n"]:
-    u, error = rows_and_errors(block, network.center.shape[0])
-    pair: VariationalPair = network.pair
-    noise = draw_noise(jax.random.key(0), SCORING_DRAWS, len(u), pair.encoder.log_var.shape[0])
-    terms = bound_terms(pair, u, noise, error)
-    return terms.log_likelihood - terms.kl.sum(axis=-1)

@@ -13,14 +13,23 @@ from isthmus.data.moments import (
     column_statistics,
     summary_of,
 )
-from isthmus.data.rows import ChosenRows, Rows, ScaledRows, dense, evenly_spaced, row_blocks
+from isthmus.data.rows import (
+    ChosenRows,
+    Rows,
+    ScaledRows,
+    dense,
+    evenly_spaced,
+    number_among_all,
+    row_blocks,
+)
 from isthmus.data.scaling import Scaling
 from isthmus.estimators.base import given_names_of
-from isthmus.estimators.fitting import Given
 from isthmus.estimators.maps import Start, check_axes, leading_axes
 from isthmus.estimators.plan import Plan
+from isthmus.estimators.task import Given
+from isthmus.variational.distributions import Distribution, Known, impossible_rows
 from isthmus.variational.elbo import VariationalPair, ppca_pair, start_pair
-from isthmus.variational.likelihoods import Bernoulli, Gaussian, Known
+from isthmus.variational.likelihoods import Bernoulli, Gaussian
 from isthmus.variational.ppca import GaussianFill, ProbabilisticPCA, axes_of_incomplete, without_useless
 from isthmus.variational.priors import start_prior
 
@@ -104,6 +113,17 @@ def _scaling_for(model: VariationalAutoencoder, rows: Rows, columns: ColumnStati
             "[0, 1] as they are: set scaling=None"
         )
     return Scaling.none(len(columns.mean))
+
+
+def check_possible(model: VariationalAutoencoder, likelihood: Distribution, rows: Rows) -> None:
+    """Raise ValueError for the first of the rows that cannot occur."""
+    cannot = impossible_rows(likelihood, rows)
+    if cannot.any():
+        raise ValueError(
+            f"row {number_among_all(rows, int(np.argmax(cannot)))} holds a number that cannot occur "
+            f"under likelihood={model.likelihood!r}: drop the row, or set the entry to NaN if it is "
+            "unknown"
+        )
 
 
 def example_pair(model: VariationalAutoencoder, plan: Plan) -> VariationalPair:

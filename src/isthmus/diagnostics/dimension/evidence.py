@@ -20,10 +20,11 @@ from jaxtyping import Float
 from isthmus.diagnostics.dimension.methods import MLE, Gride
 from isthmus.diagnostics.geometry import decoder_jacobian, jacobian
 from isthmus.estimators.denoising import DenoisingAutoencoder
-from isthmus.estimators.fitting import NoImprovementWarning
 from isthmus.estimators.jobs import in_jobs
+from isthmus.estimators.task import NoImprovementWarning
 from isthmus.objectives.noise import Gaussian
-from isthmus.variational.estimator import CollapseWarning, VariationalAutoencoder
+from isthmus.variational.collapse import CollapseWarning
+from isthmus.variational.estimator import VariationalAutoencoder
 
 HELD_OUT = 0.2
 """Share of the rows that networks are evaluated on: the knee is in ratios of errors."""

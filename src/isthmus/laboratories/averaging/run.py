@@ -28,7 +28,7 @@ from sklearn.datasets import load_digits
 
 from isthmus.data.checks import check_dense, check_integer, check_real
 from isthmus.estimators.ensemble import Ensemble
-from isthmus.estimators.feedforward import FeedForwardRegressor
+from isthmus.estimators.feedforward_regressor import FeedForwardRegressor
 from isthmus.laboratories._reports import Report
 from isthmus.laboratories._responses import as_targets, training_rows, with_noise
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.laboratories._axes import NOTE, TEXT, TITLE, blank_figure, plain_axes
 from isthmus.laboratories.capacity._functions import FUNCTIONS, Function
-from isthmus.laboratories.capacity.run import FOUND, CapacityReport
+from isthmus.laboratories.capacity.report import FOUND, CapacityReport
 from isthmus.plots import FAINT, OTHER, OURS, WARM
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from isthmus.compression.units import n_parameters
 from isthmus.data.checks import check_dense
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import reconstruction_error
-from isthmus.estimators.fitting import NoImprovementWarning
+from isthmus.estimators.task import NoImprovementWarning
 from isthmus.laboratories._reports import Report
 
 LARGE, PRUNED, TAUGHT, SCRATCH = (

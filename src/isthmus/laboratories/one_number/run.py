@@ -30,18 +30,16 @@ from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.laboratories._reports import Report
 from isthmus.laboratories.one_number._neighbours import nearest_images, nearest_on_line
 from isthmus.laboratories.one_number.animals import animals
-from isthmus.laboratories.one_number.coding import (
+from isthmus.laboratories.one_number.coding import ImageCoder, Scrambled, n_leading
+from isthmus.laboratories.one_number.orders import (
     BitPlanes,
     Columns,
     Hilbert,
-    ImageCoder,
     Morton,
     Order,
     RandomBits,
     RandomPixels,
     Raster,
-    Scrambled,
-    n_leading,
 )
 from isthmus.variational.estimator import VariationalAutoencoder
 
