@@ -25,9 +25,13 @@ are left as they are."""
 def page(reports: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The paragraphs of the page."""
     yield PREAMBLE
-    machines = {tuple(report["machine"].get(name, "") for name in SHOWN) for report in reports.values()}
-    for machine in sorted(machines):
-        yield "\n".join(f"- {name}: {value}" for name, value in zip(SHOWN, machine, strict=True))
+    ran_on: dict[tuple[str, ...], list[str]] = {}
+    for name, report in reports.items():
+        ran_on.setdefault(tuple(report["machine"].get(fact, "") for fact in SHOWN), []).append(name)
+    for machine, names in sorted(ran_on.items(), key=lambda item: -len(item[1])):
+        facts = [f"- {fact}: {value}" for fact, value in zip(SHOWN, machine, strict=True)]
+        scripts = [f"- Scripts: {', '.join(names)}"] if len(ran_on) > 1 else []
+        yield "\n".join(facts + scripts)
     yield "## Claims and aims"
     lines = []
     for name, report in reports.items():

@@ -231,7 +231,9 @@ class Neighbours:
     """A row moves part of the way towards one of its ``k`` nearest neighbours: noise along the data.
 
     x̃ = x + t (x_neighbour − x), t uniform on [0, reach]. Neighbours are found among the rows of the
-    training, before it begins, by distance in scaled units; a row's copies are none.
+    training, before it begins, by distance in scaled units; a row's copies are none. A map that is to
+    keep neighbours gains nothing by it: of unseen digits white noise of the same size keeps as many or
+    more (``benchmarks/noises.py``).
 
     Parameters
     ----------
