@@ -120,6 +120,13 @@ def test_colours_span_the_values_whatever_their_unit(ax, size):
     assert ax.collections[1].get_clim() == tuple(np.quantile(values, [0.01, 0.99]))
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_disc_is_as_large_as_asked_for_whatever_the_values(ax, unit):
+    value_map(ax, np.eye(5, 2), unit * np.array([1.0, 2.0, 3.0, 4.0, np.nan]), "height", size=7.0)
+    for discs in ax.collections:
+        assert discs.get_sizes().tolist() == [7.0]
+
+
 @pytest.mark.parametrize(
     "values", [np.zeros(5), np.ones(5), 1 + 1e-8 * np.arange(5), np.full(5, np.nan)]
 )

@@ -249,9 +249,9 @@ def value_map(
     x, y = Z.T
     ax.scatter(x[~finite], y[~finite], s=size, color=NO_LABEL, linewidths=0, rasterized=True)
     low, high = np.quantile(values[finite], [0.01, 0.99]) if finite.any() else (0.0, 1.0)
-    size = max(abs(low), abs(high))
-    if high - low <= EQUAL * size:
-        margin = 0.1 * size or 0.1
+    largest = max(abs(low), abs(high))
+    if high - low <= EQUAL * largest:
+        margin = 0.1 * largest or 0.1
         low, high = low - margin, high + margin
     points = ax.scatter(
         x[finite],
