@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -34,14 +33,6 @@ def original(tmp_path_factory):
     np.save(folder / "map.npy", points)
     np.save(folder / "short.npy", np.ones((9, 2)))
     return folder
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, original):
-    """A copy of these as the working directory."""
-    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_compare_prints_and_writes_the_numbers_of_python(folder):

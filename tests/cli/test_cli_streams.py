@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -48,14 +47,6 @@ def original(tmp_path_factory):
         pq.write_table(table_of(rows), folder / "big" / f"{number}.parquet", row_group_size=90)
     isthmus.save(isthmus.LinearAutoencoder(2, scaling="standard").fit(FRAME), folder / "map.isthmus")
     return folder
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, original):
-    """A copy of these as the working directory."""
-    shutil.copytree(original, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

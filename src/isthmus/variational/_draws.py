@@ -36,7 +36,7 @@ def pair_of(model: object) -> VariationalPair:
     return pair
 
 
-def key_of(random_state: RandomState) -> Array:
+def key_of_call(random_state: RandomState) -> Array:
     """The key that all draws of a call come from."""
     return jax.random.key(int(generator(random_state).integers(2**31)))
 

@@ -22,7 +22,7 @@ from isthmus.networks.applying import map_rows
 from isthmus.variational._draws import (
     RandomState,
     check_numbers,
-    key_of,
+    key_of_call,
     keys_of_blocks,
     over_draws,
     pair_of,
@@ -115,7 +115,7 @@ def impute(
     pair = pair_of(model)
     given, D, scaling = given_rows(model, X, x_error), width_of(model), model.scaling_
     n_samples = check_integer("n_samples", n_samples, 1)
-    keys = keys_of_blocks(key_of(random_state))
+    keys = keys_of_blocks(key_of_call(random_state))
     rows, std = np.empty((given.shape[0], D)), np.zeros((given.shape[0], D))
     for where, block in row_blocks(raw_rows(given)):
         rows[where] = block

@@ -26,7 +26,7 @@ from isthmus.networks.fitted import DataMap
 from isthmus.variational._draws import (
     RandomState,
     check_numbers,
-    key_of,
+    key_of_call,
     keys_of_blocks,
     over_draws,
     pair_of,
@@ -295,7 +295,7 @@ def log_likelihood(
     pair = pair_of(model)
     rows, D = given_rows(model, X, x_error), width_of(model)
     n_samples = check_integer("n_samples", n_samples, 1)
-    keys = keys_of_blocks(key_of(random_state))
+    keys = keys_of_blocks(key_of_call(random_state))
     out = np.empty(rows.shape[0])
     map_rows(
         lambda u: _log_likelihood(pair, u, next(keys), jnp.int32(n_samples), D),
@@ -310,7 +310,7 @@ def log_likelihood(
 
 def _keys_of_sample(random_state: RandomState) -> tuple[Array, Array]:
     """Of z, and of the rows given z: the numbers of the one must not come back in the other."""
-    z_key, rows_key = jax.random.split(key_of(random_state))
+    z_key, rows_key = jax.random.split(key_of_call(random_state))
     return z_key, rows_key
 
 

@@ -1,6 +1,5 @@
 """Collections of Dask: what is lazy and what it will be, and that the numbers are those of memory."""
 
-import warnings
 from dataclasses import fields
 
 import dask
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 
 import isthmus
-from blocks import NAMES, D, N, X, array, close, frame
+from dask_collections.blocks import NAMES, D, N, X, array, close, frame
 
 
 @pytest.fixture
@@ -19,18 +18,6 @@ def here():
     """Dask computes in this thread."""
     with dask.config.set(scheduler="synchronous"):
         yield
-
-
-@pytest.fixture(scope="module")
-def pca():
-    return isthmus.LinearAutoencoder(2).fit(X)
-
-
-@pytest.fixture(scope="module")
-def network():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)  # of two epochs
-        return isthmus.Autoencoder(2, widths=(8,), max_epochs=2, random_state=0).fit(X)
 
 
 def never_computed(n, width):

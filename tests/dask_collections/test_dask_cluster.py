@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import isthmus
-from blocks import D, N, X, array, close, frame
+from dask_collections.blocks import D, N, X, array, close, frame
 from isthmus.comparison import Method
 from isthmus.data.rows import AllBut, ChosenRows
 from isthmus.data.stored.rows import StoredRows
@@ -51,18 +51,6 @@ def client():
         distributed.Client(cluster) as client,
     ):
         yield client
-
-
-@pytest.fixture(scope="module")
-def pca():
-    return isthmus.LinearAutoencoder(2).fit(X)
-
-
-@pytest.fixture(scope="module")
-def network():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", isthmus.NoImprovementWarning)  # of two epochs
-        return isthmus.Autoencoder(2, widths=(8,), max_epochs=2, random_state=0).fit(X)
 
 
 @contextlib.contextmanager
@@ -263,7 +251,7 @@ def test_networks_of_a_dimension_are_trained_beside_one_another(client, monkeypa
 
 
 def test_the_example_runs_in_miniature(client, tmp_path, capsys):
-    path = Path(__file__).parents[1] / "examples" / "dask_cluster.py"
+    path = Path(__file__).parents[2] / "examples" / "dask_cluster.py"
     example = SimpleNamespace(**runpy.run_path(str(path)))
     pca, network = example.study(1000, 250, tmp_path / "z.zarr", max_epochs=40, widths=(32,))
     # Both are shares of the variance, and the network is fitted to do better than PCA.
