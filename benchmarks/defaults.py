@@ -1,7 +1,7 @@
 """Claim: the defaults are a good compromise of error on unseen rows, smoothness and time.
 
 Error on unseen rows over PCA's, and seconds per fit, with one parameter at a time away from its
-default, on eight data sets.
+default, on eight data sets. Each fit compiles its programs, as the first one of a process does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jax
 import numpy as np
 from common import Report, flat_data_allowed, json_option, mnist_option, quick_option, rounds_option
 from quality import counts, curved, roll, s_curve
@@ -23,7 +24,7 @@ from isthmus import Autoencoder, reconstruction_error
 VARIANTS: dict[str, dict[str, Any]] = {
     "the defaults": {},
     "widths (256, 128)": {"widths": (256, 128)},
-    "widths (256, 256)": {"widths": (256, 256)},
+    "widths (128, 64)": {"widths": (128, 64)},
     "activation tanh": {"activation": "tanh"},
     "activation relu": {"activation": "relu"},
     "input_noise 0": {"input_noise": 0.0},
@@ -59,6 +60,7 @@ def measure(rows: np.ndarray, d: int, parameters: dict[str, Any], rounds: int) -
     ratios, seconds = [], []
     for seed in range(rounds):
         train, test = split(rows, len(rows) // 5, seed)
+        jax.clear_caches()
         start = time.perf_counter()
         with flat_data_allowed():
             model = Autoencoder(d, random_state=seed, **parameters).fit(train)
@@ -76,6 +78,8 @@ def main(quick: bool, rounds: int, mnist: Path | None, json_path: Path | None) -
     report = Report("Defaults: one parameter at a time away from its default", quick)
     sets = data(mnist, quick)
     table = []
+    # What a process does once, in its first fit, is not counted.
+    measure(*next(iter(sets.values())), {"max_epochs": 1}, 1)
     for name, parameters in VARIANTS.items():
         found = [measure(rows, d, parameters, rounds) for rows, d in sets.values()]
         report.results[name] = dict(zip(sets, found, strict=True))

@@ -87,7 +87,7 @@ def test_the_job_of_the_page_on_slurm(tmp_path):
     assert done.stdout.count("saved out/map.isthmus") == 1
     # One process has written two of the files, and the other one.
     assert "2 files written with 400 rows" in done.stderr
-    assert "1 files written with 200 rows" in done.stderr
+    assert "1 file written with 200 rows" in done.stderr
     model = isthmus.load(tmp_path / "out" / "map.isthmus")
     for number in range(3):
         table = pq.read_table(tmp_path / "out" / "coordinates" / f"{number}.parquet").to_pandas()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isthmus import plots as plots
     from isthmus import priors as priors
     from isthmus import registry as registry
+    from isthmus import report as report
     from isthmus import serving as serving
     from isthmus.anndata import embed as embed
     from isthmus.comparison.comparing import compare as compare
@@ -133,6 +134,7 @@ _PUBLIC_MODULES = (
     "plots",
     "priors",
     "registry",
+    "report",
     "serving",
 )
 """Modules that users name: ``isthmus.noise.Gaussian`` and ``isthmus.likelihoods.Gaussian`` differ."""

@@ -109,7 +109,7 @@ SHAPES = [
     data("rows of unequal length", [[1, 2], [3]], ValueError,
          "inhomogeneous shape.*Every row needs as many numbers",
          lambda w: w.file("data.csv", "a,b\n1,2\n3\n"),
-         "line 3 has 1 cells, and the first line has 2.*needs as many"),
+         "line 3 has 1 cell, and the first line has 2.*needs as many"),
     data("no rows", ROWS[:0], ValueError, r"0 sample\(s\).*minimum of 2 is required.*Pass more rows",
          lambda w: w.csv(ROWS[:0]), "has no rows, only 4 columns"),
     Input("three rows for a map of neighbours",

@@ -69,7 +69,7 @@ def test_empty_cells_of_a_category_are_missing_and_imputed(folder):
     refused = run_line(f"fit holes.csv {KINDS} --max-epochs 3 -o v.isthmus")
     assert refused.exit_code == 1
     assert "column 'phi' in row" in refused.stderr
-    assert "and 2 columns more have empty cells" in refused.stderr
+    assert "of 3 columns with empty cells" in refused.stderr
     settings = "--max-epochs 3 --validation-fraction 0 --seed 0 -q --model variational"
     fit = f"fit holes.csv {KINDS} {settings} -o v.isthmus"
     assert run_line(fit).exit_code == 0

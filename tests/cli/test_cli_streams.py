@@ -158,7 +158,7 @@ def test_transform_writes_a_file_for_each_and_goes_on_where_it_was(folder):
     os.remove("out/1.parquet")
     lines = succeed(*arguments).stderr.splitlines()
     assert lines[:2] == ["out/0.parquet: complete, left as it is", "out/1.parquet: 477 rows written"]
-    assert lines[-1] == "1 files written with 477 rows, 2 skipped that were complete"
+    assert lines[-1] == "1 file written with 477 rows, 2 skipped that were complete"
 
 
 def test_a_large_file_is_a_stream_and_a_small_one_is_read_as_before(folder, large, monkeypatch):

@@ -266,7 +266,7 @@ HOLED = np.where(np.eye(120, 6, dtype=bool), np.nan, X)
         ({"X": HOLED}, ValueError, "X contains NaN: column 0 in row 0"),
         ({"X": [["a", "b", "c"]] * 50}, ValueError, "X holds text: column 0, row 0 is 'a'"),
         ({"X": X[0]}, ValueError, "rows × columns are expected"),
-        ({"X": X[:1]}, ValueError, "X has 1 rows, and test_size=0.25 splits them into 0 to fit and 1"),
+        ({"X": X[:1]}, ValueError, "X has 1 row, and test_size=0.25 splits them into 0 to fit and 1"),
         ({"X": X[:40]}, ValueError, "30 to fit and 10 to evaluate: expected at least 11 of each for"),
         ({"test_size": 1.0}, ValueError, r"test_size=1.0: expected a number in \(0, 1\)"),
         ({"n_components": 6}, ValueError, "n_components=6 for data of 6 columns.*Use at most 5"),

@@ -155,7 +155,7 @@ def test_of_few_rows_all_are_compared(here, pca):
 
 
 def test_blocks_that_do_not_belong_together_are_refused(here, pca):
-    with pytest.raises(ValueError, match="X has 1000 rows and Z has 300"):
+    with pytest.raises(ValueError, match="X has 1,000 rows and Z has 300"):
         isthmus.quality(array(), pca.transform(array()[:300]), max_rows=100)
     some = array()[array()[:, 0] > 8]
     with pytest.raises(ValueError, match="X has 2 blocks and Z has 8, of unknown numbers"):

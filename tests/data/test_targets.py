@@ -60,10 +60,10 @@ def test_columns_of_numbers_stay_columns():
 @pytest.mark.parametrize(
     ("y", "n", "n_dims", "message"),
     [
-        ([[1.0]], 1, 1, r"y has shape \(1, 1\) for 1 rows: expected one target .* \(1,\)$"),
-        ([1.0, 2.0, 3.0], 1, 2, r"y has shape \(3,\) for 1 rows: expected .* \(1,\) or \(1, K\)$"),
+        ([[1.0]], 1, 1, r"y has shape \(1, 1\) for 1 row: expected one target .* \(1,\)$"),
+        ([1.0, 2.0, 3.0], 1, 2, r"y has shape \(3,\) for 1 row: expected .* \(1,\) or \(1, K\)$"),
         (5.0, 1, 1, r"y has shape \(\)"),
-        (["a", None], 2, 1, "y has no value in row 1, and in 1 rows in all"),
+        (["a", None], 2, 1, "y has no value in row 1, and in 1 row in all"),
         # As pictures leave such rows grey, nobody is to score them as a class of their own.
         (["a", "", "b", " "], 4, 1, "y has no value in row 1, and in 2 rows in all"),
         (

@@ -312,8 +312,8 @@ def test_a_grid_has_ties_which_are_told():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((50, 3)), r"50 rows, of which 1 are distinct: expected at least 1\d.*Pass more rows"),
-        (np.eye(5), "5 rows, of which 5 are distinct"),
+        (np.zeros((50, 3)), r"50 rows, 1 of them distinct: expected at least 1\d.*Pass more rows"),
+        (np.eye(5), "5 rows, 5 of them distinct"),
         (np.full((20, 2), np.nan), "X contains NaN"),
         (np.full((20, 2), np.inf), "X contains infinity"),
         (np.arange(20.0), r"X has shape \(20,\)"),

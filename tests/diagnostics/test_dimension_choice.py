@@ -181,7 +181,7 @@ def test_few_rows_have_a_dimension_too():
 
 
 def test_a_choice_from_what_is_not_enough():
-    with pytest.raises(ValueError, match="29 rows, of which 29 are distinct: expected at least 30"):
+    with pytest.raises(ValueError, match="29 rows, 29 of them distinct: expected at least 30"):
         isthmus.choose_dimension(cube(29, 3))
     with pytest.raises(ValueError, match="max_rows=20: expected an integer of at least 30"):
         isthmus.choose_dimension(cube(200, 3), max_rows=20)

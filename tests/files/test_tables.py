@@ -357,7 +357,7 @@ def test_columns_of_a_model_are_found_by_name_alone(tmp_path):
 
 
 def test_a_ragged_line_is_named(tmp_path):
-    assert "line 4 has 1 cells, and the first line has 2" in refusal(tmp_path, 'a,b\n"x\ny",2\n3\n')
+    assert "line 4 has 1 cell, and the first line has 2" in refusal(tmp_path, 'a,b\n"x\ny",2\n3\n')
     # The blank line counts as a line, and is no row.
     assert "line 5 has 3 cells" in refusal(tmp_path, "a,b\n1,2\n\n3,4\n5,6,7\n")
 

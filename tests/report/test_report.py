@@ -17,7 +17,7 @@ from isthmus.comparison import Method
 from isthmus.diagnostics.dimension.choice import DimensionChoice
 from isthmus.diagnostics.dimension.evidence import HeldOut
 from isthmus.report import _distrust as distrust
-from isthmus.report import findings, gather, page, write
+from isthmus.report import gather, gathering, page, write
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::isthmus.NoImprovementWarning"),
@@ -71,7 +71,7 @@ QUICK = Method(
 @pytest.fixture(scope="module", autouse=True)
 def _no_networks_choose_the_dimension():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(findings, "choose_dimension", choice_without_networks)
+        patch.setattr(gathering, "choose_dimension", choice_without_networks)
         yield
 
 

@@ -270,7 +270,7 @@ def test_a_loss_that_is_never_finite_leaves_the_start():
 
 def test_ctrl_c_gives_the_best_so_far(interrupt_in_call):
     interrupt_in_call(4, _groups, "batch_orders")
-    with pytest.warns(UserWarning, match="interrupted after .* of 1000 epochs"):
+    with pytest.warns(UserWarning, match="interrupted after .* of 1,000 epochs"):
         result = fit(max_epochs=1000)
     assert result.stopped == "interrupted"
     assert 0 < result.best_epoch == result.history["epoch"][-1] < 1000

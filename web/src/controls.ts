@@ -60,61 +60,67 @@ function colours(app: App): HTMLElement {
 function axes(app: App): HTMLElement | null {
   const { model, store } = app;
   if (model.d <= 2) return null;
-  const selects = ['Horizontal', 'Vertical'].map((label, which) => {
-    const id = unique();
-    const select = h('select', { id, testid: which ? 'axis-y' : 'axis-x' },
-      ...model.header.axes.map((text, axis) => h('option', { value: axis, text })));
-    select.value = String(store.state.axes[which]);
-    select.addEventListener('change', () => {
-      const next: [number, number] = [...store.state.axes];
-      const chosen = Number(select.value);
-      // The other axis takes the place of this one if both would be the same.
-      if (next[1 - which] === chosen) next[1 - which] = next[which];
-      next[which] = chosen;
-      store.set({ axes: next });
-    });
-    return { select, element: h('div', { class: 'field' }, h('label', { for: id }, label), select) };
-  });
+  const selects = [axisSelect(app, 0), axisSelect(app, 1)];
   const sliders = h('div', { class: 'sliders', testid: 'sliders' });
   const draw = (): void => {
-    selects.forEach(({ select }, which) => { select.value = String(store.state.axes[which]); });
-    replace(sliders, ...model.header.axes.flatMap((text, axis) => {
-      if (store.state.axes.includes(axis)) return [];
-      const id = unique();
-      const [low, high] = model.ranges[axis];
-      const slider = h('input', { type: 'range', id, min: low, max: high, step: 'any', testid: `slider-${axis}` });
-      slider.dataset.axis = String(axis);
-      const out = h('output', { for: id, class: 'value' });
-      slider.addEventListener('input', () => {
-        const others = [...store.state.others];
-        others[axis] = Number(slider.value);
-        store.set({ others });
-      });
-      // Steps of "any" give keys no length of a step.
-      slider.addEventListener('keydown', (event) => {
-        const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
-        if (!by) return;
-        event.preventDefault();
-        slider.value = String(Number(slider.value) + (by * (high - low)) / 100);
-        slider.dispatchEvent(new Event('input'));
-      });
-      return [h('div', { class: 'field' }, h('label', { for: id }, name(text)), slider, out)];
-    }));
+    const { axes: shown } = store.state;
+    selects.forEach((select, which) => { select.value = String(shown[which]); });
+    replace(sliders, ...model.header.axes.flatMap((_, axis) => (shown.includes(axis) ? [] : [slider(app, axis)])));
     follow();
   };
   const follow = (): void => {
-    for (const slider of sliders.querySelectorAll<HTMLInputElement>('input')) {
-      const value = store.state.others[Number(slider.dataset.axis)];
-      slider.value = String(value);
-      const out = slider.nextElementSibling;
+    for (const input of sliders.querySelectorAll<HTMLInputElement>('input')) {
+      const value = store.state.others[Number(input.dataset.axis)];
+      input.value = String(value);
+      const out = input.nextElementSibling;
       if (out) out.textContent = format(value, 3);
     }
   };
   store.on(['axes'], draw);
   store.on(['others'], follow);
   draw();
-  return h('div', { class: 'group' }, h('h2', {}, 'Axes'), ...selects.map(({ element }) => element),
+  const fields = ['Horizontal', 'Vertical'].map((label, which) => h('div', { class: 'field' },
+    h('label', { for: selects[which].id }, label), selects[which]));
+  return h('div', { class: 'group' }, h('h2', {}, 'Axes'), ...fields,
     h('p', { class: 'muted small' }, 'Coordinates that are not shown, for decoding:'), sliders);
+}
+
+/** `which` is 0 for the horizontal axis, 1 for the vertical one. */
+function axisSelect({ model, store }: App, which: 0 | 1): HTMLSelectElement {
+  const select = h('select', { id: unique(), testid: which ? 'axis-y' : 'axis-x' },
+    ...model.header.axes.map((text, axis) => h('option', { value: axis, text })));
+  select.addEventListener('change', () => {
+    const next: [number, number] = [...store.state.axes];
+    const chosen = Number(select.value);
+    // The other axis takes the place of this one if both would be the same.
+    if (next[1 - which] === chosen) next[1 - which] = next[which];
+    next[which] = chosen;
+    store.set({ axes: next });
+  });
+  return select;
+}
+
+/** Of a coordinate that is not shown. */
+function slider({ model, store }: App, axis: number): HTMLElement {
+  const id = unique();
+  const [low, high] = model.ranges[axis];
+  const input = h('input', { type: 'range', id, min: low, max: high, step: 'any', testid: `slider-${axis}` });
+  input.dataset.axis = String(axis);
+  input.addEventListener('input', () => {
+    const others = [...store.state.others];
+    others[axis] = Number(input.value);
+    store.set({ others });
+  });
+  // Steps of "any" give keys no length of a step.
+  input.addEventListener('keydown', (event) => {
+    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    input.value = String(Number(input.value) + (by * (high - low)) / 100);
+    input.dispatchEvent(new Event('input'));
+  });
+  return h('div', { class: 'field' }, h('label', { for: id }, name(model.header.axes[axis])), input,
+    h('output', { for: id, class: 'value' }));
 }
 
 function drawn(app: App): HTMLElement | null {
@@ -136,8 +142,7 @@ function drawn(app: App): HTMLElement | null {
 }
 
 function arrows(app: App): HTMLElement {
-  const { model, store } = app;
-  const { names } = model.header.features;
+  const { model: { header: { features: { names } } }, store } = app;
   const [id, listId] = [unique(), unique()];
   const suggestions = h('datalist', { id: listId });
   const input = h('input', {
@@ -145,33 +150,20 @@ function arrows(app: App): HTMLElement {
     testid: 'arrow-feature', dir: 'auto',
   });
   const message = h('p', { class: 'muted small', role: 'status' });
-  const suggest = (): void => {
-    const wanted = input.value.trim().toLowerCase();
-    const found: HTMLElement[] = [];
-    for (let j = 0; j < names.length && found.length < SUGGESTED; j++) {
-      if (!wanted || names[j].toLowerCase().includes(wanted)) found.push(h('option', { value: names[j] }));
-    }
-    replace(suggestions, ...found);
-  };
+  const suggest = (): void => replace(suggestions, ...suggested(names, input.value).map((value) => h('option', { value })));
   const add = (forced: boolean): void => {
-    const wanted = input.value.trim();
-    if (!wanted) return;
-    let feature = names.indexOf(input.value);
-    if (feature < 0) feature = names.findIndex((one) => one.trim() === wanted);
-    if (feature < 0 && forced) feature = names.findIndex((one) => one.toLowerCase().startsWith(wanted.toLowerCase()));
+    if (!input.value.trim()) return;
+    const feature = featureNamed(names, input.value, forced);
     if (feature < 0) {
       if (forced) message.textContent = 'No feature has this name.';
       return;
     }
     const { arrows: chosen } = store.state;
-    message.textContent = '';
-    if (!chosen.includes(feature)) {
-      if (chosen.length >= MOST_ARROWS) {
-        message.textContent = `Arrows show up to ${MOST_ARROWS} features.`;
-        return;
-      }
-      store.set({ arrows: [...chosen, feature] });
-    }
+    const isNew = !chosen.includes(feature);
+    const tooMany = isNew && chosen.length >= MOST_ARROWS;
+    message.textContent = tooMany ? `Arrows show up to ${MOST_ARROWS} features.` : '';
+    if (tooMany) return;
+    if (isNew) store.set({ arrows: [...chosen, feature] });
     input.value = '';
     suggest();
   };
@@ -187,16 +179,40 @@ function arrows(app: App): HTMLElement {
   });
   input.addEventListener('change', () => add(false));
   input.addEventListener('focus', suggest);
+  return h('div', { class: 'arrows' }, h('label', { for: id }, 'Arrows: where features rise'),
+    h('div', { class: 'row' }, input, button('Add', () => add(true), { testid: 'arrow-add' })), suggestions, message,
+    arrowLegend(app));
+}
+
+function suggested(names: readonly string[], text: string): string[] {
+  const wanted = text.trim().toLowerCase();
+  const found: string[] = [];
+  for (let j = 0; j < names.length && found.length < SUGGESTED; j++) {
+    if (names[j].toLowerCase().includes(wanted)) found.push(names[j]);
+  }
+  return found;
+}
+
+/** −1 where there is none. Begun names count only if the choice is `forced`, as by Enter. */
+function featureNamed(names: readonly string[], text: string, forced: boolean): number {
+  const wanted = text.trim();
+  let feature = names.indexOf(text);
+  if (feature < 0) feature = names.findIndex((one) => one.trim() === wanted);
+  if (feature < 0 && forced) feature = names.findIndex((one) => one.toLowerCase().startsWith(wanted.toLowerCase()));
+  return feature;
+}
+
+/** The features whose arrows are drawn; a press removes one. */
+function arrowLegend({ model, store }: App): HTMLElement {
+  const { names } = model.header.features;
   const chips = h('ul', { class: 'chips', testid: 'arrow-legend' });
-  const draw = (): void => replace(chips, ...store.state.arrows.map((feature, k) => {
+  store.on(['arrows'], () => replace(chips, ...store.state.arrows.map((feature, k) => {
     const swatch = h('span', { class: `swatch arrow-${k + 1}`, 'aria-hidden': 'true' });
     const chip = button('', () => store.set({ arrows: store.state.arrows.filter((one) => one !== feature) }), {
       class: 'chip', 'aria-label': `Remove the arrows of ${names[feature]}`,
     });
     chip.append(swatch, name(names[feature]), h('span', { 'aria-hidden': 'true' }, '×'));
     return h('li', {}, chip);
-  }));
-  store.on(['arrows'], draw);
-  return h('div', { class: 'arrows' }, h('label', { for: id }, 'Arrows: where features rise'),
-    h('div', { class: 'row' }, input, button('Add', () => add(true), { testid: 'arrow-add' })), suggestions, message, chips);
+  })));
+  return chips;
 }

@@ -2,6 +2,7 @@
 
 import type { App } from './app';
 import { format, h, later, name, replace } from './dom';
+import type { Model } from './model';
 import { Bars, painted, ranked } from './rowview';
 
 export function placePanel(app: App): HTMLElement {
@@ -31,15 +32,7 @@ export function placePanel(app: App): HTMLElement {
   const spoken = later(() => {
     const { place } = store.state;
     if (!place || !app.root.contains(document.activeElement)) return;
-    const where = place.map((one, axis) => `${model.header.axes[axis]} ${format(one, 3)}`).join(', ');
-    const bad = warning.hidden ? '' : ' No rows near.';
-    let what = '';
-    if (model.decoder) {
-      const row = model.decode(place);
-      what = model.header.image ? ' Image decoded.' : ` ${ranked(model, row, 3)
-        .map(({ feature }) => `${model.header.features.names[feature]} ${format(row[feature], 3)}`).join(', ')}.`;
-    }
-    app.announce(`${where}.${what}${bad}`);
+    app.announce(`${described(model, place)}${warning.hidden ? '' : ' No rows near.'}`);
   }, 700);
 
   const draw = (): void => {
@@ -60,4 +53,15 @@ export function placePanel(app: App): HTMLElement {
   };
   store.on(['place'], draw);
   return root;
+}
+
+/** A place, and what is decoded there, to be read aloud. */
+function described(model: Model, place: readonly number[]): string {
+  const { axes, features, image } = model.header;
+  const where = place.map((one, axis) => `${axes[axis]} ${format(one, 3)}`).join(', ');
+  if (!model.decoder) return `${where}.`;
+  if (image) return `${where}. Image decoded.`;
+  const row = model.decode(place);
+  const unusual = ranked(model, row, 3).map(({ feature }) => `${features.names[feature]} ${format(row[feature], 3)}`);
+  return `${where}. ${unusual.join(', ')}.`;
 }

@@ -6,6 +6,8 @@ import type { Seen } from './view';
 
 const CELL = 5;
 const REST = 110;
+/** Beyond each edge of the view, as a share of it. */
+const MARGIN = 0.25;
 
 interface Mask { seen: Seen; left: number; top: number; size: string }
 
@@ -61,59 +63,40 @@ export class Support {
 
   private compute(): void {
     const { app } = this;
-    const { view, model } = app;
-    const { support } = model.header;
+    const { view } = app;
+    const { support } = app.model.header;
     if (!support) return;
     const turn = ++this.turn;
     this.waitsFor = '';
     this.running = turn;
-    const margin = 0.25;
-    const seen = view.seen();
-    const [left, top] = view.scaled(-margin * view.width, -margin * view.height);
-    const [right, bottom] = view.scaled((1 + margin) * view.width, (1 + margin) * view.height);
-    const columns = Math.ceil((view.width * (1 + 2 * margin)) / CELL);
-    const rows = Math.ceil((view.height * (1 + 2 * margin)) / CELL);
+    const { width, height } = view;
+    const mask: Mask = { seen: view.seen(), left: -MARGIN * width, top: -MARGIN * height, size: `${width}×${height}` };
+    const [w, t] = [width * (1 + 2 * MARGIN), height * (1 + 2 * MARGIN)];
+    const [columns, rows] = [Math.ceil(w / CELL), Math.ceil(t / CELL)];
     const image = document.createElement('canvas');
     [image.width, image.height] = [columns, rows];
     const context = image.getContext('2d');
     if (!context) return;
     const pixels = context.createImageData(columns, rows);
-    const radius = support.distance / view.scale[0];
+    const bare = bareCell(app, support, columns, rows);
     const ink = app.style('--hatch');
-    const { width, height } = view;
-    const size = `${width}×${height}`;
     let row = 0;
     const slice = (): void => {
       if (turn !== this.turn) return;
       const end = performance.now() + 5;
-      while (row < rows && performance.now() < end) {
-        const y = top + ((row + 0.5) / rows) * (bottom - top);
+      for (; row < rows && performance.now() < end; row++) {
         for (let column = 0; column < columns; column++) {
-          const x = left + ((column + 0.5) / columns) * (right - left);
-          const dense = model.d === 1
-            ? app.space.supported([x * view.scale[0] + view.center[0]], 1, [0, 0])
-            : app.space.denseAt(x, y, radius, support.k);
-          if (!dense) pixels.data[4 * (row * columns + column) + 3] = 255;
+          if (bare(column, row)) pixels.data[4 * (row * columns + column) + 3] = 255;
         }
-        row++;
       }
       if (row < rows) {
         setTimeout(slice, 4);
         return;
       }
       context.putImageData(pixels, 0, 0);
-      const [w, t] = [width * (1 + 2 * margin), height * (1 + 2 * margin)];
-      const own = sized(this.canvas, w, t);
-      if (own) {
-        own.globalCompositeOperation = 'copy';
-        own.drawImage(image, 0, 0, w, t);
-        own.globalCompositeOperation = 'source-in';
-        own.fillStyle = hatching(own, ink) ?? ink;
-        own.fillRect(0, 0, w, t);
-        own.globalCompositeOperation = 'source-over';
-      }
-      this.mask = { seen, left: -margin * width, top: -margin * height, size };
-      for (const [side, value] of [['left', -margin * width], ['top', -margin * height], ['width', w], ['height', t]] as const) {
+      hatch(this.canvas, image, w, t, ink);
+      this.mask = mask;
+      for (const [side, value] of [['left', mask.left], ['top', mask.top], ['width', w], ['height', t]] as const) {
         this.canvas.style[side] = `${value}px`;
       }
       this.running = 0;
@@ -121,6 +104,35 @@ export class Support {
     };
     slice();
   }
+}
+
+/** Whether a cell has no points near, of a grid over the present view and its margin. */
+function bareCell(
+  app: App, support: { distance: number; k: number }, columns: number, rows: number,
+): (column: number, row: number) => boolean {
+  const { model, view } = app;
+  const [left, top] = view.scaled(-MARGIN * view.width, -MARGIN * view.height);
+  const [right, bottom] = view.scaled((1 + MARGIN) * view.width, (1 + MARGIN) * view.height);
+  const radius = support.distance / view.scale[0];
+  return (column, row) => {
+    const x = left + ((column + 0.5) / columns) * (right - left);
+    const y = top + ((row + 0.5) / rows) * (bottom - top);
+    return !(model.d === 1
+      ? app.space.supported([x * view.scale[0] + view.center[0]], 1, [0, 0])
+      : app.space.denseAt(x, y, radius, support.k));
+  };
+}
+
+/** Hatches what an image covers. */
+function hatch(canvas: HTMLCanvasElement, image: HTMLCanvasElement, width: number, height: number, ink: string): void {
+  const context = sized(canvas, width, height);
+  if (!context) return;
+  context.globalCompositeOperation = 'copy';
+  context.drawImage(image, 0, 0, width, height);
+  context.globalCompositeOperation = 'source-in';
+  context.fillStyle = hatching(context, ink) ?? ink;
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = 'source-over';
 }
 
 function hatching(context: CanvasRenderingContext2D, ink: string): CanvasPattern | null {

@@ -256,7 +256,7 @@ def _check_missing(estimator: BaseMap, table: Table, rows: Any) -> None:
     if not empty:
         return
     row = rows.column(empty[0]).is_null().to_pylist().index(True)
-    others = f", and {len(empty) - 1} columns more have empty cells" if len(empty) > 1 else ""
+    others = f", of {len(empty)} columns with empty cells" if len(empty) > 1 else ""
     raise ValueError(
         f"{table.path} contains NaN: column {empty[0]!r} in row {row} is the first{others}. The model "
         f"that takes them: {_with_model('variational')}"

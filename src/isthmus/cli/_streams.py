@@ -14,6 +14,7 @@ import click
 import isthmus
 from isthmus.cli._io import ColumnKinds, as_labels, say, write
 from isthmus.cli._processes import Launch
+from isthmus.data.wording import counted, listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +67,7 @@ def rows_to_fit(
 
 def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """The names of the features; raises TableError for those that hold no numbers."""
-    from isthmus.data.stored.schema import Head, shown
+    from isthmus.data.stored.schema import Head
     from isthmus.files.formats import TableError
     from isthmus.files.tables import drop_option
 
@@ -77,7 +78,7 @@ def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> l
     if not others:
         return names
     raise TableError(
-        f"{table.path}: {shown(others)} {'holds' if len(others) == 1 else 'hold'} no numbers. Leave "
+        f"{table.path}: {listed(others)} {'holds' if len(others) == 1 else 'hold'} no numbers. Leave "
         f"{'it' if len(others) == 1 else 'them'} out with {drop_option(others)}, or choose "
         "others with --columns; --label colours the picture by such a column"
     )
@@ -201,4 +202,4 @@ def _tell(now: FileProgress, tell: Callable[[str], object]) -> None:
     if now.skipped:
         tell(f"{now.output}: complete, left as it is")
     elif now.n_written == now.n_rows:
-        tell(f"{now.output}: {now.n_rows:,} rows written")
+        tell(f"{now.output}: {counted(now.n_rows, 'row')} written")

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from isthmus.comparison._memory import PeakMemory
 from isthmus.comparison.methods import Method
 from isthmus.comparison.records import ComparisonRecord, Judgement, Row
+from isthmus.data.wording import counted
 from isthmus.diagnostics.quality.measures import quality
 from isthmus.diagnostics.quality.new_rows import Target, neighbour_score, neighbours_kept
 from isthmus.estimators.base import BaseMap
@@ -170,7 +171,8 @@ def _coordinates(Z: object, n: int, n_components: int) -> Float[np.ndarray, "n d
     coordinates = np.asarray(Z, dtype=np.float64)
     if coordinates.shape != (n, n_components):
         raise ValueError(
-            f"{n} rows were given coordinates of shape {coordinates.shape} for {(n, n_components)}"
+            f"{counted(n, 'row')} were given coordinates of shape {coordinates.shape} for "
+            f"{(n, n_components)}"
         )
     return coordinates
 

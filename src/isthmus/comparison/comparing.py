@@ -25,6 +25,7 @@ from isthmus.data.frames import column_labels
 from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
 from isthmus.data.units import chosen_scaling, scaled_by
+from isthmus.data.wording import counted
 from isthmus.diagnostics.quality.new_rows import Target
 
 if TYPE_CHECKING:
@@ -206,8 +207,8 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
     d, k = settings.n_components, settings.k
     if d >= D:
         raise ValueError(
-            f"n_components={d} for data of {D} columns: expected fewer, for with as many nothing is "
-            f"reduced. Use at most {D - 1}"
+            f"n_components={d} for data of {counted(D, 'column')}: expected fewer, for with as many "
+            f"nothing is reduced. Use at most {D - 1}"
             if D > 1
             else f"X has {D} column: there is nothing to reduce"
         )
@@ -221,9 +222,9 @@ def _check_sizes(shape: tuple[int, ...], share: float, settings: Settings) -> tu
         )
     if min(n_train, n_test) < least:
         raise ValueError(
-            f"X has {n} rows, and test_size={share:g} splits them into {n_train} to fit and {n_test} to "
-            f"evaluate: expected at least {least} of each for k={k} neighbours and n_components={d}. "
-            "Pass more rows, or choose a smaller k or another test_size"
+            f"X has {counted(n, 'row')}, and test_size={share:g} splits them into {n_train} to fit and "
+            f"{n_test} to evaluate: expected at least {least} of each for k={k} neighbours and "
+            f"n_components={d}. Pass more rows, or choose a smaller k or another test_size"
         )
     return n_train, n_test
 

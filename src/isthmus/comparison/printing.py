@@ -14,6 +14,7 @@ from rich.text import Text
 from isthmus.comparison._verdict import verdict
 from isthmus.comparison.methods import NO_FUNCTION
 from isthmus.comparison.records import Conditions, Row
+from isthmus.data.wording import counted
 
 WIDTH = 100
 """Width of the text in characters, where no terminal limits it."""
@@ -152,7 +153,10 @@ def _remarks(conditions: Conditions, table: Sequence[Row]) -> Iterator[Text]:
     )
     if seeds > 1:
         measured += f"; mean ± standard deviation of {seeds} splits and seeds"
-    yield Text(f"{conditions.n_features} columns → {conditions.n_components} coordinates; {measured}")
+    yield Text(
+        f"{counted(conditions.n_features, 'column')} → "
+        f"{counted(conditions.n_components, 'coordinate')}; {measured}"
+    )
     if conditions.units:
         yield Text(f"The {conditions.units}")
     if conditions.score:

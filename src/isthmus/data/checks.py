@@ -30,6 +30,7 @@ from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.data.stored.dask import check_dimensions, is_frame
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.scanning import as_stored
+from isthmus.data.wording import counted
 
 
 def check_fitted(model: object) -> None:
@@ -248,8 +249,8 @@ def check_coordinate_columns(Z: Any, n_components: int) -> None:  # a collection
     """Raise ValueError where a collection of Dask does not have a column for each coordinate."""
     if len(Z.shape) != 2 or Z.shape[1] != n_components:
         raise ValueError(
-            f"Z has shape {tuple(Z.shape)}, but the model has {n_components} coordinates; pass what "
-            "transform returns, shape (n, d)"
+            f"Z has shape {tuple(Z.shape)}, but the model has {counted(n_components, 'coordinate')}; "
+            "pass what transform returns, shape (n, d)"
         )
 
 
@@ -260,8 +261,8 @@ def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
     )
     if coordinates.shape[1] != n_components:
         raise ValueError(
-            f"Z has {coordinates.shape[1]} columns, but the model has {n_components} coordinates; "
-            "pass what transform returns, shape (n, d)"
+            f"Z has {counted(coordinates.shape[1], 'column')}, but the model has "
+            f"{counted(n_components, 'coordinate')}; pass what transform returns, shape (n, d)"
         )
     named = entry_of([f"coordinate {k}" for k in range(n_components)])
     check_finite(coordinates, named, what="Z", advice="Drop these rows, or pass what transform returns")

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from isthmus.data.rows import row_blocks
+from isthmus.data.wording import counted
 
 LARGEST = 1e37
 """Largest size of a number in the data: networks compute in single precision, up to 3.4e38."""
@@ -46,8 +47,9 @@ def check_finite(
             )
         kind = "NaN" if np.isnan(value) else "infinity (inf)"
         raise ValueError(
-            f"{what} contains {kind}: {first}; {int(bad.any(axis=1).sum())} rows of the first "
-            f"{where.stop} hold {fault}. {advice or _advice_on_data(missing=bool(np.isnan(value)))}"
+            f"{what} contains {kind}: {first}; {fault} in "
+            f"{int(bad.any(axis=1).sum())} of the first {counted(where.stop, 'row')}. "
+            f"{advice or _advice_on_data(missing=bool(np.isnan(value)))}"
         )
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Shaped
 from numpy.typing import ArrayLike
 
 from isthmus.data.checks import target_array
+from isthmus.data.wording import counted
 
 MOST_CLASSES = 20
 """Largest number of different values with which integers are taken as classes."""
@@ -85,16 +86,16 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1, of_category: bool = 
     if targets.ndim not in range(1, n_dims + 1) or len(targets) != n:
         expected = f"({n},)" + f" or ({n}, K)" * (n_dims > 1)
         raise ValueError(
-            f"y has shape {targets.shape} for {n} rows: expected one target for each row of X, "
-            f"{expected}"
+            f"y has shape {targets.shape} for {counted(n, 'row')}: expected one target for each row of "
+            f"X, {expected}"
         )
     if targets.dtype.kind in "OUS":
         is_missing = without_label(targets.ravel()).reshape(len(targets), -1)
         missing = np.flatnonzero(is_missing.any(axis=1))
         if len(missing):
             raise ValueError(
-                f"y has no value in row {missing[0]}, and in {len(missing)} rows in all: leave these "
-                "rows out"
+                f"y has no value in row {missing[0]}, and in {counted(len(missing), 'row')} in all: "
+                "leave these rows out"
             )
     targets = _plain(targets)
     if targets.dtype.kind not in "biufUSO":

@@ -24,6 +24,7 @@ from isthmus.data.checks import check_integer, check_map, check_rows
 from isthmus.data.neighbours import nearest
 from isthmus.data.rows import READ_ELEMENTS, dense
 from isthmus.data.targets import CheckedTargets, check_targets
+from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap, decoded_rows, units_of
 from isthmus.estimators.fitting import generator
 from isthmus.results import Result
@@ -231,8 +232,8 @@ def hidden(
     targets = check_targets(y, rows.shape[0])
     if targets.n_classes > rows.shape[0] // 2:
         raise ValueError(
-            f"y has {targets.n_classes} classes of {rows.shape[0]} rows, too few of each to predict "
-            "one: expected classes that several rows share, or numbers"
+            f"y has {targets.n_classes} classes of {counted(rows.shape[0], 'row')}, too few of each to "
+            "predict one: expected classes that several rows share, or numbers"
         )
     rng = generator(random_state)
     n_neighbors = check_integer("n_neighbors", n_neighbors, SHARE_LIKE)
@@ -241,8 +242,8 @@ def hidden(
     n = min(rows.shape[0], most)
     if n <= n_neighbors:
         raise ValueError(
-            f"X has {n} rows: expected more than n_neighbors={n_neighbors}. Pass more rows, or fewer "
-            "neighbours"
+            f"X has {counted(n, 'row')}: expected more than n_neighbors={n_neighbors}. Pass more rows, "
+            "or fewer neighbours"
         )
     chosen = rng.permutation(rows.shape[0])[:n]
     z = np.asarray(model.transform(X), np.float64)[chosen]

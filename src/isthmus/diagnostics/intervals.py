@@ -20,6 +20,7 @@ from jaxtyping import Float
 from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import nearest
 from isthmus.data.rows import READ_ELEMENTS, dense
+from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap, as_given, decoded_rows
 from isthmus.estimators.fitting import generator
 
@@ -109,8 +110,8 @@ def decoded_interval(
     m, needed = rows.shape[0], 2 * max(n_neighbors, int(np.ceil(1 / (1 - level) - 1e-9)))
     if m < needed:
         raise ValueError(
-            f"known has {m} rows: an interval at level={level:g} by {n_neighbors} neighbours needs "
-            f"{needed} at least. Pass more, or a lower level"
+            f"known has {counted(m, 'row')}: an interval at level={level:g} by "
+            f"{counted(n_neighbors, 'neighbour')} needs {needed} at least. Pass more, or a lower level"
         )
     placed = np.asarray(model.transform(known), np.float64)
     gaps = np.abs(dense(rows[:]) - decoded_rows(model, placed))

@@ -21,6 +21,7 @@ from isthmus import plots
 from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import row_blocks
+from isthmus.data.wording import counted
 from isthmus.diagnostics.geometry import decoder_jacobian
 from isthmus.estimators.base import BaseMap, squared_gaps, units_of, width_of
 from isthmus.estimators.fitting import generator
@@ -103,7 +104,7 @@ class Reliability(Result):
         folded = int(np.sum(self.local_rank < full))
         rank = f" At {folded} of {n} the map has lost a direction." if folded else ""
         return (
-            f"{n_flagged} of {n} rows ({share:.1%}) are flagged at a false-alarm rate of "
+            f"{n_flagged} of {counted(n, 'row')} ({share:.1%}) are flagged at a false-alarm rate of "
             f"{expected:.1%}, {word}.{rank}"
         )
 
@@ -228,8 +229,8 @@ def reliability(
     m, needed = len(z_known), int(np.ceil(max(40, 2 * n_neighbors + 2, 2 / rate)))
     if m < needed:
         raise ValueError(
-            f"known has {m} distinct rows: a false-alarm rate of {rate:g} by {n_neighbors} neighbours "
-            f"needs {needed} at least. Pass more, or a higher rate"
+            f"known has {counted(m, 'distinct row')}: a false-alarm rate of {rate:g} by "
+            f"{counted(n_neighbors, 'neighbour')} needs {needed} at least. Pass more, or a higher rate"
         )
     z, error = _placed(model, X, "X")
     order = generator(random_state).permutation(m)

@@ -32,6 +32,7 @@ from isthmus.data.neighbours import typical_gap
 from isthmus.data.rows import NONE, AllBut, RowNumbers, View, block_bytes_of
 from isthmus.data.sources import BLOCK_BYTES, ArraySource
 from isthmus.data.stored.rows import StoredRows
+from isthmus.data.wording import counted
 from isthmus.estimators._searches import said_once
 from isthmus.estimators.history import History
 from isthmus.estimators.identity import identity_of
@@ -256,8 +257,8 @@ def _training(
     if model.verbose and source.n_blocks > 1 and processes.is_first():
         n_bytes = source.block_rows * task.rows.shape[1] * 4
         print(
-            f"{source.n_rows:,} rows in {source.n_blocks:,} blocks, of each {source.block_rows:,} rows "
-            f"({n_bytes / 2**20:.4g} MiB) at a time",
+            f"{counted(source.n_rows, 'row')} in {counted(source.n_blocks, 'block')}, of each "
+            f"{counted(source.block_rows, 'row')} ({n_bytes / 2**20:.4g} MiB) at a time",
             file=sys.stderr,
             flush=True,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus import plots
+from isthmus.data.wording import counted
 from isthmus.results import Result, rows_of
 
 if TYPE_CHECKING:
@@ -43,4 +44,4 @@ class History(Result, dict[str, np.ndarray]):
             held_out = (
                 f"; held-out loss {loss[0]:.4g} at the start, {loss[best]:.4g} in epoch {best}, kept"
             )
-        return f"{epochs} epochs in {seconds:.1f} s{held_out}"
+        return f"{counted(epochs, 'epoch')} in {seconds:.1f} s{held_out}"

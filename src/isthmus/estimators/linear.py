@@ -27,6 +27,7 @@ from isthmus.data.moments import PrincipalAxes, moments, principal_axes
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, row_blocks
 from isthmus.data.scaling import SCALINGS, Scaling
 from isthmus.data.sources import ArraySource
+from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap, unlike_scales
 from isthmus.estimators.blocks import by_blocks, floating_of
 from isthmus.estimators.history import History
@@ -335,8 +336,8 @@ class LinearAutoencoder(BaseMap):
         if residual > TOLERANCE:
             warnings.warn(
                 f"W is not yet the leading subspace: ‖C Wᵀ − Wᵀ(W C Wᵀ)‖/λ₁ = {residual:.2g} after "
-                f"{self.max_epochs} epochs, where {TOLERANCE:g} will do. Raise max_epochs, or use "
-                "solver='exact'",
+                f"{counted(self.max_epochs, 'epoch')}, where {TOLERANCE:g} will do. Raise max_epochs, "
+                "or use solver='exact'",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -12,6 +12,7 @@ from isthmus import plots
 from isthmus.data.checks import rows_without_names
 from isthmus.data.coding import code_of, in_code
 from isthmus.data.rows import Rows, dense, evenly_spaced
+from isthmus.data.wording import counted
 from isthmus.results import as_html_text
 
 MOST_ROWS = 1000
@@ -49,8 +50,9 @@ def fitted_html(model: ShownMap) -> str:
     """What there is to say of a fitted map; nothing of one that is not fitted."""
     if not hasattr(model, "network_"):
         return ""
-    mapped = f"{model.n_components_} coordinates of {model.n_features_in_} columns{_kinds(model)}"
-    lines = [f"{mapped}{_against_pca(model)}"]
+    coordinates = counted(model.n_components_, "coordinate")
+    columns = f"{counted(model.n_features_in_, 'column')}{_kinds(model)}"
+    lines = [f"{coordinates} of {columns}{_against_pca(model)}"]
     lines += [f"Beware: {warning}" for warning in getattr(model, "_warnings", ())]
     text = "".join(f"<p>{as_html_text(line)}</p>" for line in lines)
     some = getattr(model, "_some_rows", None)
@@ -84,7 +86,7 @@ def _picture(model: ShownMap, some: SomeRows) -> str:
     figure.savefig(sink, format="png", dpi=100)
     image = base64.b64encode(sink.getvalue()).decode("ascii")
     n = len(some.rows)
-    seen = f"{n:,} rows" if n == some.n_rows else f"{n:,} of {some.n_rows:,} rows"
+    seen = counted(n, "row") if n == some.n_rows else f"{n:,} of {counted(some.n_rows, 'row')}"
     return (
         f'<img alt="{seen} of the fit in the map" src="data:image/png;base64,{image}">'
         f"<p>{seen} of the fit</p>"

@@ -17,6 +17,7 @@ from jaxtyping import Int
 from isthmus.data.atomic import replacing
 from isthmus.data.checks import check_image_shape, check_map, check_rows, target_array
 from isthmus.data.rows import Rows
+from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap
 from isthmus.explorer._contents import Labels, contents
 
@@ -230,7 +231,9 @@ def _labels(labels: object, name: str | None, n: int) -> Labels | None:
         return None
     values = target_array(labels)
     if values.shape != (n,):
-        raise ValueError(f"labels have shape {values.shape}, and X has {n} rows: pass one for each")
+        raise ValueError(
+            f"labels have shape {values.shape}, and X has {counted(n, 'row')}: pass one for each"
+        )
     own = getattr(labels, "name", None)
     return Labels(values, str(name or own or "label"))
 
@@ -240,5 +243,5 @@ def _ids(ids: Iterable[object] | None, n: int) -> list[str] | None:
         return None
     texts = [str(one) for one in ids]
     if len(texts) != n:
-        raise ValueError(f"there are {len(texts)} ids, and X has {n} rows: pass one for each")
+        raise ValueError(f"there are {len(texts)} ids, and X has {counted(n, 'row')}: pass one for each")
     return texts

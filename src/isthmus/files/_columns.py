@@ -14,8 +14,9 @@ import pyarrow as pa
 from isthmus.data.checks import check_fitted
 from isthmus.data.stored.arrays import ArrayStore
 from isthmus.data.stored.rows import StoredRows
-from isthmus.data.stored.schema import Columns, Head, chosen_columns, shown
+from isthmus.data.stored.schema import Columns, Head, chosen_columns
 from isthmus.data.stored.store import StoreError
+from isthmus.data.wording import counted, listed
 from isthmus.estimators.base import BaseMap
 
 NAMES = "feature_names_in_"
@@ -60,7 +61,7 @@ class Choice:
         missing = [name for name in self.keep if name not in head.schema.names]
         if missing:
             raise StoreError(
-                f"{path} has no column {shown(missing)} to keep; it has {shown(head.schema.names)}"
+                f"{path} has no column {listed(missing)} to keep; it has {listed(head.schema.names)}"
             )
         known = getattr(self.model, NAMES, None)
         if self.columns is not None:
@@ -72,7 +73,7 @@ class Choice:
         if missing:
             raise StoreError(
                 f"{path} lacks {len(missing)} of the {len(known)} columns of numbers that the map was "
-                f"fitted on: {shown(missing)}. It has {shown(head.schema.names)}"
+                f"fitted on: {listed(missing)}. It has {listed(head.schema.names)}"
             )
         return found
 
@@ -82,8 +83,9 @@ class Choice:
         n_fitted = self.model.n_features_in_
         if len(columns.features) != n_fitted:
             raise StoreError(
-                f"{path} has {len(columns.features)} features ({shown(columns.features)}), and the map "
-                f"was fitted on {n_fitted}: name these in columns, or the others in drop or keep"
+                f"{path} has {counted(len(columns.features), 'feature')} ({listed(columns.features)}), "
+                f"and the map was fitted on {n_fitted}: name these in columns, or the others in drop or "
+                "keep"
             )
         return columns
 

@@ -27,6 +27,7 @@ from isthmus.data.stored.parquet import ConsecutiveParts, ParquetStore
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.schema import read_head
 from isthmus.data.stored.store import PART_BYTES, StoreError
+from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap
 from isthmus.files._columns import Choice
 from isthmus.files.models import fingerprint
@@ -78,8 +79,8 @@ class TransformedFiles(Result):
 
     def __str__(self) -> str:
         return (
-            f"{len(self.written)} files written with {self.n_rows:,} rows, {len(self.skipped)} skipped "
-            "that were complete"
+            f"{counted(len(self.written), 'file')} written with {counted(self.n_rows, 'row')}, "
+            f"{len(self.skipped)} skipped that were complete"
         )
 
 

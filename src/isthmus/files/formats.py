@@ -25,6 +25,7 @@ import pyarrow.parquet
 import scipy.sparse
 
 from isthmus.data import conversion
+from isthmus.data.wording import counted
 
 LEAST_BLOCK = 2**20
 """Bytes of a CSV file that Arrow parses at a time; a row must fit."""
@@ -169,9 +170,9 @@ def _ragged(path: Path, delimiter: str) -> str:
             width = width or len(record)
             if len(record) != width:
                 return (
-                    f"{path}: line {records.line_num} has {len(record)} cells, and the first line has "
-                    f"{width}. Every line needs as many, separated by {delimiter!r}; a cell that holds "
-                    "the separator needs quotes"
+                    f"{path}: line {records.line_num} has {counted(len(record), 'cell')}, and the first "
+                    f"line has {width}. Every line needs as many, separated by {delimiter!r}; a cell "
+                    "that holds the separator needs quotes"
                 )
     return f"{path}: lines differ in their number of cells, separated by {delimiter!r}"
 
@@ -280,7 +281,8 @@ def _from_array(path: Path, array: np.ndarray) -> Content:
     if array.ndim == 2:
         return Content(array, None)
     flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
-    note = f"shape {array.shape} is read as {flat.shape[0]} rows of {flat.shape[1]} numbers"
+    n, D = flat.shape
+    note = f"shape {array.shape} is read as {counted(n, 'row')} of {counted(D, 'number')}"
     return Content(flat, None, note)
 
 

@@ -26,6 +26,7 @@ from jaxtyping import Shaped
 from isthmus.data.atomic import replacing
 from isthmus.data.rows import dense
 from isthmus.data.targets import MOST_CLASSES
+from isthmus.data.wording import MOST_NAMED, counted
 from isthmus.files.formats import BLANK, CSV, FORMATS, SIGNATURES, Content, Format, TableError, is_number
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, csv.Error, struct.error),
 )
 """What libraries raise for files that are not whole."""
-
-MOST_NAMED = 10
-"""Columns of which an error says what they hold."""
 
 TURNS = ((-180.0, 360.0), (0.0, 360.0), (-math.pi, 2 * math.pi), (0.0, 2 * math.pi))
 """Where angles begin, and their period, in degrees and radians."""
@@ -172,7 +170,7 @@ class Table:
         """
         shown = [f"{self._named(p)} holds {_content_of(self.column(p))}" for p in positions[:MOST_NAMED]]
         if len(positions) > MOST_NAMED:
-            shown.append(f"and {len(positions) - MOST_NAMED} columns more hold no numbers")
+            shown.append(f"{counted(len(positions) - MOST_NAMED, 'column')} more without numbers")
         names = [self.name(position) if self.names else str(position) for position in positions]
         for name in self.numbering(others):
             shown.append(f"column {name!r} numbers the rows")
@@ -203,9 +201,9 @@ class Table:
 
     def _columns(self) -> str:
         if self.names is None:
-            return f"{self.n_columns} columns without names, numbered from 0"
+            return f"{counted(self.n_columns, 'column')} without names, numbered from 0"
         shown = ", ".join(self.names[:20])
-        return f"{self.n_columns} columns: {shown}{', …' if self.n_columns > 20 else ''}"
+        return f"{counted(self.n_columns, 'column')}: {shown}{', …' if self.n_columns > 20 else ''}"
 
 
 def drop_option(names: Sequence[str]) -> str:
@@ -310,7 +308,9 @@ def _check_shape(path: Path, content: Content) -> None:
     if n_columns == 0:
         raise TableError(f"{path} has no columns, shape ({n_rows}, 0): pass a file with data")
     if n_rows == 0:
-        raise TableError(f"{path} has no rows, only {n_columns} columns: pass a file with data")
+        raise TableError(
+            f"{path} has no rows, only {counted(n_columns, 'column')}: pass a file with data"
+        )
 
 
 def _numbers_rows(column: Column, name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float
 
+from isthmus.data.wording import counted
 from isthmus.plots._style import check_plane, equal_frame, square_around
 from isthmus.plots.maps import Map
 
@@ -69,7 +70,7 @@ def decoded_grid(
     if np.prod(image_shape) != model.n_features_in_:
         raise ValueError(
             f"image_shape={image_shape} has {np.prod(image_shape)} pixels, but the model decodes to "
-            f"{model.n_features_in_} features"
+            f"{counted(model.n_features_in_, 'feature')}"
         )
     centres, known, side = _grid(Z, n_across)
     images = model.inverse_transform(centres[known]).reshape(-1, *image_shape)

@@ -63,11 +63,43 @@ def write(
     image_shape: tuple[int, int] | None = None,
     command: str = "",
 ) -> None:
-    """Write the page to ``output``; complete or not at all.
+    """Write one page of HTML about a map, which needs no other file; complete or not at all.
 
-    ``image_shape`` (height, width) says that rows are images; ``command`` is the command that makes the
-    page. All numbers of the page are also in it as JSON, in an element with the id "records". Raises
-    ModuleNotFoundError without Jinja, ValueError if the shape is not the number of columns, and OSError.
+    All numbers of the page are also in it as JSON, in an element with the id "records".
+
+    Parameters
+    ----------
+    findings : Findings
+        What ``isthmus.report.gather`` found.
+    output : Path
+        The file; one of this name is replaced.
+    image_shape : (height, width) or None, default None
+        Says that rows are images; shown are some of them, and decoded ones.
+    command : str, default ""
+        The command that makes the page, for its readers.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without Jinja: install ``isthmus[report]``.
+    ValueError
+        If ``image_shape`` is not that of the columns.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import isthmus, tempfile
+    >>> from isthmus import report
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import make_s_curve
+    >>> X, _ = make_s_curve(200, random_state=0)
+    >>> found = report.gather(X, model=isthmus.LinearAutoencoder(2), methods="PCA")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = Path(folder) / "report.html"
+    ...     report.write(found, page)
+    ...     page.read_text(encoding="utf-8")[:15]
+    '<!DOCTYPE html>'
     """
     check_image_shape(image_shape, findings.rows.shape[1])
     text = _template().render(

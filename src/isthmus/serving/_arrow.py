@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from isthmus.data.frames import to_values
-from isthmus.serving._columns import Columns, listed
+from isthmus.data.wording import counted, listed
+from isthmus.serving._columns import Columns
 from isthmus.serving._functions import Function
 from isthmus.serving._refusals import Refusal, too_many_rows
 
@@ -120,7 +121,7 @@ def _of_lists(column: pa.ChunkedArray, kind: pa.DataType, columns: Columns) -> n
     if kind.list_size != columns.width:
         raise Refusal(
             422,
-            f"the lists have {kind.list_size} values, and {columns.width} are expected: "
+            f"the lists have {counted(kind.list_size, 'value')}, and {columns.width} are expected: "
             f"{columns.in_words}",
         )
     if column.null_count:
@@ -151,7 +152,7 @@ def _chosen(table: pa.Table, columns: Columns) -> pa.Table:
         422,
         f"the table has the columns {listed(tuple(came)) or 'none'}, and lacks {listed(missing)}: "
         f"expected are the names {columns.in_words}"
-        + ("" if columns.are_named else f", or {columns.width} columns in this order"),
+        + ("" if columns.are_named else f", or {counted(columns.width, 'column')} in this order"),
     )
 
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from isthmus.data.checks import entry_of
 from isthmus.data.finite import check_finite
-
-MOST_SHOWN = 10
-"""Names that an error lists."""
+from isthmus.data.wording import listed
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,3 @@ class Columns:
         if rows.dtype != object:
             named = entry_of([f"column {name!r}" for name in self.names])
             check_finite(rows, named, what="the request", allow_nan=self.takes_missing)
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """The names with commas between them, of many the first ones."""
-    shown = ", ".join(map(repr, names[:MOST_SHOWN]))
-    return f"{shown}, … ({len(names)} in all)" if len(names) > MOST_SHOWN else shown

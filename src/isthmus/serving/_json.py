@@ -11,7 +11,8 @@ import numpy as np
 import orjson
 from jaxtyping import Float
 
-from isthmus.serving._columns import Columns, listed
+from isthmus.data.wording import counted, listed
+from isthmus.serving._columns import Columns
 from isthmus.serving._functions import Function
 from isthmus.serving._refusals import Refusal, too_many_rows
 
@@ -81,13 +82,13 @@ def _in_lists(rows: list[Value], columns: Columns) -> list[list[Value]]:
         if not isinstance(row, list):
             raise Refusal(
                 422,
-                f"row {number} is {_kind(row)}: expected are lists of {columns.width} values, or "
-                "objects by name, the same in all rows",
+                f"row {number} is {_kind(row)}: expected are lists of "
+                f"{counted(columns.width, 'value')}, or objects by name, the same in all rows",
             )
         if len(row) != columns.width:
             raise Refusal(
                 422,
-                f"row {number} has {len(row)} values, and {columns.width} are expected: "
+                f"row {number} has {counted(len(row), 'value')}, and {columns.width} are expected: "
                 f"{columns.in_words}",
             )
     return rows

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from isthmus.data.finite import LARGEST
-from isthmus.serving._columns import Columns, listed
+from isthmus.data.wording import counted, listed
+from isthmus.serving._columns import Columns
 from isthmus.serving._functions import Function, Output
 from isthmus.serving._media import ARROW, JSON
 from isthmus.serving.limits import Limits
@@ -62,9 +63,9 @@ def _operation(function: Function, limits: Limits) -> Schema:
     return {
         "operationId": function.name,
         "summary": function.summary,
-        "description": f"At most {most_rows} rows and {limits.body_bytes} bytes. As Arrow the columns "
-        f"are {function.columns.in_words}, or one column of lists of a fixed size, and those of the "
-        f"answer {listed(names)}.",
+        "description": f"At most {counted(most_rows, 'row')} and {limits.body_bytes:,} bytes. As Arrow "
+        f"the columns are {function.columns.in_words}, or one column of lists of a fixed size, and "
+        f"those of the answer {listed(names)}.",
         "requestBody": {
             "required": True,
             "content": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isthmus.data.wording import counted
+
 SOON = {"Retry-After": "1"}
 """Seconds after which a request that met a full queue may come again."""
 
@@ -22,6 +24,6 @@ def too_many_rows(n_rows: int, most_rows: int) -> Refusal:
     """The refusal of more rows than one request may have."""
     return Refusal(
         413,
-        f"the request has {n_rows} rows, and at most {most_rows} are taken at a time: send them in "
-        "several requests, which give the same results",
+        f"the request has {counted(n_rows, 'row')}, and at most {most_rows:,} are taken at a time: send "
+        "them in several requests, which give the same results",
     )

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array
 
 from isthmus.data.sources import size_in_common
+from isthmus.data.wording import counted
 from isthmus.networks.processes import check_process
 from isthmus.training import processes
 from isthmus.training._compiled import Call, State
@@ -84,8 +85,8 @@ def train(
                 raise
             reasons = tuple(reason or "interrupted" for reason in _reasons_to_stop(reached.state, first))
             warnings.warn(
-                f"training was interrupted after {recorder.epoch} of {first.max_epochs} epochs; "
-                "the model holds the best weights so far",
+                f"training was interrupted after {recorder.epoch} of "
+                f"{counted(first.max_epochs, 'epoch')}; the model holds the best weights so far",
                 stacklevel=2,
             )
         if checkpoints is not None:

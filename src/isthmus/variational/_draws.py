@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from isthmus.data.checks import check_fitted
+from isthmus.data.wording import counted
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import widest_layer
 from isthmus.variational.divergence import LOG_2PI
@@ -87,6 +88,6 @@ def check_numbers(wrong: Bool[np.ndarray, " m"], chosen: Int[np.ndarray, " m"], 
     """Raise a ValueError for the first of the chosen rows that gave no number."""
     if wrong.any():
         raise ValueError(
-            f"row {int(chosen[np.argmax(wrong)])} {what} ({int(wrong.sum())} rows in all): look for "
-            "extreme values in the row, and at a prior or likelihood of your own"
+            f"row {int(chosen[np.argmax(wrong)])} {what} ({counted(int(wrong.sum()), 'row')} in all): "
+            "look for extreme values in the row, and at a prior or likelihood of your own"
         )

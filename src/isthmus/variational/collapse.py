@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from isthmus.data.rows import View
+from isthmus.data.wording import counted
 from isthmus.networks.applying import map_rows, widest_layer
 from isthmus.networks.fitted import DataMap
 from isthmus.variational.elbo import EVALUATION_DRAWS, bound_terms, draw_noise, rows_and_errors
@@ -81,9 +82,10 @@ def collapse_warnings(model: VariationalAutoencoder) -> Iterator[CollapseWarning
     idle = np.flatnonzero(~model.active_)
     which = ", ".join(map(str, idle))
     yield CollapseWarning(
-        f"{len(idle)} of {len(model.active_)} coordinates carry nothing: number {which}. The "
-        f"variance of μ over the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's "
-        f"noise. If you need them, lower beta (it is {model.beta:g}) or set free_bits=0.1; if not, "
+        f"{len(idle)} of {counted(len(model.active_), 'coordinate')} "
+        f"{'carries' if len(idle) == 1 else 'carry'} nothing: number {which}. The variance of μ over "
+        f"the rows is at most {LEAST_VARIANCE_OF_MEAN}, and z is the prior's noise. If you need them, "
+        f"lower beta (it is {model.beta:g}) or set free_bits=0.1; if not, "
         f"n_components={max(1, int(model.active_.sum()))} is the same map"
     )
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from isthmus.data.checks import check_errors, check_integer
 from isthmus.data.rows import JoinedRows, ScaledRows, View, row_blocks
 from isthmus.data.units import UnequalScalesWarning
+from isthmus.data.wording import counted
 from isthmus.estimators.base import as_given, given_names_of, spread_as_given, width_of
 from isthmus.networks.applying import map_rows
 from isthmus.variational._draws import (
@@ -178,9 +179,10 @@ def _of_wide_errors(
     column = f"column {worst}" if names is None else names[worst]
     return UnequalScalesWarning(
         f"{column} is filled with a standard deviation of {typical[worst]:.3g}, and its known values "
-        f"have one of {spread[worst]:.3g}; {len(wide)} of {len(judged)} columns are like that. They "
-        "share one error with columns of larger spread: fit with scaling='standard', or give each an "
-        "error of its own by likelihood=isthmus.likelihoods.Gaussian('feature')"
+        f"have one of {spread[worst]:.3g}. The same holds of "
+        f"{len(wide)} of {counted(len(judged), 'column')}, because one error is shared with columns of "
+        "larger spread: fit with scaling='standard', or give each column an error of its own by "
+        "likelihood=isthmus.likelihoods.Gaussian('feature')"
     )
 
 

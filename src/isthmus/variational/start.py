@@ -23,6 +23,7 @@ from isthmus.data.rows import (
     row_blocks,
 )
 from isthmus.data.scaling import Scaling
+from isthmus.data.wording import counted
 from isthmus.estimators.base import given_names_of
 from isthmus.estimators.maps import Start, check_axes, leading_axes
 from isthmus.estimators.plan import Plan
@@ -100,7 +101,8 @@ def _check_columns(model: VariationalAutoencoder, columns: ColumnStatistics) -> 
         first = f"column {empty[0]}" if names is None else f"column {names[empty[0]]!r}"
         raise ValueError(
             f"all entries of {first} are NaN, so there is nothing to learn of it; {len(empty)} of "
-            f"{len(columns.mean)} columns are without any value. Drop them"
+            f"{counted(len(columns.mean), 'column')} {'has' if len(empty) == 1 else 'have'} no value. "
+            "Drop them"
         )
 
 

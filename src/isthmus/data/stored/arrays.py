@@ -14,6 +14,7 @@ from jaxtyping import Int
 from isthmus.data.rows import dense
 from isthmus.data.stored.rows import StoredRows
 from isthmus.data.stored.store import StoreError
+from isthmus.data.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -170,7 +171,8 @@ def kept_in_a_file(
                 dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
             if rows.shape[1] != width:
                 raise StoreError(
-                    f"block {number} has {rows.shape[1]} columns, and those before it have {width}"
+                    f"block {number} has {counted(rows.shape[1], 'column')}, and those before it have "
+                    f"{width}"
                 )
             np.ascontiguousarray(rows, dtype).tofile(file)
             n_rows += len(rows)

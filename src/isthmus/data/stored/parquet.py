@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from isthmus.data.stored.schema import Columns, check_schema, chosen_columns, read_head, shown
+from isthmus.data.stored.schema import Columns, check_schema, chosen_columns, read_head
 from isthmus.data.stored.store import PART_BYTES, Store, StoreError
+from isthmus.data.wording import listed
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -100,7 +101,7 @@ class ParquetStore:
             missing = [name for name in names if name not in known]
             if not missing:
                 return self._file(file).read_row_group(group, list(names)).select(list(names))
-        raise StoreError(f"{self.paths[file]} has no column {shown(missing)}; it has {shown(known)}")
+        raise StoreError(f"{self.paths[file]} has no column {listed(missing)}; it has {listed(known)}")
 
     def column_of(self, name: str, numbers: Int[np.ndarray, " k"]) -> pa.ChunkedArray:
         """A column, as it is, of the rows of these numbers, ascending; reads it in their row groups."""

@@ -27,6 +27,7 @@ from isthmus.data.rows import NONE, Index, dense
 from isthmus.data.stored.sample import MOST_BYTES, SampleFile, evenly_chosen
 from isthmus.data.stored.store import Store, StoreError
 from isthmus.data.stored.survey import Check, Found, Kept, PartSurvey, Survey, joined
+from isthmus.data.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -108,7 +109,8 @@ class StoredRows:
 
     def __repr__(self) -> str:
         n, D = self.shape
-        return f"<StoredRows: {n:,} rows × {D:,} columns, {self.dtype}, from {self.store.place(0)} on>"
+        size = f"{counted(n, 'row')} × {counted(D, 'column')}"
+        return f"<StoredRows: {size}, {self.dtype}, from {self.store.place(0)} on>"
 
     @property
     def shape(self) -> tuple[int, int]:

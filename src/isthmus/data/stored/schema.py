@@ -14,12 +14,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Num
 
 from isthmus.data.stored.store import StoreError
+from isthmus.data.wording import MOST_NAMED, listed
 
 TILE_ROWS = 1024
 """Rows that are turned from columns at a time, few enough to stay in the cache."""
-
-MOST_NAMED = 10
-"""Columns that an error names."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +129,10 @@ def chosen_columns(
     """The columns that are features: those asked for, or all but an index and those left out."""
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated:
-        raise StoreError(f"{path}: column names repeat: {shown(repeated)}. Rename them")
+        raise StoreError(f"{path}: column names repeat: {listed(repeated)}. Rename them")
     unknown = [name for name in [*(columns or ()), *drop] if name not in schema.names]
     if unknown:
-        raise StoreError(f"{path} has no column {shown(unknown)}; it has {shown(schema.names)}")
+        raise StoreError(f"{path} has no column {listed(unknown)}; it has {listed(schema.names)}")
     index = [] if columns is not None else Head(schema, ()).index
     names = [
         name
@@ -142,7 +140,7 @@ def chosen_columns(
         if name not in drop and name not in index
     ]
     if not names:
-        raise StoreError(f"{path}: no column is left, of {shown(schema.names)}")
+        raise StoreError(f"{path}: no column is left, of {listed(schema.names)}")
     other = [f"{name!r} ({schema.field(name).type})" for name in names if _width(schema, name) is None]
     if other:
         more = f" and {len(other) - MOST_NAMED} more" if len(other) > MOST_NAMED else ""
@@ -183,7 +181,7 @@ def check_schema(
     missing = [name for name in columns.names if name not in schema.names]
     if missing:
         raise StoreError(
-            f"{path} has no column {shown(missing)}, which {first_path} has: every file needs the same "
+            f"{path} has no column {listed(missing)}, which {first_path} has: every file needs the same "
             "columns. Leave the file out, or the column, with drop="
         )
     for name in columns.names:
@@ -193,9 +191,3 @@ def check_schema(
                 f"column {name!r} is {other} in {path}, and {one} in {first_path}: write the files with "
                 "one type, or leave the column out with drop="
             )
-
-
-def shown(names: Sequence[str]) -> str:
-    """Some names of columns, for an error."""
-    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(map(repr, names[:MOST_NAMED])) + more

@@ -14,6 +14,7 @@ from isthmus.data.finite import check_finite
 from isthmus.data.moments import MAX_FULL, Summary
 from isthmus.data.rows import READ_ELEMENTS, SPARSE_BLOCKS
 from isthmus.data.stored.store import Place, StoreError
+from isthmus.data.wording import counted
 
 if TYPE_CHECKING:
     from isthmus.data.rows import Block
@@ -45,9 +46,9 @@ class Check:
     def __call__(self, rows: Block, place: Place, *, values: bool = True) -> Block:
         if rows.shape != self.shape:
             raise StoreError(
-                f"{place(0)}: {self.shape[0]} rows × {self.shape[1]} columns were there "
-                f"when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. Open "
-                "them again, and do not write to them meanwhile"
+                f"{place(0)}: {counted(self.shape[0], 'row')} × {counted(self.shape[1], 'column')} were "
+                f"there when the rows were opened, and now there are {rows.shape[0]} × {rows.shape[1]}. "
+                "Open them again, and do not write to them meanwhile"
             )
 
         def entry(row: int, column: int) -> str:

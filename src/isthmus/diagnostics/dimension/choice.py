@@ -16,6 +16,7 @@ from isthmus.data.checks import check_integer, check_real
 from isthmus.data.coding import coded_table
 from isthmus.data.rows import Rows
 from isthmus.data.units import scaled_table
+from isthmus.data.wording import counted
 from isthmus.diagnostics.dimension.evidence import Denoisers, HeldOut, knee_of, train_networks
 from isthmus.diagnostics.dimension.intrinsic import Dimension, DistinctRows, distinct_rows, warn_of_ties
 from isthmus.diagnostics.dimension.methods import MLE, PCA, Gride, Method, TwoNN
@@ -175,8 +176,9 @@ class DimensionChoice(Result):
             shares = f"{100 * error.pca:8.2f}  {100 * error.denoiser:8.2f}"
             lines.append(f"  {error.n_components:<11} {shares}")
         lines.append(
-            f"a denoiser with {len(self.spectrum)} coordinates keeps {self.jacobian_rank} directions, "
-            f"and a variational map uses {self.active_units} of more than enough coordinates"
+            f"a denoiser with {counted(len(self.spectrum), 'coordinate')} keeps "
+            f"{counted(self.jacobian_rank, 'direction')}, and a variational map uses "
+            f"{self.active_units} of more than enough coordinates"
         )
         return "\n".join(lines)
 
@@ -267,8 +269,8 @@ def choose_dimension(
     --------
     >>> import isthmus
     >>> from sklearn.datasets import make_s_curve
-    >>> X, _ = make_s_curve(1000, random_state=0)
-    >>> isthmus.choose_dimension(X, max_epochs=10).dimension
+    >>> X, _ = make_s_curve(200, random_state=0)
+    >>> isthmus.choose_dimension(X).dimension
     2
     """
     check_real("noise", noise, 0.0)

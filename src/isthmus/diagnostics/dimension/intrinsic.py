@@ -16,6 +16,7 @@ from isthmus.data.coding import coded_table
 from isthmus.data.neighbours import distinct
 from isthmus.data.rows import dense
 from isthmus.data.units import scaled_table
+from isthmus.data.wording import counted
 from isthmus.diagnostics.dimension.methods import METHODS, Method
 from isthmus.diagnostics.dimension.scales import Scale
 from isthmus.estimators.fitting import generator
@@ -125,7 +126,7 @@ class Dimension(Result):
     @property
     def _summary(self) -> str:
         copies = self.n_rows - self.n_distinct
-        seen = f"{self.n_rows} rows" + (f", {copies} of them copies" if copies else "")
+        seen = counted(self.n_rows, "row") + (f", {copies} of them copies" if copies else "")
         answer = f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] at {100 * self.level:g} %"
         return f"{answer}, {self.method}, {seen}" + (f"; {self.units}" if self.units else "")
 
@@ -270,8 +271,9 @@ def distinct_rows(checked: Any, most_neighbours: int) -> DistinctRows:  # as che
     needed = max(FEWEST_ROWS, most_neighbours + 1)
     if len(first) < needed:
         raise ValueError(
-            f"X has {len(rows)} rows, of which {len(first)} are distinct: expected at least {needed}, "
-            "for an interval that says something. Pass more rows, or a method with fewer neighbours"
+            f"X has {counted(len(rows), 'row')}, {len(first)} of them distinct: expected at least "
+            f"{needed}, for an interval that says something. Pass more rows, or a method with fewer "
+            "neighbours"
         )
     return DistinctRows(rows[first], unit, inverse)
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
+from isthmus.data.wording import counted
 from isthmus.diagnostics.dimension.evidence import (
     MOST_DIMENSIONS,
     REFERENCES,
@@ -188,7 +189,7 @@ def _evidence(
         )
     components = next(int(scale.estimate) for scale in pca.scales if scale.value == KEPT)
     if components > dimension:
-        yield f"PCA needs {components} components for {100 * KEPT:.0f} % of the variance."
+        yield f"PCA needs {counted(components, 'component')} for {100 * KEPT:.0f} % of the variance."
 
 
 def _answer(dimension: int, low: int, high: int, is_bound: bool) -> str:

@@ -21,6 +21,7 @@ from isthmus.data.rows import dense
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.dask import DaskStore, is_dask, is_frame
 from isthmus.data.stored.scanning import scan
+from isthmus.data.wording import counted
 from isthmus.diagnostics.quality.distances import MOST_STEPS
 from isthmus.diagnostics.quality.neighbourhoods import penalties
 from isthmus.diagnostics.quality.pairs import FIRST_ROWS, DrawnPairs, RowSums
@@ -55,16 +56,16 @@ def _aligned(Z: Any, store: DaskStore, n: int) -> Any:
     known = None if is_frame(Z) or np.isnan(Z.shape[0]) else int(Z.shape[0])
     if known is not None and known != n:
         raise ValueError(
-            f"X has {n} rows and Z has {known}: expected the map of each row of X, in the same order. "
-            "Pass the rows that Z was computed from"
+            f"X has {counted(n, 'row')} and Z has {known}: expected the map of each row of X, in the "
+            "same order. Pass the rows that Z was computed from"
         )
     if known is not None:
         return Z.rechunk((store.sizes, -1))
     n_blocks = Z.npartitions if is_frame(Z) else Z.numblocks[0]
     if n_blocks != len(store.sizes):
         raise ValueError(
-            f"X has {len(store.sizes)} blocks and Z has {n_blocks}, of unknown numbers of rows: pass "
-            "model.transform(X), or Z.compute_chunk_sizes()"
+            f"X has {counted(len(store.sizes), 'block')} and Z has {n_blocks}, of unknown numbers of "
+            "rows: pass model.transform(X), or Z.compute_chunk_sizes()"
         )
     return Z if is_frame(Z) else Z.rechunk({1: -1})
 
@@ -230,8 +231,8 @@ class _OfPart:
         coordinates = np.asarray(check_coordinates(Z, int(Z.shape[1])), np.float64)
         if len(coordinates) != rows.shape[0]:
             raise ValueError(
-                f"Z has {len(coordinates)} rows where X has {rows.shape[0]} (from {place(0)} on): "
-                "expected blocks of the same rows, such as those of model.transform(X)"
+                f"Z has {counted(len(coordinates), 'row')} where X has {rows.shape[0]} (from {place(0)} "
+                "on): expected blocks of the same rows, such as those of model.transform(X)"
             )
         check_finite(rows, lambda row, column: f"column {column} in {place(row)}")
         data = dense(rows).astype(np.float64)

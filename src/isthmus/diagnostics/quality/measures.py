@@ -32,6 +32,7 @@ from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.dask import is_dask
 from isthmus.data.units import fitted_scaling, unlike_spreads
+from isthmus.data.wording import counted
 from isthmus.diagnostics.quality.by_parts import Parts, computed_or_aligned
 from isthmus.diagnostics.quality.distances import distances_between
 from isthmus.diagnostics.quality.neighbourhoods import reversed_relative, worst_excess
@@ -350,8 +351,8 @@ def _check_numbers_of_rows(rows: Rows, coordinates: Num[np.ndarray, "m d"]) -> i
     n = int(rows.shape[0])
     if len(coordinates) != n:
         raise ValueError(
-            f"X has {n} rows and Z has {len(coordinates)}: expected the map of each row of X, in the "
-            "same order. Pass the rows that Z was computed from"
+            f"X has {counted(n, 'row')} and Z has {len(coordinates)}: expected the map of each row of "
+            "X, in the same order. Pass the rows that Z was computed from"
         )
     if n < 3:
         raise ValueError(
@@ -375,8 +376,8 @@ def _check_neighbours(k: int | Sequence[int], n: int) -> tuple[int, ...]:
         raise ValueError("k holds no number: expected at least one number of neighbours, such as 10")
     if max(ks) > n - 1:
         raise ValueError(
-            f"k={max(ks)} neighbours were asked for, and each of {n} rows has {n - 1} others. Pass "
-            f"k ≤ {n - 1}, or more rows"
+            f"k={max(ks)} neighbours were asked for, and each of {counted(n, 'row')} has "
+            f"{counted(n - 1, 'other')}. Pass k ≤ {n - 1}, or more rows"
         )
     return ks
 

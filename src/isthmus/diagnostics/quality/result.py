@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from isthmus import plots
+from isthmus.data.wording import counted
 from isthmus.results import Result
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class Quality(Result):
                 [np.ravel(getattr(self, name))[0] for name in SHARES],
                 [np.ravel(self.standard_errors[name])[0] for name in SHARES],
             )
-            ax.set_xlabel(f"1 is perfect; {ks[0]} neighbours")
+            ax.set_xlabel(f"1 is perfect; {counted(ks[0], 'neighbour')}")
         return ax
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from isthmus.data.wording import counted
 from isthmus.laboratories._axes import NOTE, TEXT, blank_figure, plain_axes
 from isthmus.laboratories.distilling.run import LARGE, PRUNED, SCRATCH, TAUGHT, DistillingReport
 from isthmus.plots import FAINT, OTHER, OURS, WARM
@@ -56,7 +57,7 @@ def draw_errors(ax: Axes, report: DistillingReport) -> None:
     ax.margins(0.1, 0.15)
     plain_axes(
         ax,
-        f"{report.data}: maps with {report.n_components} coordinates",
+        f"{report.data}: maps with {counted(report.n_components, 'coordinate')}",
         "parameters",
         "error on unseen rows / that of the large network",
     )

@@ -22,6 +22,7 @@ from isthmus.compression.kinds import measured
 from isthmus.compression.prune import prune
 from isthmus.compression.units import n_parameters
 from isthmus.data.checks import check_dense
+from isthmus.data.wording import counted
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import reconstruction_error
 from isthmus.estimators.task import NoImprovementWarning
@@ -67,11 +68,11 @@ class DistillingReport(Report):
         """Two lines in words."""
         (large,), pruned = self.of(LARGE), self.of(PRUNED)
         small, scratch = self.of(TAUGHT)[-1], self.of(SCRATCH)[-1]
-        first = f"{self.data}, {self.n_components} coordinates: no unit can be removed"
+        first = f"{self.data}, {counted(self.n_components, 'coordinate')}: no unit can be removed"
         if pruned:
             least = min(pruned, key=lambda record: record.n_parameters)
             first = (
-                f"{self.data}, {self.n_components} coordinates: pruned to "
+                f"{self.data}, {counted(self.n_components, 'coordinate')}: pruned to "
                 f"{least.n_parameters / large.n_parameters:.0%} of {large.n_parameters:,} parameters "
                 f"the map has {least.error / large.error:.2f} × the error of the large one on unseen "
                 f"rows, at {least.seconds_per_row / large.seconds_per_row:.0%} of the time per row"
@@ -107,7 +108,8 @@ def run(
     rows = check_dense(load_digits().data if X is None else X)
     if len(rows) < 50:
         raise ValueError(
-            f"there are {len(rows)} rows, and a fifth of them evaluates the networks: pass at least 50"
+            f"there are {counted(len(rows), 'row')}, and a fifth of them evaluates the networks: pass "
+            "at least 50"
         )
     order = np.random.default_rng(random_state).permutation(len(rows))
     unseen, train = rows[order[: len(rows) // 5]], rows[order[len(rows) // 5 :]]
