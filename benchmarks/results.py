@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 SHOWN = ("Processor", "Cores", "Memory", "System", "Python", "Libraries")
 PREAMBLE = """# Results
 
-What `make bench` measured; scripts whose figures are times ran alone. In a race a ratio above 1
+What `make bench` measured; scripts whose claims are of time ran alone. In a race a ratio above 1
 means that isthmus is faster; where an aim begins with ≤, less is better. Aims that were missed
 are left as they are."""
 

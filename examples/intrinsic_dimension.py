@@ -2,8 +2,8 @@
 
 Surfaces of two and of five dimensions curve through fifty. Restoring noisy rows costs ever less until
 there are as many coordinates as dimensions, and nothing is gained after that: the error has its knee
-there (lecture notes, "Denoising auto-encoders"). Without noise nothing in the loss asks neighbours to
-stay neighbours: one coordinate learns fifty rows by heart, of any dimension, and is no use as a map.
+there (lesson 11 of the course). Without noise nothing in the loss asks neighbours to stay neighbours:
+one coordinate learns fifty rows by heart, of any dimension, and is of no use as a map.
 """
 
 from __future__ import annotations

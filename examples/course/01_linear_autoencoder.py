@@ -122,7 +122,7 @@ assert model.validation_loss_ <= model.pca_validation_loss_
 #    No. A product of matrices is a matrix, so that :math:`\hat{x} = V W_2 W_1 x` is a linear map of rank
 #    at most 2, and no such map loses less than PCA (Eckart & Young 1936). Depth is worth something only
 #    with a non-linear function between the layers, which is the subject of :doc:`lesson 3
-#    <03_layers_and_activations>`. In numbers:
+#    <03_layers_and_activations>`. In numbers, with a decoder of two layers as well:
 
 model = isthmus.Autoencoder(
     2, widths=(32,), activation="identity", skip=None, max_epochs=30, random_state=0

@@ -140,7 +140,7 @@ assert left_out < 0.9 * left_out_by_pca
 #    {\sum_{l} \exp(-\lVert x - c_l \rVert^2 / h)} , \qquad
 #    z = \sum_{m=1}^{M} \varphi_m(x) \, v_m .
 #
-# Then, in four rounds, landmarks far from the mean so far get a smaller say:
+# Then, in four rounds, landmarks that are far from the present mean :math:`z` get a smaller weight:
 #
 # .. math::
 #
@@ -171,8 +171,8 @@ print(f"{positions.size} trained positions; the vote is right for {vote(islands)
 assert vote(islands) > best + 0.2
 
 # %%
-# The kernel is as before. What is different is that 500 numbers of the map are trained, to keep the
-# neighbours of each row.
+# The kernel is the same as above. The difference is that 500 numbers of the map are trained, to keep
+# the neighbours of each row.
 
 panels = {
     "kernel PCA, σ = 3:\nnew rows fall on one point": narrowest,

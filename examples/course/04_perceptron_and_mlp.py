@@ -2,8 +2,8 @@ r"""
 4. Perceptron and multi-layer network
 =====================================
 
-One hidden layer, if it is wide enough, comes as close to any continuous function as one likes. That such
-weights exist does not mean that training finds them. Several layers can make it easier, for some
+One hidden layer, if it is wide enough, comes as close to any continuous function as one likes. That the
+weights for it exist does not mean that training finds them. Several layers can make it easier, for some
 functions; this lesson measures for which.
 """
 
@@ -95,8 +95,9 @@ assert min(trained) > 4 * known
 #
 # A *multi-layer* network has several hidden layers. Which is better, at an equal number of parameters?
 # The answer depends on the function. Two functions on the cube :math:`[-1, 1]^3` shall be found from
-# 1000 rows. The first is a sum of ridges, each constant in all directions but one, which is what the
-# nodes of a perceptron are. The second is a composition: a wave of the squared distance from the middle.
+# 1000 rows. The first is a sum of ridges, each constant in all directions but one, :math:`u_k`, which is
+# what the nodes of a perceptron are; :math:`b_k` is its place along :math:`u_k`. The second is a
+# composition: a wave of the squared distance from the middle.
 #
 # .. math::
 #
@@ -170,8 +171,8 @@ plt.show()
 
 # %%
 # The laboratory of the command line, ``isthmus lab capacity``, does the same with five functions and
-# three budgets, or with a file of yours. The defaults of isthmus take one hidden layer for predictors,
-# and two for maps.
+# three budgets, or with a file of yours. By default predictors and maps of isthmus have two hidden
+# layers.
 #
 # .. admonition:: Often written otherwise
 #

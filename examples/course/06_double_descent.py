@@ -12,8 +12,8 @@ be fitted, the error falls a second time.
 # -------------------
 #
 # Let :math:`n` be the number of training rows and :math:`M` that of parameters. The simplest network
-# whose size can be chosen freely is a perceptron with a first layer that is random and stays so. Only
-# the weights :math:`a` of its output are fitted:
+# whose size can be chosen freely is a perceptron with a first layer, :math:`w_j` and :math:`\beta_j`,
+# that is random and stays so. Only the weights :math:`a` of its output are fitted:
 #
 # .. math:: f(x) = \sqrt{\frac{2}{M}} \sum_{j=1}^{M} a_j \cos(w_j \cdot x + \beta_j) .
 #
@@ -166,8 +166,7 @@ assert smooth[1000] > 2 * min(smooth.values())
 #    :class: dropdown
 #
 #    No. The peak is where :math:`n \approx M`, from whichever side it is approached. With 100 features,
-#    100 rows are much worse than
-#    50. With a small ridge this does not happen.
+#    100 rows are much worse than 50. With a small ridge this does not happen.
 
 rows = (25, 50, 100, 200, 400)
 by_rows = {}

@@ -161,9 +161,9 @@ plt.show()
 # ------------------------------
 #
 # That averaging helps is sometimes given as the reason why very large networks work: a wide layer would
-# be a mean over many independent small ones. It is a picture, not a theorem, and its parts are not
-# independent, since they are trained together. What can be measured is in
-# :doc:`lesson 6 <06_double_descent>`, and above.
+# be a mean over many independent small ones. That is no theorem, and the small ones are not independent,
+# since they are trained together. What can be measured is in :doc:`lesson 6 <06_double_descent>`, and
+# above.
 #
 # Exercise
 # --------

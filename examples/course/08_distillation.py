@@ -98,7 +98,7 @@ assert 1 - after / before > 0.75
 #
 # They say more than a label: a 3 that could be an 8. And no labels are needed, so that the student may
 # learn from rows that nobody has labelled. Let only 200 of the 1200 digits have labels. The teacher is
-# # an ensemble of eight classifiers, which :func:`isthmus.distill` turns into one small network.
+# an ensemble of eight classifiers, which :func:`isthmus.distill` turns into one small network.
 
 
 def mistakes(model):

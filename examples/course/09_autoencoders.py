@@ -17,9 +17,9 @@ non-linear layers it may follow data that lie on a curved surface, where the fla
 # The narrowest layer :math:`b` has :math:`d < D`, and is called the *bottleneck*; its values are the
 # coordinates:
 #
-# .. math:: z = x^{(b)} = e(x), \qquad \hat{x} = g(z) = g(e(x)) .
+# .. math:: z = x^{(b)} = f(x), \qquad \hat{x} = g(z) = g(f(x)) .
 #
-# The layers before it are the encoder :math:`e`, those after it the decoder :math:`g`. They need not
+# The layers before it are the encoder :math:`f`, those after it the decoder :math:`g`. They need not
 # mirror one another: an encoder may have three layers, and its decoder one. All weights are trained
 # together on
 #
@@ -28,7 +28,7 @@ non-linear layers it may follow data that lie on a curved surface, where the fla
 # .. admonition:: Often written otherwise
 #
 #    The loss is often a sum over rows, without :math:`\frac{1}{n}` and :math:`\frac{1}{2}`. That is the
-#    same minimum, but another learning rate. And it is often said that :math:`e` can be inverted. No
+#    same minimum, but another learning rate. And it is often said that :math:`f` can be inverted. No
 #    continuous function from :math:`D` numbers to fewer can: many rows have the same coordinates. What
 #    holds is that the decoder inverts the encoder *on the surface* that the network has learnt.
 #
@@ -64,9 +64,9 @@ assert left_out["PCA"] > 0.1
 assert left_out["auto-encoder"] < 0.02
 
 # %%
-# Seen along the sheet, the reason shows. PCA moves each row to the nearest point of a plane, which is a
-# line from this side, and lies across the S. The auto-encoder moves it to a surface that goes along the
-# S.
+# Seen from the edge of the sheet, the reason shows. PCA moves each row to the nearest point of a plane,
+# which is a line from this side, and lies across the S. The auto-encoder moves it to a surface that goes
+# along the S.
 
 x_hat = model.inverse_transform(model.transform(X_test))
 on_plane = pca.inverse_transform(pca.transform(X_test))
@@ -94,11 +94,12 @@ plt.show()
 # Each half of the networks of :class:`isthmus.Autoencoder` is a sum of two parts: a linear path that
 # starts as PCA, and a correction by hidden layers that starts at zero.
 #
-# .. math:: e(x) = A (x - \bar{x}) + h_e(x), \qquad g(z) = A^{+} z + \bar{x} + h_g(z) ,
+# .. math:: f(x) = A (x - \bar{x}) + h_f(x), \qquad g(z) = A^{+} z + \bar{x} + h_g(z) ,
 #
-# with :math:`h_e = h_g = 0` at first. So epoch 0 *is* PCA. A tenth of the rows is held out from
-# training, and the loss on these is known for every epoch. The epoch with the least one is kept, if it
-# beats PCA by more than chance; if none does, the result is PCA, with a warning.
+# with :math:`h_f = h_g = 0` at first, :math:`\bar{x}` the mean row, and :math:`A^{+}` the pseudo-inverse
+# of :math:`A`. So epoch 0 *is* PCA. A tenth of the rows is held out from training, and the loss on these
+# is known for every epoch. The epoch with the least loss is kept, if it beats PCA by more than chance;
+# if none does, the result is PCA, with a warning.
 
 start = model.history_["validation_loss"][0]
 print(f"held-out loss: {start:.4f} at epoch 0, {model.pca_validation_loss_:.4f} by PCA,")
@@ -149,9 +150,9 @@ assert np.allclose(np.median(product, axis=0), np.eye(2), atol=0.1)
 #
 #    It is enough if some projection to two dimensions sends no two points of the sheet to the same
 #    place, because the decoder can then bend the plane back. Seen from above, each point of an arch has
-#    a place of its own. Of an S this is not so from any side: three layers of it lie above one another.
-#    There the encoder must be non-linear, too. Encoder and decoder have different tasks, which is why
-#    they need not be symmetric.
+#    a place of its own. Of an S this is not so from any side: two or three layers of it lie behind one
+#    another. There the encoder must be non-linear, too. Encoder and decoder have different tasks, which
+#    is why they need not be symmetric.
 
 rng = np.random.default_rng(0)
 angle, across = rng.uniform(0.1, np.pi - 0.1, 2000), rng.uniform(0, 2, 2000)

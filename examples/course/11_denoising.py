@@ -2,10 +2,10 @@ r"""
 11. Denoising
 =============
 
-Noise in training is what turns compression into understanding. A network that must restore rows which it
-sees only with noise can no longer give each row a number of its own; it has to learn where the data lie.
-This page shows what that asks of the bottleneck, which noise to take, and what a denoiser knows about
-the density of the data.
+Noise in training keeps a network from learning rows by heart. If it must restore rows that it sees only
+with noise, it cannot give each row a number of its own; it has to learn where the data lie. This page
+shows what that asks of the bottleneck, which noise to take, and what a denoiser knows about the density
+of the data.
 """
 
 # %%

@@ -3,7 +3,7 @@ r"""
 =============================
 
 A denoiser needs noise that somebody has chosen. A variational auto-encoder puts the noise into the
-bottleneck, and learns how much of it each row can bear. What comes out is a map with an uncertainty for
+bottleneck, and learns how much of it each row may have. What comes out is a map with an uncertainty for
 each coordinate, and a model of the data from which new rows can be drawn.
 """
 
@@ -98,18 +98,20 @@ right.set_title("Decoded draws from the prior")
 plt.show()
 
 # %%
-# :func:`isthmus.posterior` gives :math:`\mu` and :math:`\sigma`, and bears missing entries: a row of
-# which less is known is less sure. Because the coordinates of all rows together look like the prior, a
-# draw from the prior decodes to something like the data. Two coordinates hold little of a digit, so that
-# some draws lie between two classes. :func:`isthmus.sample` adds the noise of the pixels.
+# :func:`isthmus.posterior` gives :math:`\mu` and :math:`\sigma`, and takes missing entries: of a row of
+# which less is known, the coordinates are less sure. Because the coordinates of all rows together look
+# like the prior, a draw from the prior decodes to something like the data. Two coordinates hold little
+# of a digit, so that some draws lie between two classes. :func:`isthmus.sample` adds the noise of the
+# pixels.
 #
 # The linear case is probabilistic PCA
 # ------------------------------------
 #
-# Without hidden layers everything is known. The best linear decoder and encoder make the model
-# :math:`x \sim N(\bar{x}, W W^\top + s^2)`, which is probabilistic PCA (Tipping & Bishop 1999), and the
-# bound is then exact (Lucas et al. 2019). Training starts there, and can only stay, of which a warning
-# would tell. scikit-learn's PCA knows the same density.
+# Without hidden layers everything is known. The best linear decoder, with the matrix :math:`W` and noise
+# of variance :math:`s^2`, and the best encoder make the model :math:`x \sim N(\bar{x}, W W^\top + s^2)`,
+# which is probabilistic PCA (Tipping & Bishop 1999), and the bound is then exact (Lucas et al. 2019).
+# Training starts there and can find nothing better, of which isthmus would warn. scikit-learn's PCA has
+# the same density.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", isthmus.NoImprovementWarning)

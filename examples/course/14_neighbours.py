@@ -32,12 +32,12 @@ New rows are then placed by a formula, which has a derivative.
 #
 # .. math::
 #
-#    \varphi_m \propto \exp \left( - \frac{\lVert x - c_m \rVert^2}{h} \right), \qquad
-#    \sum_m \varphi_m = 1, \qquad z = \sum_m \varphi_m v_m .
+#    \varphi_m(x) \propto \exp \left( - \frac{\lVert x - c_m \rVert^2}{h} \right), \qquad
+#    \sum_m \varphi_m(x) = 1, \qquad z = \sum_m \varphi_m(x) \, v_m .
 #
-# That is the kernel method of older days, with one difference: the positions are trained, instead of all
-# being decided by one width. A row between two groups would lie between two islands, where nothing is.
-# So the landmarks vote in *rounds*: those far from the mean so far lose part of their say,
+# That is the kernel layer of :doc:`lesson 2 <02_kernels_and_networks>`: the positions are trained, and
+# :math:`h` is its bandwidth. A row between two groups would lie between two islands, where nothing is.
+# So the landmarks vote in *rounds*: those far from the present mean :math:`z` lose part of their weight,
 #
 # .. math::
 #
@@ -113,7 +113,7 @@ plt.show()
 
 # %%
 # The price of clear islands is a steep map between them: a large part of the way from one digit to
-# another is done in one step. ``rounds=`` is the dial. With 0 the map is as smooth as the kernel, and
+# another is done in one step. ``rounds=`` sets how steep. With 0 the map is as smooth as the kernel, and
 # with 8 it is nearly a jump, as the left panel shows; the default is 4. And the number of neighbours
 # kept is not everything: coordinates of an ``Autoencoder`` are in units of the data, and those of this
 # map are not.

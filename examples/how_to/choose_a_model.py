@@ -50,9 +50,9 @@ pca = isthmus.LinearAutoencoder(2).fit(X_train), isthmus.LinearAutoencoder(10).f
 # To look: ``NeighbourAutoencoder``
 # ---------------------------------
 #
-# What a picture is for is that the rows beside a row are like it. So each new image is given the digit
-# that most of its nearest training images in the picture have, and :func:`isthmus.quality` counts how
-# often that is right.
+# In a picture, rows that lie side by side should be alike. So each new image is given the digit that
+# most of its nearest training images in the picture have, and :func:`isthmus.quality` counts how often
+# that is right.
 
 islands = isthmus.NeighbourAutoencoder(landmarks=200, max_epochs=60, random_state=0).fit(X_train)
 right = {}

@@ -3,8 +3,8 @@ Choose the number of coordinates
 ================================
 
 A recording has 30 channels, and you suspect that far fewer things vary. How many coordinates should the
-map have? Here three hidden quantities drive the channels through waves, with noise on top,
-so that the answer is known: 3.
+map have? Here each channel is a wave of three hidden quantities, with noise added, so that the answer is
+known: 3.
 """
 
 import matplotlib.pyplot as plt
@@ -36,8 +36,8 @@ assert choice.agrees
 #
 # A denoiser is fitted with each number of coordinates, and judged on rows that it was not trained on.
 # Its error falls until there are as many coordinates as dimensions, and hardly after that (:doc:`lesson
-# 11 </course/11_denoising>`). PCA's falls on and on, because straight directions must follow a curved
-# surface.
+# 11 </course/11_denoising>`). PCA's falls on and on, because it must follow a curved surface by straight
+# directions.
 
 choice.plot()
 plt.show()

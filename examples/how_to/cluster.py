@@ -28,7 +28,7 @@ X_train, X_new, y_train, y_new = train_test_split(X, y, test_size=500, random_st
 # :class:`isthmus.NeighbourAutoencoder` places rows near one another that are neighbours in the data
 # (:doc:`lesson 14 </course/14_neighbours>`). HDBSCAN looks for places with many rows, and calls those
 # between them noise, −1. Two coordinates suit it, because in 64 dimensions distances differ little. Its
-# settings are those of one's question: a group of less than 40 images is none.
+# settings are those of one's question: a group of fewer than 40 images is none.
 
 
 def islands(rows, seed):
@@ -107,7 +107,7 @@ for seed, labels in enumerate(in_cloud):
     print(f"seed {seed}: clusters of {', '.join(map(str, sizes))} rows, {np.sum(labels < 0)} noise")
 
 # %%
-# HDBSCAN reports clusters of rows among which there are none. A single map gives no sign of that. Two
+# HDBSCAN reports clusters where there are none. A single map gives no sign of that. Two
 # seeds do: of rows that neither map has seen, their clusters agree hardly more than by chance.
 
 assigned_new = [
@@ -144,4 +144,4 @@ plt.show()
 #   coordinates of :class:`isthmus.Autoencoder`, and use this map to look at the result.
 # - Report the agreement of several seeds on rows that were held out, next to the number of clusters.
 #   :class:`isthmus.Ensemble` with :func:`isthmus.coordinate_spread` says it row by row.
-# - Compare with data that have no clusters and are else alike, as above.
+# - Compare with data that have no clusters and are otherwise alike, as above.

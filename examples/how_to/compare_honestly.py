@@ -23,8 +23,7 @@ X, y = X[:700], y[:700]
 # ----------------------------
 #
 # A network without any safeguard, trained for long on few rows, restores *these* very well.
-# ``skip=None`` and ``input_noise=0`` and ``validation_fraction=0`` take away what isthmus does against
-# that.
+# ``skip=None``, ``input_noise=0`` and ``validation_fraction=0`` take away what isthmus does against it.
 
 few, others = X[:150], X[150:]
 careless = isthmus.Autoencoder(
@@ -71,17 +70,17 @@ assert score["standard"] > score[None] + 0.1
 
 # %%
 # By its own measures the map of raw columns is nearly perfect, and it tells fewer wines apart, because
-# it is a map of one column. Of a table of *named* columns ``compare``, :func:`isthmus.quality` and the
-# report standardise by default where spreads differ by more than a factor of 10, and say so. Whatever is
+# it is a map of one column. By default ``compare``, :func:`isthmus.quality` and the report standardise a
+# table of *named* columns whose spreads differ by more than a factor of 10, and say so. Whatever is
 # chosen has to be the same for all methods.
 #
 # Trap 3: one seed
 # ----------------
 #
 # :func:`isthmus.compare` splits the rows anew for each seed, fits every method on the same part, and
-# evaluates all by the same measures on the other part. Methods are names, such as ``"UMAP"``, or of
-# one's own (``isthmus.comparison.Method``). Here they are PCA, a small network, and the same network
-# once more with other seeds, so that it is known that the last two do *not* differ.
+# evaluates all by the same measures on the other part. Methods are named, such as ``"UMAP"``, or are
+# your own (``isthmus.comparison.Method``). Here they are PCA, a small network, and the same network once
+# more with other seeds, so that it is known that the last two do *not* differ.
 
 
 def network(name, shift):

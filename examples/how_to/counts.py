@@ -5,7 +5,7 @@ Counts, such as those of single cells
 Of each of a thousand cells the molecules of a hundred genes were counted. Counts are no measurements
 with a Gaussian error: most are small, many are zero, they scatter more where they are large, and the
 total depends on how much of a cell was sequenced, its *library size*. This page maps counts as they are,
-with the distribution of counts, and asks unseen cells which one is right.
+with a distribution of counts, and asks unseen cells which distribution is right.
 """
 
 import matplotlib.pyplot as plt
@@ -141,6 +141,7 @@ plt.show()
 # .. code-block:: python
 #
 #    import scanpy
+#    import isthmus
 #
 #    adata = scanpy.read_h5ad("cells.h5ad")  # counts in adata.X
 #    counts = isthmus.VariationalAutoencoder(10, likelihood=isthmus.likelihoods.NegativeBinomial())

@@ -4,8 +4,8 @@ Explain a coordinate
 
 A map of 178 wines by thirteen chemical measurements has two axes, and a reviewer asks: "What *is*
 coordinate 0?" The answer should be in the units of the measurements, should hold for wines that the map
-has not seen, and should say if it differs from place to place. There are three ways to ask: what the
-decoder does, what the encoder reacts to, and what one walk along the axis looks like.
+has not seen, and should say whether it differs from place to place. There are three ways to ask: what
+the decoder does, what the encoder reacts to, and what one walk along the axis looks like.
 """
 
 import matplotlib.pyplot as plt

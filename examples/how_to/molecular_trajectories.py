@@ -75,10 +75,10 @@ assert off(model) < 0.9 * off(straight)
 # The free energy on the map
 # --------------------------
 #
-# It is :math:`F = -kT \log p`, with :math:`p` the density of frames on the map. Its zero is at the most
-# frequent place. The map is bent, so that a density on it is one of these coordinates and no others;
-# what does not depend on coordinates is the free energy of a whole conformation, minus the logarithm of
-# its share. The nearest mean tells conformations apart.
+# The free energy is :math:`F = -kT \log p`, with :math:`p` the density of frames on the map, and its
+# zero is at the most frequent place. The map is bent, so that this density belongs to these coordinates
+# and to no others; what does not depend on coordinates is the free energy of a whole conformation,
+# :math:`-kT` times the logarithm of its share. The nearest mean tells conformations apart.
 
 Z, Z_new = model.transform(X), model.transform(X_new)
 settled = np.abs(wrapped(X - targets[state])).max(axis=1) < 40
@@ -95,8 +95,8 @@ assert np.abs(by_map - of_run).max() < 0.25
 
 # %%
 # The map is responsible for the difference between the first two columns only. The third is another
-# matter: a run of 6 000 frames has some dozens of transitions, and so its shares are not those of the
-# chain. No map mends that.
+# matter: a run of 6 000 frames has some dozens of transitions, so that its shares are not those of the
+# chain. No map can change that.
 #
 # Frames that are on their way belong to no conformation. Of those that have arrived, the nearest mean
 # should be right for nearly all.
@@ -135,8 +135,7 @@ assert np.abs(wrapped(angles[-1] - targets[2])).max() < 20
 
 # %%
 # The map without periods goes from −130° to 60° the long way, through angles that the molecule never
-# takes.
-# A geodesic knows lengths and no densities, so that it need not be the way that most frames take.
+# takes. A geodesic knows lengths and no densities, so that it need not be the way that most frames take.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 density, across, up = np.histogram2d(*Z_new.T, bins=60)

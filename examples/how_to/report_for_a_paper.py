@@ -67,7 +67,7 @@ print(", ".join(records))
 assert np.isclose(records["variance_left_out"], findings.variance_left_out)
 
 # %%
-# What does the report say is to be distrusted? That belongs into the paper, because a referee will find
+# What does the report say is to be distrusted? That belongs in the paper, because a referee will find
 # it.
 
 for reason in records["reasons"] or ["nothing"]:

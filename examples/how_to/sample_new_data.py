@@ -68,8 +68,7 @@ for name, prior in {
     print(f"{name}: at least {score[name]:.2f} nats for an unseen cell")
 
 # %%
-# The bound of ``score`` is a fair comparison of two priors,
-# because it is of unseen cells.
+# The bound of ``score`` is a fair comparison of two priors, because it is of unseen cells.
 
 assert score["mixture"] > score["normal prior"] + 0.5
 

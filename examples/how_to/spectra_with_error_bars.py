@@ -131,7 +131,7 @@ right.legend(frameon=False)
 plt.show()
 
 # %%
-# With :func:`isthmus.impute` the same errors let a spectrum be completed where a band is missing
-# (:doc:`missing_data`). From the sum of errors and :math:`\sigma` :func:`isthmus.log_likelihood`
-# computes how likely a spectrum is, which takes ``x_error`` as well. From files that do not fit into
-# memory, one error for each column can be given (:doc:`/larger_than_memory`).
+# :func:`isthmus.impute` takes ``x_error`` too, and completes a spectrum in which a band is missing
+# (:doc:`missing_data`). :func:`isthmus.log_likelihood` takes it as well, and says how likely a spectrum
+# is, given its errors and :math:`\sigma`. For rows in files that do not fit into memory there may be one
+# error for each column (:doc:`/larger_than_memory`).

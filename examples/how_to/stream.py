@@ -145,7 +145,7 @@ plt.show()
 temporary.cleanup()
 
 # %%
-# :doc:`/larger_than_memory` says what is read, how often and into how much memory; :doc:`/dask`,
+# :doc:`/larger_than_memory` says what is read, how often and in how much memory; :doc:`/dask`,
 # :doc:`/slurm` and :doc:`/mpi` spread the work. On the command line the page is
 #
 # .. code-block:: console

@@ -45,7 +45,7 @@ print(windows.shape)
 # -------------
 #
 # Neighbouring windows share all samples but one. If rows are split at random, nearly every held-out
-# window is in the training already, but for a sample, and so is its noise: what a model has learnt by
+# window is among the training rows but for one sample, and so is its noise: what a model has learnt by
 # heart counts as success. What has to be held out is a later piece, after a gap of one window.
 
 train, new = windows[:3500], windows[3500 + width :]
@@ -133,7 +133,7 @@ plt.show()
 # :func:`isthmus.reliability` flags windows that are not like those that the map is good for. ``known``
 # are rows that it was not fitted on: here the first half of the later piece. In the second half the
 # walker stumbles for half a second. One good row in twenty may be flagged; of windows it can be more,
-# because those of one step are nearly the same row, and a dozen of steps are few to calibrate with.
+# because those of one step are nearly the same row, and a dozen steps are few to calibrate with.
 
 stumbled = signal.copy()
 start = 4600

@@ -87,6 +87,9 @@ APPLYING = [
           "seen at fit time, yet now missing:\n- c\n- d",
           lambda w: ["transform", w.saved, w.csv(names=OTHER_NAMES)], 1,
           "lacks 2 of the 4 columns that the model needs: 'c', 'd'. It has 4 columns: a, b, x, y"),
+    Input("columns in another order", lambda w: w.model.transform(named(ROWS)[NAMES[::-1]]), ValueError,
+          "must be in the same order as they were in fit",
+          lambda w: ["transform", w.saved, w.csv(names=NAMES[::-1]), "-o", w.folder / "z.csv"], 0, ""),
     Input("a map that was not fitted", lambda w: isthmus.LinearAutoencoder().transform(ROWS),
           NotFittedError, "not fitted yet. Call 'fit'",
           lambda w: ["transform", w.folder / "missing.isthmus", w.csv()], 1,
@@ -98,6 +101,13 @@ APPLYING = [
           "Z has 4 columns, but the model has 2 coordinates; pass what transform returns",
           lambda w: ["inverse", w.saved, w.csv()], 1,
           "Z has 4 columns, but the model has 2 coordinates"),
+    Input("coordinates in another order",
+          lambda w: w.model.inverse_transform(
+              pd.DataFrame(ROWS[:, :2], columns=w.model.get_feature_names_out()[::-1])
+          ), ValueError, "Z has .*in this order: expected",
+          lambda w: ["inverse", w.saved, w.file(
+              "data.csv", f"{','.join(w.model.get_feature_names_out()[::-1])}\n0,1\n"
+          ), "-o", w.folder / "x.csv"], 0, ""),
     Input("coordinates that are NaN", lambda w: w.model.inverse_transform([[0, 1], [np.nan, 1]]),
           ValueError, "Z contains NaN: coordinate 0 in row 1.*or pass what transform returns$",
           lambda w: ["inverse", w.saved, w.npy([[0, 1], [np.nan, 1]])], 1,

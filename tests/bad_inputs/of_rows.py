@@ -146,6 +146,8 @@ DATA_FILES = [
               "should be CSV by its ending, but holds Parquet: give it the ending"),
     data_file("text that is not UTF-8", lambda w: w.file("data.csv", "a,é\n1,2\n".encode("latin-1")),
               "is not UTF-8 text.*save it as UTF-8"),
+    data_file("a quote that is not closed", lambda w: w.file("data.csv", 'a,b\n1,"x\n2,y\n3,z\n'),
+              "the quotes of line 2 do not match"),
     data_file("a truncated Parquet file",
               lambda w: w.file("data.parquet", w.parquet(a=[1, 2]).read_bytes()[:-20]),
               "cannot be read as Parquet; it is truncated or damaged"),

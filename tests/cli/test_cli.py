@@ -177,6 +177,13 @@ def test_inverse_ignores_the_columns_that_were_kept(folder, frame, tmp_path):
     np.testing.assert_allclose(decoded, expected, atol=1e-12)
 
 
+def test_inverse_says_which_columns_it_takes_by_their_order(folder, tmp_path):
+    points = tmp_path / "points.csv"
+    points.write_text("other1,other0\n1,2\n3,4\n")
+    result = succeed("inverse", folder / "iris.isthmus", points)
+    assert "so 'other1', 'other0' are taken in this order" in result.stderr
+
+
 def test_a_map_of_neighbours_is_fitted_and_told_of(folder):
     path = folder / "neighbours.isthmus"
     fitted = ("--model", "neighbour", "--max-epochs", "3", "--rounds", "2", "--seed", "0")

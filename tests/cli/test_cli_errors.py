@@ -1,6 +1,8 @@
 """Commands that fail or are interrupted: exit codes, and one line that says why."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -114,6 +116,48 @@ def test_exit_codes_of_the_process(tmp_path):
     usage = start("fit", "--no-such-option")
     assert (usage.returncode, usage.stdout) == (2, "")
     assert "No such option" in usage.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")
+def test_what_is_printed_to_a_full_disk_is_one_line(folder):
+    for arguments in (["--help"], ["--version"], ["info", folder / "map.isthmus"]):
+        with open("/dev/full", "w") as full:
+            result = start(*arguments, stdout=full)
+        assert (result.returncode, result.stderr) == (1, "isthmus: error: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes stdout")
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        ("transform map.isthmus data.csv", 1, "isthmus: error: stdout is closed: name a file with -o\n"),
+        ("info map.isthmus", 0, ""),
+    ],
+)
+def test_a_closed_stdout_is_told_of_where_rows_would_be_lost(folder, command, code, told):
+    shell = ["sh", "-c", f"{sys.executable} -m isthmus {command} >&-"]
+    settings = {"stderr": subprocess.PIPE, "text": True, "timeout": 300}
+    result = subprocess.run(shell, check=False, cwd=folder, **settings)
+    assert (result.returncode, result.stderr) == (code, told)
+
+
+def test_a_link_to_nowhere_is_found_before_the_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "read", None)
+    (tmp_path / "link.isthmus").symlink_to(tmp_path / "nowhere" / "map.isthmus")
+    result = run("fit", folder / "data.csv", "-o", tmp_path / "link.isthmus")
+    assert result.exit_code == 2
+    assert "there is no folder" in result.stderr
+
+
+def test_labels_are_no_lists(tmp_path):
+    path = tmp_path / "data.parquet"
+    ROWS.assign(kind=[[1, 2]] * len(ROWS)).to_parquet(path)
+    arguments = ("--model", "linear", "-o", tmp_path / "m.isthmus", "--picture", tmp_path / "m.png")
+    for data in (path, tmp_path):  # in memory, and in parts
+        result = run("fit", data, "--label", "kind", *arguments)
+        assert result.exit_code == 1
+        assert "column 'kind' holds values of type list" in result.stderr
+        assert not (tmp_path / "m.isthmus").exists()
 
 
 def test_the_process_ends_quietly_when_its_reader_does(folder, tmp_path):

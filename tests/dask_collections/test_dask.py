@@ -8,6 +8,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 import isthmus
 from dask_collections.blocks import NAMES, D, N, X, array, close, frame
@@ -164,3 +165,12 @@ def test_blocks_that_do_not_belong_together_are_refused(here, pca):
         isthmus.quality(array(), pca.transform(some), max_rows=100)
     with pytest.raises(ValueError, match="training= and y= are for rows in memory"):
         isthmus.quality(array(), pca.transform(array()), y=np.zeros(N), max_rows=100)
+
+
+def test_numbers_for_names_and_sparse_blocks_are_as_in_memory(here, pca):
+    numbered = dd.from_pandas(pd.DataFrame(X), npartitions=3)
+    model = isthmus.LinearAutoencoder(2).fit(numbered)
+    assert not hasattr(model, "feature_names_in_")
+    close(model.transform(numbered).compute(), pca.transform(X))
+    sparse = da.from_array(X, chunks=(100, D)).map_blocks(scipy.sparse.csr_matrix)
+    close(pca.transform(sparse).compute(), pca.transform(X))

@@ -204,3 +204,53 @@ def test_two_levels_of_column_names_are_named_in_errors():
     frame = pd.DataFrame(GAPS, columns=pd.MultiIndex.from_product([["u"], LABELS]))
     with pytest.raises(ValueError, match=r"column \('u', 'b'\) in row 2"):
         check_table(frame)
+
+
+MADE = {
+    "pandas": lambda columns: pd.DataFrame(columns),
+    "Polars": lambda columns: pl.DataFrame(columns),
+    "Arrow": lambda columns: pa.table(columns),
+    "Arrow batch": lambda columns: pa.record_batch(columns),
+}
+
+
+@pytest.mark.parametrize("fitted_on", MADE)
+@pytest.mark.parametrize("given", MADE)
+def test_columns_in_another_order_than_at_fit_are_refused_in_every_library(fitted_on, given):
+    columns = dict(zip(LABELS, ROWS.T, strict=True))
+    model = isthmus.LinearAutoencoder(1).fit(MADE[fitted_on](columns))
+    assert list(model.feature_names_in_) == LABELS
+    model.transform(MADE[given](columns))
+    with pytest.raises(ValueError, match="must be in the same order"):
+        model.transform(MADE[given]({label: columns[label] for label in reversed(LABELS)}))
+
+
+def test_what_belongs_to_columns_is_refused_in_another_order_than_theirs():
+    rows, turned = pd.DataFrame(ROWS, columns=LABELS), LABELS[::-1]
+    model = isthmus.LinearAutoencoder(2).set_output(transform="pandas").fit(rows)
+    Z = model.transform(rows)
+    np.testing.assert_allclose(model.inverse_transform(Z), model.inverse_transform(Z.to_numpy()))
+    for function in (
+        lambda: model.inverse_transform(Z[Z.columns[::-1]]),
+        lambda: isthmus.metric(model, Z[Z.columns[::-1]]),
+        lambda: isthmus.decoder_jacobian(model, Z[Z.columns[::-1]]),
+        lambda: isthmus.quality(rows, Z, k=2, X_hat=rows[turned]),
+        lambda: isthmus.VariationalAutoencoder(1).fit(rows, x_error=0 * rows[turned]),
+        lambda: isthmus.VariationalAutoencoder(1).fit(rows, x_error=pd.Series(0.1, index=turned)),
+    ):
+        with pytest.raises(ValueError, match="in this order: expected"):
+            function()
+
+
+def test_types_of_polars_that_arrow_has_not_are_numbers_or_refused():
+    wide = pl.DataFrame({"a": [1, 2, 3], "b": [3.0, 4.0, 5.0]}).with_columns(pl.col("a").cast(pl.Int128))
+    np.testing.assert_array_equal(as_rows(wide), [[1, 3], [2, 4], [3, 5]])
+    objects = pl.DataFrame({"a": pl.Series(["u", "v"], dtype=pl.Object), "b": [1.0, 2.0]})
+    for options in ({}, {"categorical": ["a"]}):
+        with pytest.raises(TypeError, match=r"X holds Python objects: column 'a'"):
+            isthmus.LinearAutoencoder(1, **options).fit(objects)
+
+
+def test_a_list_of_records_is_no_table():
+    with pytest.raises(TypeError, match=r"not a number: row 0 is \{'a': 1.0\}.*pandas.DataFrame"):
+        as_rows([{"a": 1.0}, {"a": 2.0}])

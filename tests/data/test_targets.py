@@ -92,3 +92,13 @@ def test_what_are_no_targets(y, n, n_dims, message):
 def test_the_command_line_states_the_number(command):
     text = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
     assert f"whole numbers of up to {MOST_CLASSES} values" in text
+
+
+def test_a_missing_label_in_a_list_of_texts_is_no_class_called_nan():
+    with pytest.raises(ValueError, match="y has no value in row 1, and in 1 row in all"):
+        check_targets(["a", float("nan"), "b"], 3)
+
+
+def test_texts_of_any_length_are_classes():
+    texts = np.array(["a", "b", "a"], dtype=np.dtypes.StringDType())
+    assert check_targets(texts, 3).classes.tolist() == ["a", "b"]

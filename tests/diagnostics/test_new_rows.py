@@ -167,6 +167,13 @@ def test_a_model_says_how_it_places_new_rows():
         ),
         ({"training": (TRAINING, TRAINING[:50, :2])}, r"their coordinates \(50, 2\)"),
         (
+            {
+                "training": (TRAINING, TRAINING[:, :2], np.ma.masked_equal(np.arange(60) % 3, 2)),
+                "y": np.arange(25) % 3,
+            },
+            "y has 20 masked entries",
+        ),
+        (
             {"training": (TRAINING, TRAINING[:, :2], np.zeros(9)), "y": np.zeros(25)},
             r"the training rows' y has shape \(9,\)",
         ),

@@ -285,6 +285,7 @@ BAD = {
     "both periodic and categorical": {"periodic": {"phi": 360}, "categorical": ["phi"]},
     "column 'species' does not hold angles": {"periodic": {"species": 360}},
     "X holds text: column 'species'": {"periodic": {"phi": 360}},
+    "categorical=Index.*expected a list of columns": {"categorical": pd.Index(["species", "phi"])},
 }
 
 
@@ -312,3 +313,24 @@ def test_a_column_of_identifiers_is_no_category():
     names = pd.DataFrame({"x": range(1200), "id": [f"row {i}" for i in range(1200)]})
     with pytest.raises(ValueError, match="1200 different values"):
         isthmus.LinearAutoencoder(1, categorical=["id"]).fit(names)
+
+
+def test_categories_are_texts_or_numbers_that_double_precision_tells_apart():
+    mass = np.arange(6.0)
+    for column, error, message in (
+        (pd.cut(mass, 3), TypeError, "column 'kind' holds Interval.*texts or numbers"),
+        (2**60 + np.arange(6), ValueError, "beyond 2⁵³.*as texts"),
+    ):
+        with pytest.raises(error, match=message):
+            isthmus.LinearAutoencoder(1, categorical=["kind"]).fit(
+                pd.DataFrame({"mass": mass, "kind": column})
+            )
+
+
+def test_texts_and_numbers_in_a_list_are_what_they_are_in_a_frame():
+    rows = [[1.0, "a", 3], [2.0, "b", 4], [4.0, "a", 3], [5.0, "b", 3]]
+    code = ColumnCode.of(rows, None, [1, 2])
+    assert code.categories == {1: ("a", "b"), 2: (3.0, 4.0)}
+    gap = [[1.0, "a"], [2.0, float("nan")], [4.0, "b"]]
+    with pytest.raises(ValueError, match="NaN: column 1 in row 1"):
+        isthmus.LinearAutoencoder(1, categorical=[1]).fit(gap)

@@ -1,7 +1,10 @@
 """What feed-forward predictors refuse, and what they say of it."""
 
+from datetime import date
+
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -36,6 +39,10 @@ BAD_CLASSIFIERS = [
     ({}, {"y": None}, ValueError, "requires y to be passed"),
     ({}, {"y": Y[:-1]}, ValueError, "inconsistent numbers of samples"),
     ({}, {"y": X[:, 0]}, ValueError, "Unknown label type"),
+    ({}, {"y": ["a", None, *"ab" * 14]}, ValueError, "no value in row 1, and in 1 row in all"),
+    ({}, {"y": ["a", np.nan, *"ab" * 14]}, ValueError, "no value in row 1, and in 1 row in all"),
+    ({}, {"y": pd.array([True, pd.NA] * 15)}, ValueError, "no value in row 1, and in 15 rows in all"),
+    ({}, {"y": pd.cut(X[:, 0], 3)}, ValueError, r"one is Interval.*such as y.astype\(str\)"),
 ]
 
 
@@ -49,6 +56,12 @@ def test_what_a_regressor_cannot_do_is_said():
     for loss in ("cross_entropy", isthmus.CrossEntropy()):
         with pytest.raises(ValueError, match=r"is not known|targets are scaled"):
             FeedForwardRegressor(loss=loss).fit(X, Y)
+    with pytest.raises(ValueError, match=r"y holds text: row 0 is 'a'\. A regressor predicts numbers"):
+        FeedForwardRegressor().fit(X, ["a"] * 30)
+    with pytest.raises(TypeError, match=r"dates or durations, not numbers: row 0 is datetime\.date"):
+        FeedForwardRegressor().fit(X, [date(2020, 1, 1)] * 30)
+    with pytest.raises(ValueError, match=r"np.hstack\(\[y.real, y.imag\]\)$"):
+        FeedForwardRegressor().fit(X, Y + 1j)
     with pytest.raises(ValueError, match="y contains NaN"):
         FeedForwardRegressor().fit(X, np.full(30, np.nan))
     with pytest.raises(ValueError, match="beyond ±1e\\+37"):

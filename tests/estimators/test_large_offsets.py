@@ -86,3 +86,34 @@ def test_the_length_of_a_geodesic_does_not_depend_on_the_offset():
         # The ends, decoded, lie beside the rows that they came from.
         assert np.abs(path.rows - offset).max() < 10
     np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [2.0**-80, 2.0**80])
+@pytest.mark.parametrize("kind", [isthmus.Autoencoder, isthmus.VariationalAutoencoder])
+def test_a_change_of_unit_changes_units_alone(kind, unit):
+    """Squares of such numbers are 0 or infinite in single precision."""
+    t = RNG.uniform(-2, 2, (200, 2))
+    X = np.column_stack([t, t[:, 0] ** 2, np.sin(2 * t[:, 1])])
+    model = kind(2, **ALL_ROWS)
+    Z = model.fit(X).transform(X)
+    areas, way = isthmus.distortion(model, Z[:9]).area, isthmus.geodesic(model, Z[0], Z[1], n_points=16)
+    if kind is isthmus.Autoencoder:
+        cycles = isthmus.reliability(model, X[:50], known=X[50:]).cycle_error
+        ensemble = isthmus.Ensemble(model, 2, random_state=0)
+        spread = isthmus.coordinate_spread(ensemble.fit(X), X)
+
+    X = unit * X
+    # Coordinates of a variational map are in the units of its prior.
+    of_map = unit if kind is isthmus.Autoencoder else 1.0
+    model.fit(X)
+    np.testing.assert_allclose(model.transform(X), of_map * Z, rtol=1e-3, atol=1e-3 * of_map)
+    area = isthmus.distortion(model, of_map * Z[:9]).area
+    np.testing.assert_allclose(area, (unit / of_map) ** 2 * areas, rtol=1e-3)
+    again = isthmus.geodesic(model, of_map * Z[0], of_map * Z[1], n_points=16)
+    assert again.length == pytest.approx(unit * way.length, rel=1e-3)
+    if kind is isthmus.Autoencoder:
+        found = isthmus.reliability(model, X[:50], known=X[50:]).cycle_error
+        np.testing.assert_allclose(found, unit * cycles, rtol=0.01, atol=1e-3 * unit)
+        np.testing.assert_allclose(
+            isthmus.coordinate_spread(ensemble.fit(X), X), unit * spread, rtol=0.01, atol=1e-3 * unit
+        )

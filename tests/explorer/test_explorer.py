@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
@@ -386,3 +387,36 @@ def test_the_built_page_is_that_of_the_source():
     )
     for name, made in (line.split() for line in (built / "files.sha256").read_text().splitlines()):
         assert hashlib.sha256((built / name).read_bytes()).hexdigest() == made
+
+
+@pytest.mark.parametrize("unit", [1e-31, 1.0, 1e30])
+def test_measures_are_there_in_every_unit(unit):
+    X = DIGITS[:60] * unit
+    model = isthmus.LinearAutoencoder(2).fit(X)
+    expected = isthmus.reconstruction_error(model, X)
+    np.testing.assert_allclose(measure(given(model, X), "error"), expected, rtol=1e-5)
+
+
+def test_ellipses_are_there_in_a_tiny_unit(ensemble):
+    X = DIGITS[:200]
+    tiny = isthmus.Ensemble(isthmus.LinearAutoencoder(2), 3, bootstrap=True, random_state=0)
+    found = given(tiny.fit(X * 1e-31), X * 1e-31)["covariance"]
+    np.testing.assert_allclose(
+        found * 1e31 * 1e31, given(ensemble, X)["covariance"], rtol=1e-2, atol=1e-2
+    )
+
+
+def test_numbers_as_labels_are_told_apart_far_from_zero(iris):
+    clock = 1.7e9 + np.arange(150) / 2
+    np.testing.assert_array_equal(measure(given(iris, IRIS.data, labels=clock), "label"), clock)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Series([30, 4, None] * 50, dtype=pd.CategoricalDtype([4, 30])),
+        pd.Series([30, 4, None] * 50, dtype="Int64"),
+    ],
+)
+def test_categories_and_integers_are_classes_where_some_are_missing(iris, labels):
+    assert given(iris, IRIS.data, labels=labels)["labels"]["values"] == ["4", "30", "(missing)"]

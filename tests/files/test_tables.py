@@ -163,7 +163,10 @@ def test_doubts_about_the_header_are_told(tmp_path):
     assert "first line holds numbers" in read_text(tmp_path, "1,2\n3,4\n").note
     assert "column 0 has no name" in read_text(tmp_path, ",a\n0,5\n1,6\n").note
     assert read_text(tmp_path, "a,b\n1,2\n").note is None
-    assert "2 of these are numbers, such as 5.1;" in read_text(tmp_path, "5.1,3.5,x\n4.9,3,x\n").note
+    assert "2 of these are values, such as 5.1;" in read_text(tmp_path, "5.1,3.5,x\n4.9,3,x\n").note
+    assert "2 of these are values, such as True;" in read_text(tmp_path, "True,False\nTrue,True\n").note
+    assert "1 of these are values, such as 2;" in read_text(tmp_path, "#N/A,2,x\n3,4,y\n").note
+    assert read_text(tmp_path, "true,false\n10,20\n").note is None
     # Wavelengths beside an id, and what a data frame calls its columns.
     assert read_text(tmp_path, "id,400,410\n1,.5,.6\n").note is None
     assert "number" not in (read_text(tmp_path, "row,0,1\na,5.1,3.5\n").note or "")
@@ -174,6 +177,32 @@ def test_a_row_longer_than_a_block_of_the_reader(tmp_path):
     cells = ",".join(["0." + 998 * "1"] * 1200)  # 1.2 MB; Arrow's block has 1 MiB
     table = read_text(tmp_path, f"{cells}\n{cells}\n{cells}\n")
     assert table.rows.shape == (3, 1200)
+
+
+def test_a_cell_longer_than_a_block_of_the_reader(tmp_path):
+    long = "y" * 1_300_000
+    first = read_text(tmp_path, f"a,b\n1,{long}\n2,z\n")
+    later = read_text(tmp_path, "a,b\n" + "2,z\n" * 9 + f"1,{long}\n")
+    assert first.column(1).to_pylist() == [long, "z"]
+    assert later.column(1).to_pylist() == 9 * ["z"] + [long]
+
+
+@pytest.mark.parametrize("end", [".csv", ".csv.gz"])
+def test_a_last_line_needs_no_end(tmp_path, end):
+    def read(text):
+        return read_text(tmp_path, gzip.compress(text) if end == ".csv.gz" else text, end)
+
+    np.testing.assert_array_equal(numbers(read(b"1,2")), [[1, 2]])
+    np.testing.assert_array_equal(numbers(read(b"a,b\n1,2")), [[1, 2]])
+    with pytest.raises(TableError, match="has no rows, only 2 columns"):
+        read(b"a,b")
+
+
+def test_an_ending_may_be_in_capitals(tmp_path):
+    for end in TABLE_ENDINGS:
+        peer_write(tmp_path / f"data{end}", end, ROWS)
+        (tmp_path / f"data{end}").rename(tmp_path / f"data{end.upper()}")
+        np.testing.assert_allclose(numbers(tables.read(tmp_path / f"data{end.upper()}")), ROWS)
 
 
 def test_every_kind_of_number_becomes_one(tmp_path):
@@ -318,7 +347,7 @@ def test_an_empty_line_of_one_column_is_a_missing_value(tmp_path, text, rows):
     assert "missing values" in table.note
 
 
-@pytest.mark.parametrize("blank", ["", " ", '"  "', "NA", " null "])
+@pytest.mark.parametrize("blank", ["", " ", '"  "', "NA", " null ", " #N/A ", "1.#IND "])
 def test_blank_cells_are_missing_values(tmp_path, blank):
     path = tmp_path / "gaps.csv"
     path.write_text(f"a,b\n1,{blank}\n\n{blank},4\n")
@@ -363,6 +392,62 @@ def test_a_ragged_line_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('x,y,name\n1,2,a\n3,4,"b\n5,6,c\n7,8,d\n', 3),
+        ('x,y,name\n1,2,a\n3,4,"b\n5,6,c\n7,8,"d\n9,0,e\n', 3),
+        ('id,x\n1,2\n"3,4\n5,6\n', 3),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_named_for_it_swallows_rows(tmp_path, text, line):
+    assert f"the quotes of line {line} do not match" in refusal(tmp_path, text)
+
+
+def test_cells_in_quotes_may_hold_line_breaks_and_quotes(tmp_path):
+    table = read_text(tmp_path, 'x,name\n1,"two\nlines"\n2,"a ""b"" c"\n')
+    assert table.column(1).to_pylist() == ["two\nlines", 'a "b" c']
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+def test_text_that_is_not_utf8_is_found_however_late_it_comes(tmp_path, rows):
+    # Arrow would take the column for bytes.
+    text = b"a,b\n" + rows * b"1,ok\n" + "2,größe\n".encode("latin-1")
+    assert "is not UTF-8 text" in refusal(tmp_path, text)
+
+
+VIEWS = {
+    "string_view": pa.array([" 1", "2", "NA"], pa.string_view()),
+    "binary_view": pa.array([b"1", b"2", None], pa.binary_view()),
+    "run_end_encoded": pa.RunEndEncodedArray.from_arrays([1, 2, 3], pa.array([1.0, 2.0, None])),
+}
+
+
+@pytest.mark.parametrize("column", VIEWS.values(), ids=VIEWS)
+def test_other_forms_of_columns_are_read_and_kept(tmp_path, column):
+    path = tmp_path / "data.feather"
+    pyarrow.feather.write_feather(pa.table({"a": column}), path)
+    table = tables.read(path)
+    np.testing.assert_array_equal(numbers(table)[:, 0], [1, 2, np.nan])
+    tables.write(tmp_path / "kept.csv", ROWS[:3], NAMES, {"kept": table.column(0)})
+    assert (tmp_path / "kept.csv").read_text().count("\n") == 4
+
+
+@pytest.mark.parametrize("end", [".csv", ".tsv.gz"])
+def test_lists_are_not_kept_in_text(tmp_path, end):
+    with pytest.raises(TableError, match=r"'kept' holds values of type list.*write Parquet or Feather"):
+        tables.write(tmp_path / f"out{end}", ROWS[:2], NAMES, {"kept": pa.array([[1, 2], [3]])})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("values", [[datetime.date(2020, 1, 1)], [[1, 2]], [{"x": 1}]])
+def test_dates_and_lists_are_no_categories(tmp_path, values):
+    path = tmp_path / "data.parquet"
+    pyarrow.parquet.write_table(pa.table({"a": values}), path)
+    with pytest.raises(TableError, match="column 'a' holds"):
+        tables.read(path).numbers([0], [0])
+
+
+@pytest.mark.parametrize(
     ("content", "end", "told"),
     [
         (b"", ".csv", "is an empty file"),
@@ -383,6 +468,13 @@ def test_a_ragged_line_is_named(tmp_path):
 )
 def test_files_that_are_not_what_they_say(tmp_path, content, end, told):
     assert told in refusal(tmp_path, content, end)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_for_it_would_never_end(tmp_path):
+    os.mkfifo(tmp_path / "data.csv")
+    with pytest.raises(TableError, match="is a pipe, which can be read once only"):
+        tables.read(tmp_path / "data.csv")
 
 
 def test_an_array_that_claims_to_be_huge_takes_no_memory(tmp_path):

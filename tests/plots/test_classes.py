@@ -174,3 +174,24 @@ def test_posterior_needs_a_standard_deviation_for_each_mean(ax):
 def test_every_row_needs_a_label(ax, draw):
     with pytest.raises(ValueError, match=r"one label for each of 4 rows, got labels of shape \(5,\)"):
         draw(ax, np.zeros((4, 2)), np.zeros(5))
+
+
+def test_masked_labels_are_refused_and_labels_without_an_order_are_drawn(ax):
+    with pytest.raises(ValueError, match="1 masked entries"):
+        class_map(ax, np.zeros((4, 2)), np.ma.masked_equal(np.arange(4), 2))
+    class_map(ax, np.zeros((60, 2)), np.array([1, "a"] * 30, object))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1", "a"]
+
+
+NAMES = ["$", "$$", "$a_$", "_", "__a"]
+
+
+@pytest.mark.parametrize("draw", [class_map, histograms])
+def test_a_name_is_no_formula_and_is_in_the_legend(ax, draw):
+    labels = [*NAMES, "a name that would cover all of it"] * 4
+    Z = np.random.default_rng(0).standard_normal((len(labels), 2))
+    draw(ax, Z if draw is class_map else Z[:, 0], labels)
+    ax.figure.canvas.draw()
+    # Zero width, so that it does not show.
+    names = [text.get_text().lstrip("\u200b") for text in ax.get_legend().get_texts()]
+    assert {name.replace(r"\$", "$") for name in names} == set(labels)

@@ -7,11 +7,16 @@ from sklearn.datasets import load_digits
 
 import isthmus
 from isthmus.plots import (
+    bars,
     class_map,
+    curves,
     decoded_features,
     decoded_grid,
     dimension_scales,
+    dots,
+    figure_in_memory,
     image_grid,
+    loading_bars,
     value_map,
 )
 
@@ -162,3 +167,23 @@ def test_the_dimension_is_drawn_over_its_scales(ax):
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, [(scale.low, scale.high) for scale in found.scales])
     assert line.get_ydata()[0] > 3.5 > 2.4 > line.get_ydata()[-1]
+
+
+def test_names_of_the_data_are_no_formulas(model):
+    Z = np.random.default_rng(0).standard_normal((9, 2))
+    name = "$a_$"
+    axes = figure_in_memory(6, 6).subplots(3, 2).ravel()
+    value_map(axes[0], Z, Z[:, 0], name)
+    decoded_features(axes[1:2], model.inverse_transform, Z, [0], [name] * 12, n_across=4)
+    loading_bars(axes[2], [name], np.ones(1), np.ones(1))
+    bars(axes[3], [name], [0.5], [0.1])
+    curves(axes[4], np.array([5, 10]), {name: np.array([0.2, 0.3])})
+    dots(axes[5], [name], {name: [0.25]})
+    axes[0].figure.canvas.draw()  # a formula that ends in "_" is an error
+
+
+def test_a_line_is_drawn_for_each_of_many(ax):
+    many = {str(k): np.array([0.1, 0.2]) for k in range(12)}
+    curves(ax, np.array([5, 10]), many)
+    dots(ax, ["PCA", "t-SNE"], many)
+    assert len(ax.lines) == 24

@@ -384,3 +384,24 @@ def test_of_few_rows_as_many_are_held_out_as_reliability_needs_and_compared_on()
     assert pca["n_fitted"] == 110
     # The map of the page is PCA, and so is the method: of the same rows they have the same error.
     assert pca["reconstruction_error"] == pytest.approx(found.reconstruction_error, rel=1e-9)
+
+
+def test_names_neither_end_nor_comment_out_the_records(found, tmp_path):
+    names = ("<!--<script>", "</script>", "z", "one")
+    marked = replace(found, feature_names=names, data="<!--<script>")
+    write(marked, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    inside = text.split('id="records">')[1].split("</script>")[0]
+    assert "<" not in inside
+    assert json.loads(inside)["data"] == "<!--<script>"
+
+
+def test_a_file_whose_name_is_no_text(found, tmp_path):
+    write(found, tmp_path / "report.html", command="isthmus report f\udcfc.csv")
+    assert "isthmus report f?.csv" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_labels_that_no_two_rows_share_have_nothing_hidden():
+    X, _ = make_s_curve(120, random_state=0)
+    names = [f"row {k}" for k in range(120)]
+    assert gather(X, names, model=isthmus.LinearAutoencoder(2), methods="PCA").hidden is None

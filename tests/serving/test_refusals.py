@@ -1,6 +1,7 @@
 """What is refused: with the right status, in one sentence of JSON, and never with 500."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import orjson
@@ -327,3 +328,40 @@ def test_json_of_any_kind_is_no_fault_of_the_service(client):
             assert all(len(row) == 2 for row in answer.json()["coordinates"])
 
     check()
+
+
+@pytest.fixture(scope="module")
+def letters(client_of):
+    """A client of a map of letters and numbers."""
+    table = np.array([["a", 1.0], ["b", 2.0], ["a", 4.0]], object)
+    model = isthmus.LinearAutoencoder(1, scaling="standard", categorical=[0])
+    return client_of(model.fit(table))
+
+
+def test_a_long_text_is_not_sent_back(letters):
+    answer = letters.post("/transform", json={"rows": [["z" * 100_000, 1]]})
+    assert "none of the categories" in refused(answer, 422)
+    assert len(answer.content) < 500
+
+
+def test_a_long_text_of_many_rows_is_in_memory_once(letters, stream_of):
+    places = pa.array(np.zeros(400, np.int8))
+    names = pa.DictionaryArray.from_arrays(places, pa.array(["z" * 1_000_000]))
+    body = stream_of({"x0": names, "x1": np.zeros(400)})
+    tracemalloc.start()
+    answer = letters.post("/transform", content=body, headers={"Content-Type": ARROW})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "none of the categories" in refused(answer, 422)
+    assert most < 40_000_000
+
+
+def test_views_of_the_same_bytes_are_not_taken_for_many_texts(letters, stream_of):
+    text = b"z" * 100_000
+    view = np.array([len(text), 0, 0, 0], "<i4")
+    view[1:2] = np.frombuffer(text[:4], "<i4")
+    buffers = [None, pa.py_buffer(np.tile(view, 400).tobytes()), pa.py_buffer(text)]
+    names = pa.Array.from_buffers(pa.string_view(), 400, buffers)
+    body = stream_of({"x0": names, "x1": np.zeros(400)})
+    answer = letters.post("/transform", content=body, headers={"Content-Type": ARROW})
+    assert "longer than those that fit saw" in refused(answer, 422)

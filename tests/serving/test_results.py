@@ -314,3 +314,14 @@ def test_what_is_no_model_is_refused():
         application([1])
     with pytest.raises(ValueError, match="not fitted"):
         application(isthmus.LinearAutoencoder(2))
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.string_view())])
+def test_texts_as_polars_writes_them(client_of, post_arrow, kind):
+    table = np.array([["setosa, a long name", 1.0], ["b", 2.0], ["b", 4.0]], object)
+    model = isthmus.LinearAutoencoder(1, scaling="standard", categorical=[0]).fit(table)
+    names = pa.array(table[:, 0].tolist(), pa.string_view())
+    if pa.types.is_dictionary(kind):
+        names = pa.DictionaryArray.from_arrays(pa.array([0, 1, 1], pa.int8()), names[:2])
+    found = post_arrow(client_of(model), "/transform", {"x0": names, "x1": table[:, 1].astype(float)})
+    np.testing.assert_allclose(np.column_stack(list(found.values())), model.transform(table), rtol=1e-6)

@@ -214,3 +214,32 @@ def test_integers_booleans_and_half_precision_are_counts():
         expected, _ = bound(Poisson(), rows.astype(float))
         found, _ = bound(Poisson(), rows)
         np.testing.assert_allclose(found.center.value, expected.center.value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()])
+@pytest.mark.parametrize("size", [100.0, 3e7])
+def test_counts_of_zero_beside_large_ones_can_occur(likelihood, size):
+    """Of 300 rows folds are held out, whose counts are centred otherwise than those of all rows."""
+    rng = np.random.default_rng(0)
+    rows = np.floor(size * np.exp(0.5 * rng.standard_normal((300, 1)) + 0.5 * rng.normal(size=(300, 4))))
+    rows[rng.random(rows.shape) < 0.1] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = isthmus.VariationalAutoencoder(1, likelihood=likelihood, widths=(4,), max_epochs=2)
+        model.set_params(random_state=0).fit(rows)
+    assert np.isfinite(model.validation_loss_)
+    assert np.isfinite(model.score(rows))
+
+
+def test_the_density_of_zero_in_a_column_of_large_counts_is_scipys():
+    """In single precision 0 − 10⁹ + 10⁹ may be 64 or −64: 150 nats, or what cannot occur."""
+    rng = np.random.default_rng(0)
+    for mean in rng.uniform(0.5e9, 2e9, 20):
+        rows = rng.poisson(mean, (50, 1)).astype(float)
+        rows[:2, 0] = 0, 2 * mean // 1
+        p, scaling = bound(NegativeBinomial(), rows, left_out=np.ones(1))
+        output = np.zeros((1, 1), np.float32)
+        rate, theta = float(p.rate(output)[0, 0]), float(p.dispersion[0])
+        expected = theta * np.log(theta / (theta + rate))
+        found = float(log_density(p, scaling(rows[:1]), output)[0, 0])
+        assert found == pytest.approx(expected, rel=1e-3)

@@ -2,9 +2,9 @@
 
 import Papa from 'papaparse';
 
-/** Names that a spreadsheet would take for a formula get an apostrophe; numbers stay what they are. */
+/** Names that a spreadsheet would take for a formula get an apostrophe; numbers, such as the class −1, stay what they are. */
 function safeName(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /^[=+\-@\t\r]/.test(text) && !isNumber(text) ? `'${text}` : text;
 }
 
 export function cell(value: string | number): string {
@@ -78,7 +78,10 @@ function columnsOf(
   const found = features.map((name) => places.get(name.trim()) ?? places.get(safeName(name).trim()));
   const missing = features.filter((_, k) => found[k] === undefined);
   if (!missing.length) return { columns: found as number[], isHeader: true };
-  const isHeader = first.some((one) => !isNumber(one) && !MISSING.has(one.toLowerCase()));
+  // A data frame without names calls its columns 0, 1, 2, …
+  const counted = first.filter((one) => one !== '');
+  const isHeader = first.some((one) => !isNumber(one) && !MISSING.has(one.toLowerCase()))
+    || (first.length > 2 && counted.length > 0 && counted.every((one, k) => one === String(k)));
   if (first.length === D && (!isHeader || missing.length === D)) {
     return { columns: features.map((_, k) => k), isHeader };
   }

@@ -63,7 +63,7 @@ export function format(value: number, digits = 4): string {
   if (Number.isNaN(value)) return '–';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(digits - 2).replace('-', '−').replace('e+', 'e');
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(digits - 2).replace(/-/g, '−').replace('e+', 'e');
   return formats[digits - 2].format(value).replace('-', '−');
 }
 const whole = new Intl.NumberFormat('en');

@@ -13,6 +13,9 @@ describe('tables that are written', () => {
     expect([cell(-1.5), cell(1e-30), cell(NaN), cell('=1+1'), cell('-x'), cell('+x'), cell('@x'), cell('=a,b')])
       .toEqual(['-1.5', '1e-30', '', "'=1+1", "'-x", "'+x", "'@x", "\"'=a,b\""]);
   });
+  it('leave ids and classes that are numbers', () => {
+    expect([cell('-1'), cell('+2.5e3'), cell('-1+1')]).toEqual(['-1', '+2.5e3', "'-1+1"]);
+  });
   it('come back as they were', () => {
     const text = table(names, [[1, -2, 3.25]]);
     expect(Papa.parse(text.trim()).data).toEqual([['a', 'b "q"', "'=c"], ['1', '-2', '3.25']]);
@@ -30,6 +33,10 @@ describe('tables that are read', () => {
     expect(values('1,2,3\n4,5,6')).toEqual([1, 2, 3, 4, 5, 6]);
     expect(values('u,v,w\n4,5,6\n')).toEqual([4, 5, 6]);
     expect(values('nan,2,3\n4,5,6\n')).toEqual([4, 5, 6]);
+  });
+  it('by order below the numbers of columns', () => {
+    expect(values('0,1,2\n4,5,6')).toEqual([4, 5, 6]);
+    expect(values('0,1,3\n4,5,6')).toEqual([0, 1, 3, 4, 5, 6]);
   });
   it('count rows with empty cells', () => {
     expect(readRows('a,"b ""q""",=c\n1,,3\n1,2,3\nNaN,1,1\n\n', names)).toMatchObject({ incomplete: 2, numbers: [2] });

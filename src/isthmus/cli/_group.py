@@ -27,13 +27,19 @@ class ErrorsInOneLine(click.Group):
 
     def main(self, *arguments: Any, **settings: Any) -> Any:  # as in click
         _print_in_any_encoding(sys.stdout)
-        return super().main(*arguments, **settings)
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:
+            # The help and the version are printed before a command is invoked.
+            click.echo(f"isthmus: error: {_one_line(error)}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:  # as in click
         with _warnings_on_stderr():
             try:
                 super().invoke(ctx)
-                sys.stdout.flush()
+                if sys.stdout is not None:
+                    sys.stdout.flush()
             except BrokenPipeError:
                 _close_stdout()
                 ctx.exit(1)
@@ -100,7 +106,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("isthmus.plainly", _plainly)
 
 
-def _print_in_any_encoding(stream: TextIO) -> None:
+def _print_in_any_encoding(stream: TextIO | None) -> None:
     """Let a stream that is not UTF-8, as on Windows or in a Latin-1 locale, take all that is printed."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
         stream.reconfigure(errors="isthmus.plainly")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -136,8 +137,23 @@ def labels_of(table: Table, label: str) -> np.ndarray:
 
 def labels_to_draw(table: Table, label: str) -> np.ndarray:
     """The column ``label`` as it is, with None where there is no value; an empty cell of text is ''."""
+    return as_labels(label_column(table, label))
+
+
+def label_column(table: Table, label: str) -> Any:  # of Arrow
+    """The column ``label``. Raises TableError for lists and other values that no label is."""
+    import pyarrow as pa
+
+    from isthmus.files.formats import TableError
+
     (position,) = table.positions([label])
-    return as_labels(table.column(position))
+    column = table.column(position)
+    if pa.types.is_nested(column.type):
+        raise TableError(
+            f"{table.path}: column {label!r} holds values of type {column.type}, which are no labels: "
+            "name a column of text, numbers or dates"
+        )
+    return column
 
 
 def as_labels(column: Any) -> np.ndarray:  # of Arrow
@@ -224,9 +240,17 @@ def write(
 
     rows = rows.reshape(len(rows), -1)
     if output is None:
-        tables.write_to(sys.stdout.buffer, rows, names, kept)
+        tables.write_to(_stdout(), rows, names, kept)
     else:
         tables.write(output, rows, names, kept)
+
+
+def _stdout() -> BinaryIO:
+    """Where bytes go that no file is named for."""
+    # A process that was started with its stdout closed has none.
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed: name a file with -o")
+    return sys.stdout.buffer
 
 
 def write_both(
@@ -247,7 +271,7 @@ def write_both(
                 form = FORMATS[tables.ending(output) or ".csv"]
                 tables.write_to(sink, rows, names, kept, form)
         if None in outputs:
-            tables.write_to(sys.stdout.buffer, outputs[None], names, kept)
+            tables.write_to(_stdout(), outputs[None], names, kept)
             sys.stdout.flush()
 
 

@@ -70,6 +70,8 @@ class OutputFile:
     endings: tuple[str, ...]
 
     def __call__(self, ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+        from isthmus.data.atomic import place_of
+
         path = Path(value) if self.endings and value else data_file(ctx, param, value)
         if path is None:
             return None
@@ -77,10 +79,11 @@ class OutputFile:
             raise click.BadParameter(f"{path}: the ending is none of {', '.join(self.endings)}.")
         if path.is_dir():
             raise click.BadParameter(f"{path} is a folder; give the name of a file.")
-        if not path.parent.is_dir():
-            raise click.BadParameter(f"there is no folder {path.parent}; create it first.")
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise click.BadParameter(f"the folder {path.parent} cannot be written to.")
+        parent = place_of(path).parent
+        if not parent.is_dir():
+            raise click.BadParameter(f"there is no folder {parent}; create it first.")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise click.BadParameter(f"the folder {parent} cannot be written to.")
         return path
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import isthmus
-from isthmus.cli._io import ColumnKinds, as_labels, say, write
+from isthmus.cli._io import ColumnKinds, as_labels, label_column, say, write
 from isthmus.cli._processes import Launch
 from isthmus.data.wording import counted, listed
 
@@ -58,7 +58,7 @@ def rows_to_fit(
     else:
         table = stream.table()
         if label is not None:
-            table.positions([label])
+            label_column(table, label)
         names = _numeric(table, columns, [*drop, *([label] if label else [])])
     rows = isthmus.scan(stream.source, columns=names, block_bytes=block_bytes or BLOCK_BYTES)
     shared: StoredRows = processes.shared(rows.allowing_nan(get_tags(estimator).input_tags.allow_nan))

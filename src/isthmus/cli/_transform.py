@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import isthmus
-from isthmus.cli._io import check_is_file, check_keep, feature_names, read_table, rows_for, write
+from isthmus.cli._io import check_is_file, check_keep, feature_names, read_table, rows_for, say, write
 from isthmus.cli._options import (
     DATA,
     DATA_FILES,
@@ -21,6 +21,7 @@ from isthmus.cli._options import (
     data_file,
 )
 from isthmus.cli._sources import Stream
+from isthmus.data.wording import listed
 
 
 @click.command(cls=Command)
@@ -84,6 +85,11 @@ def inverse(model: Path, coordinates: Path, output: Path | None, header: bool | 
     wanted = list(fitted.get_feature_names_out())
     by_name = set(wanted) <= set(table.names or ())
     positions = table.positions_of(wanted) if by_name else table.choose((), ())
+    if table.names and not by_name:
+        say(
+            f"{coordinates}: no columns are called {listed(wanted)}, as transform calls them, so "
+            f"{listed([table.name(position) for position in positions])} are taken in this order"
+        )
     decoded = fitted.inverse_transform(table.numbers(positions))
     write(output, decoded, feature_names(fitted), {})
 

@@ -8,6 +8,7 @@ import glob
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,17 +24,21 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place, or leaves no trace.
 
     It is on the disk before it takes the place, so that a loss of power leaves the old file or the new
-    one. An OSError raised while it is written, such as a full disk's, names ``path``; one that names
-    another file is left as it is.
+    one. A link stays a link, to the new file, and who may read the old file may read the new one. An
+    OSError raised while it is written, such as a full disk's, names ``path``; one that names another
+    file is left as it is.
     """
     # Threads, and processes of several machines that share a disk, have files of their own.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(TOKEN_BYTES)}.tmp")
+    target = place_of(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(TOKEN_BYTES)}.tmp")
     try:
         yield temporary
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        _flush_folder(target.parent)
     except OSError as error:
         if error.filename is not None and str(error.filename) != str(temporary):
             raise
@@ -41,6 +46,11 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(error.errno or errno.EIO, reason, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def place_of(path: Path) -> Path:
+    """Where a file is that is written to a path: elsewhere, if the path is a link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _flush_folder(folder: Path) -> None:
@@ -59,6 +69,7 @@ def _flush_folder(folder: Path) -> None:
 def remove_left_over(path: Path) -> None:
     """Remove the temporary files of ``path`` that killed processes left."""
     token = "[0-9a-f]" * 2 * TOKEN_BYTES
+    path = place_of(path)
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.{token}.tmp"):
         temporary.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from isthmus.data.coding import CodedRows, ColumnCode
+from isthmus.data.coding import CodedRows, ColumnCode, has_code
 from isthmus.data.conversion import (
     IMAGE_DIMENSIONS,
     NUMERIC,
@@ -25,7 +25,14 @@ from isthmus.data.conversion import (
     with_reason,
 )
 from isthmus.data.finite import LARGEST, check_finite
-from isthmus.data.frames import column_labels, refuse_masked, to_values
+from isthmus.data.frames import (
+    as_named,
+    column_labels,
+    of_any_kind,
+    refuse_masked,
+    refuse_other_order,
+    to_values,
+)
 from isthmus.data.rows import Rows, dense, row_blocks
 from isthmus.data.stored.dask import check_dimensions, is_frame
 from isthmus.data.stored.rows import StoredRows
@@ -101,12 +108,14 @@ def _code_for(estimator: object, X: object) -> ColumnCode | None:
         return X.code
     own = getattr(estimator, "estimator", estimator)
     periodic, categorical = getattr(own, "periodic", None), getattr(own, "categorical", None)
-    if (periodic or categorical) and isinstance(X, StoredRows):
+    if not has_code(periodic, categorical):
+        return None
+    if isinstance(X, StoredRows):
         raise ValueError(
             "periodic and categorical columns are not taken from rows that are kept elsewhere: keep "
             "cosine and sine of each angle there, and a column of zeros and ones for each category"
         )
-    return ColumnCode.of(X, periodic, categorical) if periodic or categorical else None
+    return ColumnCode.of(X, periodic, categorical)
 
 
 def _check_coded(
@@ -153,7 +162,7 @@ def _check_images(estimator: object, shape: tuple[int, ...] | None) -> None:
 
 def _check_features(estimator: BaseEstimator, X: object, rows: Rows, *, reset: bool) -> None:
     """Names and number of the columns, as scikit-learn sets and checks them."""
-    named: object = X if column_labels(X) is not None else rows
+    named: object = as_named(X) if column_labels(X) is not None else rows
     if isinstance(rows, StoredRows):
         named = rows.without_rows()
     with_reason(
@@ -202,14 +211,18 @@ def target_array(y: object) -> Shaped[np.ndarray, " ..."]:
     """Targets as an array of labels or numbers, none of them masked."""
     _refuse_none(y)
     refuse_masked(y, "y")
-    return np.asarray(y)
+    return of_any_kind(y)
 
 
 def check_target_numbers(y: object) -> Float[np.ndarray, "n ..."]:
     """Targets (n,) or (n, k) that are numbers, finite and within single precision."""
     _refuse_none(y)
     values = to_values(y, "y")
-    numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name="y"))
+    numbers = with_reason(
+        y,
+        "y",
+        lambda: np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")),
+    )
     if np.abs(numbers).max(initial=0.0) > LARGEST:
         raise ValueError(
             f"y has numbers beyond ±{LARGEST:g}, where single precision ends: divide y by a constant"
@@ -254,8 +267,11 @@ def check_coordinate_columns(Z: Any, n_components: int) -> None:  # a collection
         )
 
 
-def check_coordinates(Z: object, n_components: int) -> Num[np.ndarray, "n d"]:
-    """Coordinates (n, d), numeric and finite."""
+def check_coordinates(
+    Z: object, n_components: int, names: Sequence[object] | None = None
+) -> Num[np.ndarray, "n d"]:
+    """Coordinates (n, d), numeric and finite; in the order of ``names`` where Z names them, too."""
+    refuse_other_order(Z, names, "Z")
     coordinates: np.ndarray = explained(
         Z, "Z", lambda values: check_array(values, dtype=NUMERIC, ensure_all_finite=False)
     )
@@ -280,18 +296,19 @@ def check_image_shape(image_shape: tuple[int, ...] | None, n_features: int) -> N
         )
 
 
-def check_errors(errors: object, rows: Rows) -> Float[np.ndarray, "n D"]:
+def check_errors(errors: object, rows: Rows, X: object = None) -> Float[np.ndarray, "n D"]:
     """Standard deviations (n, D) of the entries of rows, each of which has one unless it is missing.
 
-    One number stands for all entries, and one per column for all rows. Raises ValueError for anything
-    else, and where rows have angles or categories, whose errors are not those of the numbers in their
-    code.
+    One number stands for all entries, and one per column for all rows. ``X`` is what the rows came as.
+    Raises ValueError for anything else, for columns of X in another order, and where rows have angles
+    or categories, whose errors are not those of the numbers in their code.
     """
     if isinstance(rows, CodedRows):
         raise ValueError(
             "x_error with periodic or categorical columns: the errors of angles and categories are not "
             "known to the likelihood. Leave these columns out, or pass no x_error"
         )
+    refuse_other_order(errors, column_labels(X), "x_error")
     try:
         values = to_values(errors, "x_error")
         spread = np.broadcast_to(np.asarray(values, dtype=np.float64), rows.shape)

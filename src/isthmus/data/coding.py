@@ -6,7 +6,8 @@ goes in, and what is decoded, are angles and categories.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import reprlib
+from collections.abc import Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from math import isfinite, pi
 from numbers import Real
@@ -22,6 +23,9 @@ from isthmus.data.frames import column_labels, to_values, with_zeros
 
 MOST_CATEGORIES = 1000
 """Categories of one column; with more it is an identifier, or numbers."""
+
+MOST_EXACT = 2.0**53
+"""From here on integers have not each a number of their own in double precision."""
 
 
 class CodedRows(np.ndarray[Any, np.dtype[np.float64]]):
@@ -225,11 +229,19 @@ def in_code(rows: Any, code: ColumnCode | None) -> Any:  # an array or a sparse 
     return rows if code is None else CodedRows.of(rows, code)
 
 
+def has_code(periodic: object, categorical: object) -> bool:
+    """Whether columns are named as angles or categories, in a list or in what is refused later."""
+    return any(
+        columns is not None and not (isinstance(columns, Sized) and len(columns) == 0)
+        for columns in (periodic, categorical)
+    )
+
+
 def coded_table(
     X: object, periodic: Mapping[Hashable, float] | None, categorical: Sequence[Hashable] | None
 ) -> object:
     """The rows of X in the code of their angles and categories; X itself where it has none."""
-    if not periodic and not categorical:
+    if not has_code(periodic, categorical):
         return X
     return ColumnCode.of(X, periodic, categorical)(X)
 
@@ -267,7 +279,14 @@ def _is_missing(value: object) -> bool:
 
 
 def _categories(column: np.ndarray, label: object) -> tuple[str | float, ...]:
-    found = {_plain(value) for value in column.tolist() if not _is_missing(value)}
+    values = [value for value in column.tolist() if not _is_missing(value)]
+    others = [value for value in values if not _is_category(value)]
+    if others:
+        raise TypeError(
+            f"categorical: column {label!r} holds {reprlib.repr(others[0])}: categories are texts or "
+            "numbers, such as those of .astype(str)"
+        )
+    found = set(map(_plain, values))
     texts = sorted(value for value in found if isinstance(value, str))
     numbers = sorted(value for value in found if isinstance(value, float))
     if not found:
@@ -282,13 +301,23 @@ def _categories(column: np.ndarray, label: object) -> tuple[str | float, ...]:
     return tuple(texts or numbers)
 
 
+def _is_category(value: object) -> bool:
+    return isinstance(value, str | bytes) or hasattr(value, "__float__")
+
+
 def _plain(value: Any) -> str | float:
     """A category as files keep it: a text, or a number of any type as a float."""
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return float(value)
+    number = float(value)
+    if isfinite(number) and abs(number) >= MOST_EXACT:
+        raise ValueError(
+            f"the category {number:.0f} is beyond 2⁵³, where integers share numbers in double "
+            "precision: write the categories of its column as texts"
+        )
+    return number
 
 
 def _are_numbers(values: Sequence[Hashable]) -> bool:
@@ -307,13 +336,12 @@ def _places(column: np.ndarray, known: Sequence[Hashable], label: object) -> Flo
         if _is_missing(value):
             places[row] = np.nan
             continue
-        is_category = isinstance(value, str | bytes) or hasattr(value, "__float__")
-        place = stands_for.get(_plain(value)) if is_category else None
+        place = stands_for.get(_plain(value)) if _is_category(value) else None
         if place is None:
             shown = ", ".join(map(repr, known[:20])) + (", …" if len(known) > 20 else "")
             raise ValueError(
-                f"column {label!r}, row {row} is {value!r}, which is none of the categories that fit "
-                f"saw: {shown}"
+                f"column {label!r}, row {row} is {reprlib.repr(value)}, which is none of the categories "
+                f"that fit saw: {shown}"
             )
         places[row] = place
     return places

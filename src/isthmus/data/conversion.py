@@ -38,6 +38,12 @@ ADVICE = {
 }
 """What to do, for errors of scikit-learn and NumPy that say what came and what was expected."""
 
+ADVICE_ON_TEXT = (
+    "Python could not convert it to a number. Drop the column, or name it in categorical=, which maps "
+    "have for columns of categories"
+)
+ADVICE_ON_TARGETS = "A regressor predicts numbers, and isthmus.FeedForwardClassifier predicts classes"
+
 
 def as_rows(
     X: object, what: str = "X", *, estimator: BaseEstimator | None = None, min_rows: int = 1
@@ -158,31 +164,29 @@ def _first_not_a_number(X: object, what: str, error: Exception) -> str | None:
         table = np.asarray(to_values(X, what), dtype=object)
     except (ValueError, TypeError):
         return None
-    if table.ndim != 2:
+    if table.ndim not in (1, 2):
         return None
-    for index, column in enumerate(table.T):
+    columns = table.T if table.ndim == 2 else table[None]
+    for index, column in enumerate(columns):
         for row, value in enumerate(column):
-            if (fault := _fault(value, error)) is not None:
-                place = f"{column_names(X, table.shape[1])[index]}, row {row}"
-                return f"{what} holds {fault[0]}: {place} is {reprlib.repr(value)}. {fault[1]}"
+            if (fault := _fault(value, what, error)) is not None:
+                place = f"{column_names(X, len(columns))[index]}, " if table.ndim == 2 else ""
+                return f"{what} holds {fault[0]}: {place}row {row} is {reprlib.repr(value)}. {fault[1]}"
     return None
 
 
-def _fault(value: object, error: Exception) -> tuple[str, str] | None:
+def _fault(value: object, what: str, error: Exception) -> tuple[str, str] | None:
     """What one value is instead of a number and what to do about it, or None."""
     if isinstance(value, str | bytes) and not is_number(value):
-        return (
-            "text",
-            "Python could not convert it to a number. Drop the column, or name it in categorical=, "
-            "which maps have for columns of categories",
-        )
+        return "text", ADVICE_ON_TARGETS if what == "y" else ADVICE_ON_TEXT
     if isinstance(error, OverflowError) and isinstance(value, int) and abs(value) > LARGEST:
         return f"an integer beyond ±{LARGEST:g}", "Divide the data by a constant"
     if isinstance(value, complex):
         return "complex numbers", "Pass real numbers"
     if isinstance(value, Number | str | bytes) or value is None or hasattr(value, "__float__"):
         return None
-    return "what is not a number", f"{error}"
+    advice = ". Make columns of the fields, for example with pandas.DataFrame"
+    return "what is not a number", f"{error}" + advice * isinstance(value, Mapping)
 
 
 def is_number(text: str | bytes) -> bool:

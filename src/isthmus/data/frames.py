@@ -45,6 +45,32 @@ def column_labels(X: Any) -> list[object] | None:  # of any library
     return None
 
 
+def as_named(X: Any) -> Any:  # of any library
+    """What scikit-learn finds the names of columns in: X, or an empty table of its columns for others.
+
+    It does not look for names in a batch of Arrow or a relation of DuckDB.
+    """
+    if not _is_arrow_like(X):
+        return X
+    import pyarrow as pa
+
+    return pa.table({str(label): pa.array([], pa.float64()) for label in column_labels(X) or ()})
+
+
+def refuse_other_order(X: object, expected: Sequence[object] | None, what: str) -> None:
+    """Raise ValueError for a frame, or a labelled column of pandas, of these labels in another order."""
+    pandas = sys.modules.get("pandas")
+    is_column = pandas is not None and isinstance(X, pandas.Series)
+    labels = list(X.index) if is_column else column_labels(X)  # type: ignore[attr-defined]
+    if labels is None or expected is None or len(labels) != len(expected):
+        return
+    if labels != list(expected) and set(labels) == set(expected):
+        raise ValueError(
+            f"{what} has {reprlib.repr(labels)} in this order: expected {reprlib.repr(list(expected))}. "
+            "Put them in this order"
+        )
+
+
 def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
     """The values (n, D) of an array, a data frame, an Arrow table, a sparse matrix or lists.
 
@@ -66,10 +92,22 @@ def to_values(X: object, what: str) -> Any:  # an array, or a matrix of SciPy
         return _of_pandas(X, what)
     if _is_arrow_like(X):
         return _of_arrow(X, what)
-    values = X if isinstance(X, np.ndarray) else np.asarray(X)
+    values = of_any_kind(X)
     if values.dtype.kind in "mM":
         raise TypeError(_dates(what, f"all of it ({values.dtype})"))
     return _of_objects(values, what) if values.dtype == object else values
+
+
+def of_any_kind(X: object) -> np.ndarray:
+    """What NumPy makes an array of; of objects where texts have any length, or numbers beside them."""
+    values = np.asarray(X)
+    if values.dtype.kind == "T":
+        return values.astype(object)
+    if values.dtype.kind in "SU" and isinstance(X, list | tuple):
+        # NumPy writes numbers beside texts as texts: NaN, which is missing, as "nan".
+        objects = np.asarray(X, dtype=object)
+        return values if all(isinstance(one, str | bytes) for one in objects.flat) else objects
+    return values
 
 
 def with_zeros(X: Any, positions: Sequence[int]) -> Any:  # of any library
@@ -84,7 +122,7 @@ def with_zeros(X: Any, positions: Sequence[int]) -> Any:  # of any library
     if _is_arrow_like(X):
         import pyarrow as pa
 
-        arrow = X if isinstance(X, pa.Table) else pa.table(X)
+        arrow = _as_arrow(X, "X")
         for position in positions:
             zeros = pa.array(np.zeros(arrow.num_rows))
             arrow = arrow.set_column(position, arrow.column_names[position], zeros)
@@ -188,10 +226,25 @@ def _arrow_array(column: Series) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(column)])
 
 
-def _of_arrow(table: Any, what: str) -> np.ndarray:  # what has Arrow's interface
+def _as_arrow(X: Any, what: str) -> pa.Table:  # what has Arrow's interface
+    """X as a table of Arrow, which would take pointers for Polars' objects, and takes no Int128."""
     import pyarrow as pa
 
-    arrow = table if isinstance(table, pa.Table) else pa.table(table)
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.DataFrame):
+        for name, dtype in X.schema.items():
+            if dtype == polars.Object:
+                raise TypeError(
+                    f"{what} holds Python objects: column {name!r} ({dtype}). Make it a column of "
+                    "numbers or texts"
+                )
+            if str(dtype) in ("Int128", "UInt128"):
+                X = X.cast({name: polars.Float64})
+    return X if isinstance(X, pa.Table) else pa.table(X)
+
+
+def _of_arrow(table: Any, what: str) -> np.ndarray:  # what has Arrow's interface
+    arrow = _as_arrow(table, what)
     _refuse_repeated(arrow.column_names, what)
     columns = [
         _arrow_column(arrow.column(position), name, what)
@@ -206,7 +259,7 @@ def _arrow_column(column: pa.ChunkedArray, label: object, what: str) -> np.ndarr
 
     types = pa.types
     if types.is_dictionary(column.type):
-        column = pa.chunked_array([pa.array(column.to_pylist())])
+        return _dictionary_column(column, label, what)
     kind = column.type
     if types.is_temporal(kind):
         raise TypeError(_dates(what, f"column {label!r} ({kind})"))
@@ -220,6 +273,21 @@ def _arrow_column(column: pa.ChunkedArray, label: object, what: str) -> np.ndarr
     values = np.empty(len(column), dtype=object)
     values[:] = column.to_pylist()
     return _of_objects(values, what, label)
+
+
+def _dictionary_column(column: pa.ChunkedArray, label: object, what: str) -> np.ndarray:
+    """The column of a dictionary's entries: a long text is there once, not for each row that has it."""
+    import pyarrow as pa
+
+    parts = []
+    for chunk in column.chunks:
+        entries = _arrow_column(pa.chunked_array([chunk.dictionary]), label, what)
+        places = chunk.indices.cast(pa.int64())
+        if places.null_count:
+            missing = np.array([None if entries.dtype == object else np.nan])
+            entries = np.concatenate([entries, missing])
+        parts.append(entries[places.fill_null(-1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _of_objects(values: np.ndarray, what: str, label: object = None) -> np.ndarray:
@@ -236,7 +304,8 @@ def _of_objects(values: np.ndarray, what: str, label: object = None) -> np.ndarr
             cleaned[index] = np.nan
         elif isinstance(value, DATES):
             column = label if len(index) < 2 else index[1]
-            raise TypeError(_dates(what, f"column {column!r}, row {index[0]} is {reprlib.repr(value)}"))
+            place = f"row {index[0]}" if column is None else f"column {column!r}, row {index[0]}"
+            raise TypeError(_dates(what, f"{place} is {reprlib.repr(value)}"))
     return cleaned
 
 

@@ -57,6 +57,19 @@ def are_classes(y: ArrayLike) -> bool:
     return targets.dtype.kind != "f"
 
 
+def label_array(y: object) -> np.ndarray:
+    """Labels or numbers as an array; integers stay integers, and so classes, where some are missing."""
+    labels = target_array(y)
+    dtype = getattr(y, "dtype", getattr(y, "type", None))
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
+    if labels.dtype.kind != "f" or not str(dtype).lower().startswith(("int", "uint")):
+        return labels
+    known = ~np.isnan(labels)
+    of_objects = labels.astype(object)
+    of_objects[known] = labels[known].astype(np.int64)
+    return of_objects
+
+
 def without_label(labels: Shaped[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Which rows have no label: None, NaN, NaT, the NA of pandas, and text without a character.
 
@@ -65,10 +78,20 @@ def without_label(labels: Shaped[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     if labels.dtype.kind in "biufcmM":
         return np.asarray(np.isnan(labels))
     missing = [
-        not value.strip() if isinstance(value, str | bytes) else _is_missing(value)
+        not value.strip() if isinstance(value, str | bytes) else is_missing(value)
         for value in labels.tolist()
     ]
     return np.array(missing, dtype=bool)
+
+
+def refuse_missing(are_missing: Bool[np.ndarray, "n K"]) -> None:
+    """Raise ValueError for rows without a target, which says where the first one is."""
+    missing = np.flatnonzero(are_missing.any(axis=1))
+    if len(missing):
+        raise ValueError(
+            f"y has no value in row {missing[0]}, and in {counted(len(missing), 'row')} in all: "
+            "leave these rows out"
+        )
 
 
 def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1, of_category: bool = False) -> CheckedTargets:
@@ -90,13 +113,7 @@ def check_targets(y: ArrayLike, n: int, *, n_dims: int = 1, of_category: bool = 
             f"X, {expected}"
         )
     if targets.dtype.kind in "OUS":
-        is_missing = without_label(targets.ravel()).reshape(len(targets), -1)
-        missing = np.flatnonzero(is_missing.any(axis=1))
-        if len(missing):
-            raise ValueError(
-                f"y has no value in row {missing[0]}, and in {counted(len(missing), 'row')} in all: "
-                "leave these rows out"
-            )
+        refuse_missing(without_label(targets.ravel()).reshape(len(targets), -1))
     targets = _plain(targets)
     if targets.dtype.kind not in "biufUSO":
         raise ValueError(
@@ -121,7 +138,8 @@ def _plain(targets: np.ndarray) -> np.ndarray:
     return targets.astype(np.float64) if plain.dtype.kind == "O" else plain
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a label stands for none: None, NaN, NaT, or the NA of pandas."""
     if value is None:
         return True
     try:

@@ -145,10 +145,10 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
     check_map(model, "decode")
     d = model.n_components_
     n_points = check_integer("n_points", n_points, 3)
-    ends = np.concatenate([check_coordinates(np.atleast_2d(z), d) for z in (z0, z1)])
+    ends = np.concatenate([check_coordinates(np.atleast_2d(z), d) for z in (z0, z1)]).astype(np.float64)
     if len(ends) != 2:
         raise ValueError(f"z0 and z1 are {len(ends)} points: expected one each, of {d} numbers")
-    straight = np.linspace(ends[0], ends[1], n_points).astype(np.float64)
+    straight = np.linspace(ends[0], ends[1], n_points)
     # Without the center of the data: single precision keeps differences of rows far from zero.
     decode = decoder_in_units(model)
     ways = []
@@ -169,7 +169,7 @@ def _through_net(
     reach = NET_REACH * float(np.linalg.norm(ends[1] - ends[0]))
     low, high = ends.min(axis=0) - reach, ends.max(axis=0) + reach
     spread = low + (high - low) * Halton(d, scramble=False).random(NET_POINTS)
-    net = np.concatenate([ends, spread]).astype(np.float64)
+    net = np.concatenate([ends, spread])
     # Neighbours by number of steps on the map; how long a step is on the surface, its edge says.
     graph = kneighbors_graph(net, NET_EDGES).tocoo()
     lengths = _edge_lengths(decode, net[graph.row], net[graph.col])
@@ -245,8 +245,10 @@ def _expansion(
     bend = 2 * f[1:-1] - f[:-2] - f[2:]
     inner = J[1:-1]
     gradient = 2 * np.einsum("kDi,kD->ki", inner, bend)
-    curvature = np.asarray(_curvatures(decode, single(points[1:-1]), single(bend)), np.float64)
-    diagonal = 4 * np.einsum("kDi,kDj->kij", inner, inner) + 2 * curvature
+    # Single precision holds no product of two numbers in tiny or huge units.
+    unit = float(np.max(np.abs(bend))) or 1.0
+    shares = np.asarray(_curvatures(decode, single(points[1:-1]), single(bend / unit)), np.float64)
+    diagonal = 4 * np.einsum("kDi,kDj->kij", inner, inner) + 2 * unit * shares
     beside = -2 * np.einsum("kDi,kDj->kij", inner[:-1], inner[1:])
     return gradient, diagonal, beside
 

@@ -12,12 +12,11 @@ from functools import partial
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from isthmus.data.checks import check_coordinates, check_map, check_rows
-from isthmus.estimators.base import BaseMap, units_of, width_of
+from isthmus.data.checks import check_map, check_rows
+from isthmus.estimators.base import BaseMap, check_points, units_of, width_of
 from isthmus.networks.applying import map_rows
 from isthmus.networks.layers import single
 from isthmus.results import Result, rows_of
@@ -117,7 +116,7 @@ def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
     ((150, 4, 2), True)
     """
     check_map(model, "decode")
-    coordinates = check_coordinates(Z, model.n_components_)
+    coordinates = check_points(model, Z)
     d, D = model.n_components_, width_of(model)
     out = np.empty((len(coordinates), D, d), np.float32)
     return map_rows(
@@ -164,10 +163,16 @@ def metric(model: BaseMap, Z: object) -> Float[np.ndarray, "n d d"]:
     ((150, 2, 2), True)
     """
     check_map(model, "decode")
-    coordinates = check_coordinates(Z, model.n_components_)
+    coordinates = check_points(model, Z)
     d, D = model.n_components_, width_of(model)
     out = np.empty((len(coordinates), d, d))
-    return map_rows(partial(_pulled_back, decoder_in_units(model)), coordinates, out, widest=d * D)
+    return map_rows(
+        partial(_forward_jacobian, decoder_in_units(model)),
+        coordinates,
+        out,
+        after=_products,
+        widest=d * D,
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -257,7 +262,7 @@ def distortion(model: BaseMap, Z: object) -> Distortion:
     ratio = np.full(len(eigenvalues), np.inf)
     np.divide(longest, shortest, out=ratio, where=shortest > EPSILON * longest)
     ratio[longest == 0] = 1.0
-    return Distortion(np.sqrt(np.prod(eigenvalues, axis=1)), np.sqrt(ratio))
+    return Distortion(np.prod(np.sqrt(eigenvalues), axis=1), np.sqrt(ratio))
 
 
 class _InUnits(eqx.Module):
@@ -275,10 +280,10 @@ def decoder_in_units(model: BaseMap) -> Callable[[Array], Array]:
     return _InUnits(model.network_.decode_centred, single(units_of(model)))
 
 
-@eqx.filter_jit
-def _pulled_back(function: Callable[[Array], Array], z: Float[Array, "n d"]) -> Float[Array, "n d d"]:
-    J = jax.vmap(jax.jacfwd(function))(z)
-    return jnp.einsum("nDi,nDj->nij", J, J)
+def _products(J: Float[np.ndarray, "n D d"]) -> Float[np.ndarray, "n d d"]:
+    """JᵀJ in double precision: in single, squares of tiny and huge units are 0 and infinite."""
+    J = J.astype(np.float64)
+    return np.asarray(np.swapaxes(J, 1, 2) @ J)
 
 
 @eqx.filter_jit

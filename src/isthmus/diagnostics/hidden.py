@@ -58,7 +58,7 @@ class HiddenPair:
 
 @dataclass(frozen=True, repr=False)
 class Hidden(Result):
-    """How much of a target what a map leaves out knows that its coordinates do not.
+    """How much more of a target is known with what a map leaves out than by its coordinates alone.
 
     What ``isthmus.hidden`` found. ``print`` shows the verdict.
 
@@ -71,7 +71,7 @@ class Hidden(Result):
     score_of_map : float
         Of predicting from the rows nearest in the map.
     score_with_rest : float
-        Of predicting from as many rows near, whose rest is most like.
+        Of predicting from as many of the rows near, those whose rest x − x̂ is most like the row's own.
     gain : float
         The second less the first.
     interval : (float, float)
@@ -177,7 +177,7 @@ def hidden(
     max_rows: int = 5000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Hidden:
-    """How much of y what the map leaves out of rows X (n, D) knows that their coordinates do not.
+    """How much more of y is known with what the map leaves out of rows X (n, D) than by the map alone.
 
     Parameters
     ----------

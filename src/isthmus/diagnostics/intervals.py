@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from isthmus.data.checks import check_coordinates, check_integer, check_map, check_real, check_rows
+from isthmus.data.checks import check_integer, check_map, check_real, check_rows
 from isthmus.data.neighbours import nearest
 from isthmus.data.rows import READ_ELEMENTS, dense
 from isthmus.data.wording import counted
-from isthmus.estimators.base import BaseMap, as_given, decoded_rows
+from isthmus.estimators.base import BaseMap, as_given, check_points, decoded_rows
 from isthmus.estimators.fitting import generator
 
 BEYOND = 2.0
@@ -104,7 +104,7 @@ def decoded_interval(
         )
     level = check_real("level", level, 0.0, 1.0)
     n_neighbors = check_integer("n_neighbors", n_neighbors, 1)
-    z = np.asarray(check_coordinates(Z, model.n_components_), np.float64)
+    z = np.asarray(check_points(model, Z), np.float64)
     rows = check_rows(model, known, reset=False)
     # 1/(1 − 0.9) is 10 and a little more, by rounding.
     m, needed = rows.shape[0], 2 * max(n_neighbors, int(np.ceil(1 / (1 - level) - 1e-9)))

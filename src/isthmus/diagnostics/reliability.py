@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
@@ -186,7 +185,7 @@ def reliability(
     false_alarm_rate : float, default 0.05
         Share of good rows that may be flagged, in the mean over draws of ``known``. Not below 2/m.
     n_neighbors : int, default 10
-        Of the nearest known rows in the coordinates, whose distance says how well supported a place is.
+        Nearest known rows in the coordinates, whose distance says how well supported a place is.
     random_state : int, RandomState or None, default 0
         Of the halves.
 
@@ -294,13 +293,15 @@ def _rank(values: Float[np.ndarray, " n"], known: Float[np.ndarray, " k"]) -> Fl
 
 def _cycle_error(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     network = model.network_
-    return map_rows(lambda block: _cycle(network, block), z, np.empty(len(z)), widest=width_of(model))
+    gap = map_rows(lambda block: _cycle(network, block), z, np.empty(z.shape), widest=width_of(model))
+    # In double precision, where squares of tiny and huge units are neither 0 nor infinite.
+    return np.asarray(np.linalg.norm(gap, axis=1))
 
 
 @eqx.filter_jit
-def _cycle(network: FittedMap, z: Float[Array, "n d"]) -> Float[Array, " n"]:
+def _cycle(network: FittedMap, z: Float[Array, "n d"]) -> Float[Array, "n d"]:
     gap: Array = network.encode_centred(network.decode_centred(z)) - z
-    return jnp.sqrt(jnp.sum(jnp.square(gap), axis=-1))
+    return gap
 
 
 def _local_rank(model: BaseMap, z: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:

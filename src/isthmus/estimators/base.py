@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -228,9 +228,9 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         ((150, 4), True)
         """
         check_is_fitted(self)
-        return as_given(self, self._decoded(check_coordinates(Z, self._n_features_out)))
+        return as_given(self, self._decoded(check_points(self, Z)))
 
-    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
+    def _decoded(self, coordinates: Num[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
         """Rows as the network takes them, in their own units, that checked coordinates decode to."""
         return apply(
             self.network_.decode_centred,
@@ -289,6 +289,13 @@ class BaseMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, 
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def check_points(model: BaseMap, Z: object) -> Num[np.ndarray, "n d"]:
+    """Coordinates (n, d) of a map, numeric and finite; named ones in the order of ``transform``."""
+    named = hasattr(model, "get_feature_names_out")  # what has the two pure functions alone has not
+    names = model.get_feature_names_out() if named else None
+    return check_coordinates(Z, model.n_components_, names)
 
 
 class Scaled(Protocol):

@@ -255,7 +255,7 @@ def score_function(model: DenoisingAutoencoder, X: object) -> Float[np.ndarray, 
     References
     ----------
     Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generating distribution",
-    JMLR 15:3563; Efron 2011, "Tweedie's formula and selection bias".
+    JMLR 15:3743; Efron 2011, "Tweedie's formula and selection bias".
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Feed-forward networks that tell classes: the perceptron and the multi-layer network.
 
 y = f(x|w), a Markov chain of layers x⁽ˡ⁺¹⁾ = g(W x⁽ˡ⁾ − λ) (lecture notes, "Kernel networks" and
-"Training a NN"). One wide hidden layer is the perceptron, which represents any function; with more
-layers it is easier to find.
+"Training a NN"). One wide hidden layer is the perceptron, which approximates any continuous function;
+with more layers some functions are easier to find.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ max_epochs, validation_fraction, patience, warm_start, random_state, verbose
     References
     ----------
     Cybenko 1989, "Approximation by superpositions of a sigmoidal function", Mathematics of Control,
-    Signals and Systems 2:303: one hidden layer represents any continuous function.
+    Signals and Systems 2:303: one hidden layer approximates any continuous function.
 
     Examples
     --------

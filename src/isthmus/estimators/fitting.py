@@ -92,7 +92,7 @@ def _checked(
         rows = check_rows(model, X, reset=not continues, min_rows=1 if goes_on else 2)
         schedule = model._schedule(*rows.shape, continues=goes_on)
         targets = model._targets(y, rows, continues=continues, **known)
-        checked_errors = None if errors is None else check_errors(errors, rows)
+        checked_errors = None if errors is None else check_errors(errors, rows, X)
         return rows, schedule.for_one_pass() if one_pass else schedule, targets, checked_errors
 
     rows, schedule, targets, checked_errors = processes.in_each(check)

@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -271,7 +271,7 @@ class LinearAutoencoder(BaseMap):
             out[where] = (block - self.mean_) @ weight.T
         return out
 
-    def _decoded(self, coordinates: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n D"]:
+    def _decoded(self, coordinates: Num[np.ndarray, "n d"]) -> Float[np.ndarray, "n D"]:
         rows: Float[np.ndarray, "n D"] = (
             coordinates @ (self.components_ * self.scaling_.scale) + self.mean_
         )

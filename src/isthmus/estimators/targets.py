@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, Shaped
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from isthmus.data.checks import check_target_numbers, target_array
 from isthmus.data.rows import RowNumbers, Rows
 from isthmus.data.scaling import Scaling
+from isthmus.data.targets import is_missing, refuse_missing
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,10 @@ def label_targets(
 ) -> Labels:
     """Labels (n,) as numbers of their classes, which are those of ``y`` unless given."""
     labels = column_or_1d(target_array(y), warn=True)
+    if labels.dtype.kind in "OmM":
+        refuse_missing(np.array([[is_missing(label)] for label in labels.tolist()]))
+    if labels.dtype.kind == "O":
+        _check_texts(labels)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     check_consistent_length(rows, labels)
@@ -117,6 +122,16 @@ def label_targets(
     number = np.searchsorted(classes, labels)
     weight = _row_weights(class_weight, classes, labels, number)
     return Labels(number, weight, classes)
+
+
+def _check_texts(labels: Shaped[np.ndarray, " n"]) -> None:
+    """Raise ValueError, as scikit-learn does, for objects that are no texts: with the first of them."""
+    other = next((label for label in labels.tolist() if not isinstance(label, str | bytes)), None)
+    if other is not None:
+        raise ValueError(
+            f"Unknown label type: y is an array of objects, and one is {other!r}. Expected are texts, "
+            "integers or booleans in an array of their type, such as y.astype(str)"
+        )
 
 
 def number_targets(

@@ -27,12 +27,12 @@ Header = dict[str, Any]  # whatever JSON holds
 class Labels:
     """What colours the points: one class or one number for each."""
 
-    def __init__(self, values: Shaped[np.ndarray, " n"], name: str) -> None:
-        self.values, self.name = values, name
+    def __init__(self, values: Shaped[np.ndarray, " n"], name: str, *, of_category: bool) -> None:
+        self.values, self.name, self.of_category = values, name, of_category
 
     @property
     def are_classes(self) -> bool:
-        return are_classes(self.values[~without_label(self.values)]) if len(self.values) else True
+        return self.of_category or are_classes(self.values[~without_label(self.values)])
 
     def header(self, arrays: Arrays) -> Header:
         """Classes in their order, those without one last."""
@@ -50,7 +50,7 @@ class Labels:
         missing = without_label(self.values)
         numbers = np.full(len(self.values), np.nan)
         numbers[~missing] = self.values[~missing].astype(np.float64)
-        return _measures.Measure("label", self.name, "As given with the rows.", numbers)
+        return _measures.Measure(_measures.LABEL, self.name, "As given with the rows.", numbers)
 
 
 def contents(
@@ -89,7 +89,7 @@ def contents(
         "axes": list(map(str, model.get_feature_names_out())),
         "labels": None if labels is None else labels.header(arrays),
         "measures": [
-            {**one._asdict(), "values": arrays.add(one.values.astype(np.float32))} for one in measures
+            {**one._asdict(), "values": arrays.add(_measures.shortest(one))} for one in measures
         ],
         "ids": None if ids is None else list(ids),
         "image": None if image_shape is None else list(image_shape),
@@ -184,7 +184,7 @@ def _in_their_order(
 
 
 def _or_none(arrays: Arrays, values: Float[np.ndarray, "n ..."] | None) -> object:
-    return None if values is None else arrays.add(values.astype(np.float32))
+    return None if values is None else arrays.add(_measures.in_single(values))
 
 
 def _numbers(arrays: Arrays, values: np.ndarray | None) -> object:

@@ -13,6 +13,7 @@ from isthmus.diagnostics.geometry import distortion
 from isthmus.diagnostics.reliability import reliability
 from isthmus.estimators.base import BaseMap, squared_gaps, units_of
 from isthmus.estimators.ensemble import Ensemble
+from isthmus.explorer._rows import ROUNDING
 from isthmus.variational.estimator import VariationalAutoencoder
 from isthmus.variational.inference import posterior
 
@@ -22,6 +23,12 @@ N_NEIGHBORS = 10
 SUPPORTED = 0.99
 """Share of the points that a place counts as being near to others by: where the tenth nearest point is
 farther than for 99 % of the points themselves, the map has seen next to nothing."""
+
+LABEL = "label"
+"""The key of the measure that was given with the rows."""
+
+SMALLEST = 1e-9
+"""Share of the largest value at which the page's logarithmic scales begin."""
 
 Points: TypeAlias = Float[np.ndarray, "n d"]
 
@@ -55,6 +62,24 @@ class Support(NamedTuple):
 
     distance: float
     k: int
+
+
+def in_single(values: Float[np.ndarray, " *n"]) -> Float[np.ndarray, " *n"]:
+    """In single precision, unless some of them are beyond its numbers, or below, as squares may be."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    known = np.finfo(np.float32)
+    fits = not size.size or (size.max() <= known.max and size.max() * SMALLEST >= known.tiny)
+    return values.astype(np.float32) if fits else values
+
+
+def shortest(measure: Measure) -> Float[np.ndarray, " n"]:
+    """Its values in single precision, unless that cannot hold them, or rounds different labels alike."""
+    values = measure.values
+    if measure.key == LABEL and np.isfinite(values).any():
+        low, high = np.nanmin(values), np.nanmax(values)
+        if np.finfo(np.float32).eps * max(abs(low), abs(high)) > ROUNDING * (high - low):
+            return values
+    return in_single(values)
 
 
 def measures(

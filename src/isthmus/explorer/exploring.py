@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Int
 
 from isthmus.data.atomic import replacing
-from isthmus.data.checks import check_image_shape, check_map, check_rows, target_array
+from isthmus.data.checks import check_image_shape, check_map, check_rows
 from isthmus.data.rows import Rows
+from isthmus.data.targets import is_category, label_array
 from isthmus.data.wording import counted
 from isthmus.estimators.base import BaseMap
 from isthmus.explorer._contents import Labels, contents
@@ -229,13 +230,13 @@ def _drawn(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
 def _labels(labels: object, name: str | None, n: int) -> Labels | None:
     if labels is None:
         return None
-    values = target_array(labels)
+    values = label_array(labels)
     if values.shape != (n,):
         raise ValueError(
             f"labels have shape {values.shape}, and X has {counted(n, 'row')}: pass one for each"
         )
     own = getattr(labels, "name", None)
-    return Labels(values, str(name or own or "label"))
+    return Labels(values, str(name or own or "label"), of_category=is_category(labels))
 
 
 def _ids(ids: Iterable[object] | None, n: int) -> list[str] | None:

@@ -27,7 +27,17 @@ from isthmus.data.atomic import replacing
 from isthmus.data.rows import dense
 from isthmus.data.targets import MOST_CLASSES
 from isthmus.data.wording import MOST_NAMED, counted
-from isthmus.files.formats import BLANK, CSV, FORMATS, SIGNATURES, Content, Format, TableError, is_number
+from isthmus.files.formats import (
+    BLANK,
+    CSV,
+    FORMATS,
+    SIGNATURES,
+    Content,
+    Format,
+    TableError,
+    is_blank,
+    is_number,
+)
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -117,9 +127,7 @@ class Table:
     def column(self, position: int) -> Column:
         """One column as an Arrow array, as it is: text and dates too."""
         if isinstance(self.rows, pa.Table):
-            column = self.rows.column(position)
-            encoded = pa.types.is_dictionary(column.type)
-            return column.cast(column.type.value_type) if encoded else column
+            return _spelt_out(self.rows.column(position))
         return pa.array(dense(self.rows[:, [position]])[:, 0])
 
     def numbers(
@@ -226,6 +234,8 @@ def read(path: Path, header: bool | None = None) -> Table:
     end = ending(path)
     if end is None:
         raise TableError(f"{path}: the ending is none of {', '.join(FORMATS)}")
+    if path.is_fifo():
+        raise TableError(f"{path} is a pipe, which can be read once only: write it to a file first")
     form = FORMATS[end]
     _check_signature(path, form)
     content = _content(path, form, header)
@@ -337,6 +347,18 @@ def _full_turn(column: Column) -> float | None:
     return None
 
 
+def _spelt_out(column: Column) -> Column:
+    """A column in a form that all of Arrow's functions take; Polars writes text in one that few do."""
+    types = pa.types
+    if types.is_run_end_encoded(column.type):
+        column = pyarrow.compute.run_end_decode(column)
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_string_view(column.type):
+        return column.cast(pa.large_string())
+    return column.cast(pa.large_binary()) if types.is_binary_view(column.type) else column
+
+
 def _as_numbers(column: Column) -> Column:
     """An Arrow array of integers, floats or booleans, or None where the values are no numbers."""
     kind, types = column.type, pa.types
@@ -353,7 +375,9 @@ def _as_numbers(column: Column) -> Column:
 
 
 def _as_categories(column: Column) -> Column:
-    """Texts and numbers as they are, null where a cell is blank."""
+    """Texts and numbers as they are, null where a cell is blank; None where the values are neither."""
+    if pa.types.is_temporal(column.type) or pa.types.is_nested(column.type):
+        return None
     return _without_blanks(column) if _is_text(column.type) else column
 
 
@@ -373,9 +397,9 @@ def _content_of(column: Column) -> str:
     if not _is_text(column.type):
         return f"values of type {column.type}, not numbers"
     for row, value in enumerate(column.to_pylist()):
-        if value is None or is_number(value) or value.strip() in ("", *BLANK):
+        if value is None or is_number(value) or (isinstance(value, str) and is_blank(value)):
             continue
-        comma = isinstance(value, str) and re.fullmatch(r"[-+]?\d+,\d+", value)
+        comma = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.,]*\d,\d+", value)
         hint = " (numbers need a decimal point, not a comma)" if comma else ""
         return f"text: row {row} is {value!r}{hint}"
     return "numbers written as text in more than one way"

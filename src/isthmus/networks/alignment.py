@@ -91,7 +91,7 @@ class MeanMap(FittedMap):
         return len(self.alignment.center)
 
     def encode_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
-        return self._mean_and_squares(x)[0]
+        return over_members(self._aligned(x), self._parts)
 
     def decode_centred(self, z: Float[Array, "... d"]) -> Float[Array, "... D"]:
         def of_member(parts: tuple[PyTree, Array, Array, Array]) -> Array:
@@ -100,23 +100,32 @@ class MeanMap(FittedMap):
             x: Array = member.decode_centred(own) + offset
             return x
 
-        return over_members(of_member, self._parts)[0]
+        return over_members(of_member, self._parts)
 
     def spread_centred(self, x: Float[Array, "... D"]) -> Float[Array, "... d"]:
         """Standard deviation over the members (divisor M − 1) of aligned coordinates; x is centred."""
-        return jnp.sqrt(self._mean_and_squares(x)[1] / (len(self.alignment.origins) - 1))
+        arrays, static = eqx.partition(self._parts, eqx.is_array_like)
+        aligned = self._aligned(x)
+        z = jax.lax.map(lambda own: aligned(eqx.combine(own, static)), arrays)
+        gap = z - jnp.mean(z, axis=0)
+        # Single precision does not hold the squares of coordinates in tiny or huge units.
+        unit = jnp.max(jnp.abs(gap), axis=0)
+        shares = gap / jnp.where(unit > 0, unit, 1.0)
+        return unit * jnp.sqrt(jnp.sum(jnp.square(shares), axis=0) / (len(z) - 1))
 
     @property
     def _parts(self) -> tuple[PyTree, Array, Array, Array]:
         return self.members, self.alignment.rotations, self.alignment.origins, self.offsets
 
-    def _mean_and_squares(self, x: Float[Array, "... D"]) -> tuple[Array, Array]:
+    def _aligned(self, x: Float[Array, "... D"]) -> Callable[[PyTree], Array]:
+        """The coordinates of rows by one member, in the common frame."""
+
         def of_member(parts: tuple[PyTree, Array, Array, Array]) -> Array:
             member, rotation, origin, offset = parts
             z: Array = member.encode_centred(x - offset)
             return (z - origin) @ rotation + self.alignment.center
 
-        return over_members(of_member, self._parts)
+        return of_member
 
 
 class MeanPredictor(FittedPredictor):
@@ -137,30 +146,28 @@ class MeanPredictor(FittedPredictor):
             y: Array = member.predict_centred(x - offset) + target_offset
             return y
 
-        return over_members(of_member, (self.members, self.offsets, self.target_offsets))[0]
+        return over_members(of_member, (self.members, self.offsets, self.target_offsets))
 
 
-def over_members(function: Callable[[PyTree], Array], parts: PyTree) -> tuple[Array, Array]:
-    """Mean of ``function`` over the members, and the sum of its squared deviations (Welford 1962).
+def over_members(function: Callable[[PyTree], Array], parts: PyTree) -> Array:
+    """Mean of ``function`` over the members.
 
     ``parts`` have a leading axis of members. One member after the other is applied, so that memory does
     not grow with their number.
     """
     arrays, static = eqx.partition(parts, eqx.is_array_like)
 
-    def add(carry: tuple[Array, Array, Array], own: PyTree) -> tuple[tuple[Array, Array, Array], None]:
-        count, mean, squares = carry
-        value = function(eqx.combine(own, static))
-        ahead = value - mean
-        mean = mean + ahead / (count + 1)
-        return (count + 1, mean, squares + ahead * (value - mean)), None
+    def add(carry: tuple[Array, Array], own: PyTree) -> tuple[tuple[Array, Array], None]:
+        count, mean = carry
+        ahead = function(eqx.combine(own, static)) - mean
+        return (count + 1, mean + ahead / (count + 1)), None
 
     first = jax.eval_shape(
         lambda: function(eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), static))
     )
     nothing = jnp.zeros(first.shape, first.dtype)
-    (_, mean, squares), _ = jax.lax.scan(add, (jnp.zeros((), first.dtype), nothing, nothing), arrays)
-    return mean, squares
+    (_, mean), _ = jax.lax.scan(add, (jnp.zeros((), first.dtype), nothing), arrays)
+    return mean
 
 
 def stacked(networks: Sequence[PyTree]) -> PyTree:

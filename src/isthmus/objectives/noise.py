@@ -252,7 +252,7 @@ class Neighbours:
 
     References
     ----------
-    Lecture notes, "Denoising auto-encoders".
+    Chawla et al. 2002, "SMOTE", JAIR 16:321, which makes new rows in this way.
 
     Examples
     --------

@@ -81,6 +81,15 @@ def figure_in_memory(
     return figure
 
 
+def plain(name: object) -> str:
+    """A name of the data as matplotlib writes it letter by letter.
+
+    Text between two dollars would be a formula, and a legend leaves out what begins with an underscore.
+    """
+    text = str(name).replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
+
+
 def write_plain_numbers(axis: Axis) -> None:
     """Write 20 and not 2 × 10¹ along a logarithmic axis."""
     axis.set_major_formatter("{x:g}")

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from isthmus.data.checks import target_array
 from isthmus.data.targets import without_label
 from isthmus.plots._style import (
     CLASS_COLOURS,
@@ -22,6 +23,7 @@ from isthmus.plots._style import (
     check_plane,
     equal_frame,
     open_frame,
+    plain,
     square_around,
 )
 
@@ -78,7 +80,7 @@ def histograms(ax: Axes, values: Float[np.ndarray, " n"], labels: ArrayLike | No
                 histtype="step",
                 color=each.colour,
                 linestyle=each.dashes,
-                label=each.name,
+                label=plain(each.name),
                 zorder=each.zorder,
             )
         ax.legend(frameon=False)
@@ -139,7 +141,7 @@ def class_map(
             alpha=alpha,
             linewidths=0,
             rasterized=True,
-            label=each.name,
+            label=plain(each.name),
             zorder=each.zorder,
         )
     middle, half = square_around(Z)
@@ -291,11 +293,15 @@ class _Class:
 
 def _classes(labels: ArrayLike, n: int) -> Iterator[_Class]:
     """Each class of n rows in order, and the rows without a label at the end, if there are any."""
-    labels = np.asarray(labels)
+    labels = target_array(labels)
     if labels.shape != (n,):
         raise ValueError(f"expected one label for each of {n} rows, got labels of shape {labels.shape}")
     missing = without_label(labels)
-    classes, which = np.unique(labels[~missing], return_inverse=True)
+    known = labels[~missing]
+    try:
+        classes, which = np.unique(known, return_inverse=True)
+    except TypeError:  # no order among them, as of numbers and texts
+        classes, which = np.unique(known.astype(str), return_inverse=True)
     number = np.full(n, -1)
     number[~missing] = which
     for index, label in enumerate(classes):
@@ -320,7 +326,7 @@ def _write_name(
     from matplotlib.patheffects import withStroke
 
     x, y = np.median(points, axis=0)
-    text = ax.text(x, y, of.name, color=of.colour, fontsize=17, fontweight="bold")
+    text = ax.text(x, y, plain(of.name), color=of.colour, fontsize=17, fontweight="bold")
     halo = [withStroke(linewidth=3.5, foreground="white")]
     text.set(ha="center", va="center", path_effects=halo)
     middle, half = window

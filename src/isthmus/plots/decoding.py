@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from isthmus.data.wording import counted
-from isthmus.plots._style import check_plane, equal_frame, square_around
+from isthmus.plots._style import check_plane, equal_frame, plain, square_around
 from isthmus.plots.maps import Map
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def decoded_features(
         (left, low), (right, high) = centres[0] - side / 2, centres[-1] + side / 2
         drawn = ax.imshow(image, origin="lower", extent=(left, right, low, high), cmap="viridis")
         ax.scatter(Z[:, 0], Z[:, 1], s=1.5, color="black", alpha=0.25, linewidths=0, rasterized=True)
-        ax.set_title(names[feature])
+        ax.set_title(plain(names[feature]))
         ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
         equal_frame(ax, *square_around(Z))
     for ax in list(axes)[len(features) :]:

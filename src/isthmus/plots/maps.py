@@ -11,9 +11,17 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from isthmus.data.checks import check_map, target_array
-from isthmus.data.targets import are_classes, is_category, without_label
-from isthmus.plots._style import NO_LABEL, OURS, axes_or_new, check_plane, equal_frame, square_around
+from isthmus.data.checks import check_map
+from isthmus.data.targets import are_classes, is_category, label_array, without_label
+from isthmus.plots._style import (
+    NO_LABEL,
+    OURS,
+    axes_or_new,
+    check_plane,
+    equal_frame,
+    plain,
+    square_around,
+)
 from isthmus.plots.classes import class_map, histograms
 
 if TYPE_CHECKING:
@@ -130,7 +138,7 @@ def plot(
     """
     check_map(model)
     Z = np.asarray(model.transform(X))
-    labels = None if y is None else _labels(y)
+    labels = None if y is None else label_array(y)
     if labels is not None and labels.shape != (len(Z),):
         raise ValueError(
             f"expected one label for each of {len(Z)} rows, got labels of shape {labels.shape}"
@@ -156,19 +164,6 @@ def plot(
     ax.set_xlabel("coordinate 0")
     ax.set_ylabel("coordinate 1" + (f" of {Z.shape[1]}" if Z.shape[1] > 2 else ""))
     return ax
-
-
-def _labels(y: ArrayLike) -> np.ndarray:
-    """Labels or numbers as an array; integers stay integers, and so classes, where some are missing."""
-    labels = target_array(y)
-    dtype = getattr(y, "dtype", getattr(y, "type", None))
-    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)
-    if labels.dtype.kind != "f" or not str(dtype).lower().startswith(("int", "uint")):
-        return labels
-    known = ~np.isnan(labels)
-    of_objects = labels.astype(object)
-    of_objects[known] = labels[known].astype(np.int64)
-    return of_objects
 
 
 def points(ax: Axes, Z: Float[np.ndarray, "n 2"], *, size: float = 9.0, alpha: float = 0.6) -> None:
@@ -264,5 +259,5 @@ def value_map(
         linewidths=0,
         rasterized=True,
     )
-    ax.figure.colorbar(points, ax=ax, label=label, shrink=0.8, extend="both")
+    ax.figure.colorbar(points, ax=ax, label=plain(label), shrink=0.8, extend="both")
     equal_frame(ax, *square_around(Z))

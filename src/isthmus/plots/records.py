@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from isthmus.plots._style import (
     OURS,
     WARM,
     open_frame,
+    plain,
     write_plain_numbers,
 )
 
@@ -188,7 +190,7 @@ def loading_bars(
     >>> [float(bar.get_width()) for bar in ax.patches[-2:]]  # the last is at the top
     [-0.2, 0.5]
     """
-    upwards, light = list(names)[::-1], strengths[::-1]
+    upwards, light = list(map(plain, names))[::-1], strengths[::-1]
     for sign in (-1, 1):
         ax.barh(upwards, sign * light, color="#eeeeee")
     ax.barh(upwards, means[::-1], color=OURS, height=0.5)
@@ -215,7 +217,13 @@ def bars(ax: Axes, names: Sequence[str], values: Sequence[float], errors: Sequen
     >>> [float(bar.get_width()) for bar in ax.patches]  # the last is at the top
     [0.5, 0.25]
     """
-    ax.barh(list(names)[::-1], list(values)[::-1], xerr=list(errors)[::-1], color=OURS, height=0.6)
+    ax.barh(
+        list(map(plain, names))[::-1],
+        list(values)[::-1],
+        xerr=list(errors)[::-1],
+        color=OURS,
+        height=0.6,
+    )
     ax.set_xlim(min(0.0, *values), 1.0)
     open_frame(ax)
 
@@ -243,8 +251,8 @@ def curves(
     >>> ax.lines[0].get_label(), ax.lines[0].get_ydata().tolist()
     ('overlap', [0.2, 0.3])
     """
-    for (name, values), colour in zip(shares.items(), CLASS_COLOURS, strict=False):
-        ax.plot(across, values, "o-", color=colour, label=name)
+    for (name, values), colour in zip(shares.items(), cycle(CLASS_COLOURS), strict=False):
+        ax.plot(across, values, "o-", color=colour, label=plain(name))
     ax.set_ylim(0.0, 1.0)
     ax.legend(frameon=False)
     open_frame(ax)
@@ -271,10 +279,10 @@ def dots(ax: Axes, names: Sequence[str], measures: Mapping[str, Sequence[float |
     [0.25, nan]
     """
     places = np.arange(len(names))[::-1]
-    for (measure, values), colour in zip(measures.items(), CLASS_COLOURS, strict=False):
+    for (measure, values), colour in zip(measures.items(), cycle(CLASS_COLOURS), strict=False):
         known = np.array([np.nan if value is None else value for value in values])
-        ax.plot(known, places, "o", color=colour, label=measure)
-    ax.set_yticks(places, names)
+        ax.plot(known, places, "o", color=colour, label=plain(measure))
+    ax.set_yticks(places, list(map(plain, names)))
     ax.grid(axis="y", color="#eeeeee")
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
     open_frame(ax)

@@ -230,8 +230,10 @@ def _take_scaling(model: BaseMap) -> str | None:
 def _hidden(
     model: BaseMap, rows: Float[np.ndarray, "k D"], labels: np.ndarray | None, random_state: int
 ) -> Hidden | None:
-    """What of their labels the map of unseen rows leaves out, if these differ."""
-    if labels is None or len(np.unique(labels)) < 2:
+    """What of their labels the map of unseen rows leaves out, if these differ and rows share them."""
+    if labels is None or (n_values := len(np.unique(labels))) < 2:
+        return None
+    if are_classes(labels) and n_values > len(rows) // 2:
         return None
     return hidden(model, rows, labels, random_state=random_state)
 

@@ -115,10 +115,11 @@ def write(
         versions=_versions(),
         parameters=findings.parameters,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        records=json.dumps(records(findings), ensure_ascii=False).replace("</", "<\\/"),
+        records=json.dumps(records(findings), ensure_ascii=False).replace("<", "\\u003c"),
     )
     with replacing(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The name of a file may have bytes that are no text.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def records(findings: Findings) -> Any:  # whatever JSON holds

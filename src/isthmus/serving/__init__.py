@@ -1,6 +1,6 @@
 """A fitted model as a small local HTTP service: rows come in as JSON or Arrow, coordinates go out.
 
-Starlette and uvicorn are its ground, and not FastAPI: what a request may hold follows from the fitted
+It is built on Starlette and uvicorn, and not on FastAPI: what a request may hold follows from the fitted
 model, and bodies of thousands of rows are read into arrays, so that classes that describe one request in
 Python would only cost time.
 """

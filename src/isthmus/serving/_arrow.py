@@ -28,6 +28,8 @@ def read(body: bytes, columns: Columns, most_rows: int) -> np.ndarray:
     texts = columns.texts
     for position, column in enumerate(table.schema):
         _check_type(column, is_text=position in texts)
+        if position in texts:
+            _check_views(table.column(position), column.name, len(body), columns.longest_text)
     rows: np.ndarray = to_values(table, "the request")
     return rows
 
@@ -156,6 +158,18 @@ def _chosen(table: pa.Table, columns: Columns) -> pa.Table:
     )
 
 
+def _check_views(column: pa.ChunkedArray, name: str, n_bytes: int, longest: int) -> None:
+    """Raise a Refusal for views of the same bytes, so many that their texts would fill the memory."""
+    for chunk in column.chunks:
+        texts = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+        if not pa.types.is_string_view(texts.type) or not len(texts):
+            continue
+        # A view has 16 bytes, and begins with the length of its text.
+        lengths = np.frombuffer(texts.buffers()[1], "<i4")[::4][texts.offset :][: len(texts)]
+        if lengths.sum(dtype=np.int64) > n_bytes + longest * len(texts):
+            raise Refusal(422, f"column {name!r} has texts that are longer than those that fit saw")
+
+
 def _check_type(column: pa.Field, *, is_text: bool) -> None:
     """Raise a Refusal for what is no number, nor a text where there are texts."""
     kind, types = column.type, pa.types
@@ -163,7 +177,9 @@ def _check_type(column: pa.Field, *, is_text: bool) -> None:
         kind = kind.value_type
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return
-    if types.is_boolean(kind) or (is_text and (types.is_string(kind) or types.is_large_string(kind))):
+    if types.is_boolean(kind):
+        return
+    if is_text and (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
         return
     expected = "texts" if is_text else "numbers"
     raise Refusal(422, f"column {column.name!r} is of type {column.type}: expected are {expected}")

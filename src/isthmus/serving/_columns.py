@@ -41,6 +41,12 @@ class Columns:
         )
 
     @property
+    def longest_text(self) -> int:
+        """Bytes of the longest text among the categories."""
+        values = (value for known in self.categories.values() for value in known)
+        return max((len(value.encode()) for value in values if isinstance(value, str)), default=0)
+
+    @property
     def in_words(self) -> str:
         return listed(self.names)
 

@@ -138,13 +138,7 @@ class StackedNetworks:
         self.held_out: HeldOut | None = None
         held_out = next((one.held_out for one in trainings if one.held_out is not None), None)
         if held_out is not None:
-            # A member without held-out rows gets some that do not count.
-            none = HeldOut.from_rows(held_out)
-            none = none._replace(valid=np.zeros_like(none.valid))
-            rows = [
-                none if one.held_out is None else HeldOut.from_rows(one.held_out)
-                for one in self.trainings
-            ]
+            rows = [_judged_by(one, len(held_out)) for one in self.trainings]
             self.held_out = jax.device_put(stacked(rows))
         shared, own = _common_and_own([one.static_part for one in self.trainings])
         self.fixed: PyTree = (shared, jax.device_put(own), jointly)
@@ -178,6 +172,18 @@ class StackedNetworks:
             jax.tree.map(lambda leaf, member=member: leaf[member, ...], state)
             for member in range(len(self.trainings))
         ]
+
+
+def _judged_by(training: Training, n: int) -> HeldOut:
+    """The held-out rows of a member. One that has none gets n of its own rows, which do not count.
+
+    Those of another are scaled otherwise, so that among them may be what cannot occur, such as a count
+    below 0, and an infinite loss times 0 is no number.
+    """
+    if training.held_out is not None:
+        return HeldOut.from_rows(training.held_out)
+    own = HeldOut.from_rows(np.asarray(array_source(training).rows[:n], np.float32))
+    return own._replace(valid=np.zeros_like(own.valid))
 
 
 def _first_state(solver: Solver, weights: PyTree, *, of_several: bool = False) -> PyTree:

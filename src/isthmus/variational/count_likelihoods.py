@@ -29,6 +29,9 @@ __all__ = [
 MOST_DISPERSION = 1e30
 """A negative binomial is Poisson long before, and single precision ends soon after."""
 
+ROUNDING = 5 * 2.0**-24
+"""Of its column's center, what is left of a count of 0 in single precision: five numbers are rounded."""
+
 LARGE_COUNT = 2.0**18
 """Beyond it a rounded count is no more exact than the difference in scaled units."""
 
@@ -63,8 +66,10 @@ class _Counts(eqx.Module):
 
     def counts(self, u: Float[Array, "... D"]) -> Float[Array, "... D"]:
         """x, whole again after the rounding of u."""
-        raw: Array = jnp.round(u * self.units.value + self.center.value)
-        return raw
+        center = self.center.value
+        raw = jnp.round(u * self.units.value + center)
+        # Next to a large center a count of 0 would be one below 0, which cannot occur.
+        return jnp.where(jnp.abs(raw) <= ROUNDING * jnp.abs(center), 0.0, raw)
 
     def gap(
         self, x: Float[Array, "... D"], u: Float[Array, "... D"], output: Float[Array, "... D"]

@@ -38,7 +38,7 @@ def given_rows(model: VariationalAutoencoder, X: object, x_error: object = None)
     if x_error is None:
         return scaled
     check_takes_errors(model.likelihood, isinstance(model.network_.pair.likelihood, GaussianErrors))
-    return JoinedRows(scaled, scaled_errors(check_errors(x_error, rows), model.scaling_))
+    return JoinedRows(scaled, scaled_errors(check_errors(x_error, rows, X), model.scaling_))
 
 
 def check_takes_errors(likelihood: Likelihood, takes_errors: bool) -> None:

@@ -109,7 +109,7 @@ class StandardNormal(eqx.Module):
 class Uniform(eqx.Module):
     """p(z) flat for |z| ≤ half_width, with Gaussian flanks of width ``edge`` beyond.
 
-    The lecture notes' second choice, made proper: μ may lie anywhere in the box at no cost, and σ is
+    A flat prior, made proper: μ may lie anywhere in the box at no cost, and σ is
     kept from 0, because KL(N(μ, σ²) ‖ p) has the term −log σ. A box with vertical walls would make it
     infinite for every Gaussian; with flanks it is finite, and closed: with
     E[(z − a)₊²] = ((μ − a)² + σ²) Φ(t) + (μ − a) σ φ(t), t = (μ − a)/σ.

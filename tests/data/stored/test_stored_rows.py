@@ -113,12 +113,17 @@ def test_parquet_files_are_found_and_read_in_the_order_of_their_names(folder, pa
     assert rows.run_starts.tolist()[:6] == [0, 90, 180, 270, 300, 390]
 
 
+def test_an_ending_may_be_in_capitals(folder):
+    (folder / "1.parquet").rename(folder / "1.PARQUET")
+    np.testing.assert_array_equal(isthmus.scan(folder)[:], X)
+
+
 def test_files_in_the_cloud_are_read_by_their_url():
     memory = fsspec.filesystem("memory")
     for number, part in enumerate(np.split(X, [600])):
-        with memory.open(f"/lake/{number}.parquet", "wb") as sink:
+        with memory.open(f"/lake/{number}.{('parquet', 'PARQUET')[number]}", "wb") as sink:
             pq.write_table(table_of(part), sink)
-    for url in ("memory://lake", "memory://lake/*.parquet"):
+    for url in ("memory://lake", "memory://lake/*.[pP]*"):
         np.testing.assert_array_equal(isthmus.scan(url)[:], X)
     memory.rm("/lake", recursive=True)
 

@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -108,6 +109,10 @@ def test_what_cannot_be_scanned_is_refused_with_what_to_do(tmp_path):
         isthmus.scan(tmp_path / "cube.npy")
     for blocks, text in (
         ([X, X[:, :3]], "block 1 has 3 columns, and those before it have 5"),
+        (
+            [pd.DataFrame(X[:, :2], columns=["a", "b"]), pd.DataFrame(X[:, :2], columns=["b", "a"])],
+            "column 0 is 'b' in block 1 and 'a' in those before it",
+        ),
         ([], "no blocks, or no rows in them"),
         ([X, [["x"] * D]], "block 1 holds text"),
     ):

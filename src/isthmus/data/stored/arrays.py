@@ -153,15 +153,18 @@ class ComputedStore:
 
 
 def kept_in_a_file(
-    blocks: Iterable[object], as_block: Callable[[object, str], np.ndarray]
+    blocks: Iterable[object],
+    as_block: Callable[[object, str], np.ndarray],
+    labels_of: Callable[[object], Sequence[object] | None],
 ) -> ArrayStore:
     """The rows of blocks, written once to a temporary file that vanishes with its last user.
 
     They need a place from which rows can be read in random order. float32 stays float32, everything
-    else becomes float64. Raises StoreError for blocks of different widths, and OSError where the disk
-    is full.
+    else becomes float64. Raises StoreError for blocks of different widths or of other columns, and
+    OSError where the disk is full.
     """
     n_rows, width = 0, 0
+    labels: Sequence[object] | None = None
     dtype: np.dtype = np.dtype(np.float64)
     with tempfile.TemporaryFile(prefix="isthmus-rows-") as file:
         for number, block in enumerate(blocks):
@@ -174,6 +177,14 @@ def kept_in_a_file(
                     f"block {number} has {counted(rows.shape[1], 'column')}, and those before it have "
                     f"{width}"
                 )
+            own = labels_of(block)
+            if labels is not None and own is not None and own != labels:
+                place = next(j for j in range(width) if own[j] != labels[j])
+                raise StoreError(
+                    f"column {place} is {own[place]!r} in block {number} and {labels[place]!r} in those "
+                    "before it: expected the same columns in the same order"
+                )
+            labels = own if labels is None else labels
             np.ascontiguousarray(rows, dtype).tofile(file)
             n_rows += len(rows)
         if n_rows == 0:

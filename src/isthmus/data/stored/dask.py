@@ -156,9 +156,14 @@ def store_of(source: Collection, columns: Sequence[str] | None, drop: Sequence[s
     chosen = [name for name in (names if columns is None else columns) if name not in drop]
     if not chosen:
         raise StoreError(f"the Dask data frame: no column is left, of {', '.join(map(repr, names))}")
-    frame = source[chosen]
+    labels = dict(zip(names, source.columns, strict=True))
+    frame = source[[labels[name] for name in chosen]]
     sizes = frame.map_partitions(len).compute()
-    return DaskStore(frame, sizes, _floating(frame), "the Dask data frame", chosen)
+    # As in scikit-learn, labels that are no texts are no names.
+    are_names = all(isinstance(label, str) for label in frame.columns)
+    return DaskStore(
+        frame, sizes, _floating(frame), "the Dask data frame", chosen if are_names else None
+    )
 
 
 def _floating(frame: Collection) -> np.dtype:
@@ -222,7 +227,7 @@ class BlockFunction:
     named: Mapping[str, object]
 
     def __call__(self, block: Any, model: object, number: int) -> np.ndarray:
-        if not len(block):
+        if not block.shape[0]:  # sparse ones have no length
             return np.empty((0, *self.shape), self.dtype)
         try:
             found = self.function(model, block, **self.named)

@@ -79,7 +79,7 @@ def _named(path: str, root: str) -> tuple[str, str]:
 
 def _in_folder(folder: str, root: str) -> Iterator[tuple[str, str]]:
     """The Parquet files below a folder, but those that writers leave there for themselves."""
-    for file in sorted(str(file) for file in Path(folder).rglob("*") if file.suffix in PARQUET):
+    for file in sorted(str(file) for file in Path(folder).rglob("*") if _is_parquet(file.name)):
         if not _is_hidden(os.path.relpath(file, folder)):
             yield _named(file, root)
 
@@ -89,6 +89,10 @@ def _root_of(pattern: str) -> str:
     parts = pattern.split("/")
     magic = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
     return "/".join(parts[:magic]) or ("/" if pattern.startswith("/") else "")
+
+
+def _is_parquet(path: str) -> bool:
+    return path.lower().endswith(PARQUET)
 
 
 def _is_hidden(path: str) -> bool:
@@ -110,7 +114,7 @@ def _in_the_cloud(urls: Sequence[str]) -> Files:
             inside = [
                 file
                 for file in sorted(filesystem.find(path))
-                if file.endswith(PARQUET) and not _is_hidden(file[len(path) :].strip("/"))
+                if _is_parquet(file) and not _is_hidden(file[len(path) :].strip("/"))
             ]
         else:
             inside = sorted(filesystem.glob(path)) if glob.has_magic(path) else [path]

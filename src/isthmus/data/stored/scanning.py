@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.frames import column_labels
 from isthmus.data.stored.arrays import ArrayStore, kept_in_a_file
 from isthmus.data.stored.dask import store_of
 from isthmus.data.stored.files import Paths, is_paths, library, parquet_files
@@ -189,7 +190,7 @@ def _of_object(
             f"isthmus.scan: {kind.__name__} is neither a path nor an array that is kept elsewhere, nor "
             "blocks of rows"
         )
-    return kept_in_a_file(blocks, _block)
+    return kept_in_a_file(blocks, _block, column_labels)
 
 
 def _block(block: object, what: str) -> np.ndarray:

@@ -27,7 +27,7 @@ from isthmus.data.checks import (
     check_table,
 )
 from isthmus.data.coding import CodedRows, coded_table
-from isthmus.data.frames import column_labels
+from isthmus.data.frames import column_labels, refuse_other_order
 from isthmus.data.rows import FLOAT64, Rows, ScaledRows, dense, row_blocks
 from isthmus.data.scaling import Scaling
 from isthmus.data.stored.dask import is_dask
@@ -338,6 +338,7 @@ def _reconstruction_error(
 
 def _given(X: object, X_hat: object, shape: tuple[int, int]) -> Rows:
     """A reconstruction of X as rows; raises ValueError for another shape than that of X."""
+    refuse_other_order(X_hat, column_labels(X), "X_hat")
     decoded: Rows = check_table(X.code(X_hat) if isinstance(X, CodedRows) else X_hat)
     if decoded.shape != shape:
         raise ValueError(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus.data.checks import check_coordinates, check_table
+from isthmus.data.checks import check_coordinates, check_table, target_array
 from isthmus.data.coding import CodedRows
 from isthmus.data.frames import column_labels
 from isthmus.data.neighbours import distances_to, nearest, share_as_near
@@ -173,12 +173,12 @@ def _labels_of_both(
     y_training: ArrayLike, y: ArrayLike, n_training: int, n: int
 ) -> tuple[Target, Target]:
     """Checked labels of training and of new rows, whose classes have the same numbers."""
-    for name, labels, count in (("the training rows' y", y_training, n_training), ("y", y, n)):
-        if np.shape(labels) != (count,):
+    each = [target_array(labels) for labels in (y_training, y)]
+    for name, labels, count in zip(("the training rows' y", "y"), each, (n_training, n), strict=True):
+        if labels.shape != (count,):
             raise ValueError(
-                f"{name} has shape {np.shape(labels)}: expected a label for each of {count} rows"
+                f"{name} has shape {labels.shape}: expected a label for each of {count} rows"
             )
-    each = [np.asarray(labels) for labels in (y_training, y)]
     are_texts = [all(isinstance(label, str | bytes) for label in one.tolist()) for one in each]
     if are_texts[0] != are_texts[1]:
         raise ValueError("the training rows' y and y are texts and numbers: expected labels of one kind")

@@ -167,7 +167,7 @@ def averaging(
     y : array (n,) or (n, K)
         Targets. Text, booleans and integers with at most 20 different values are classes: ±1 for two
         classes, one output of ±1 for each class of more. Numbers are predicted as they are.
-        Errors are squared in either case, because the identity above is exact for no other error.
+        Errors are squared in either case, because B + V/M, bias and variance, is exact for no other.
     member : FeedForwardRegressor or None, default None
         What is trained; its own ``random_state`` is not used. None: ``MEMBER``, a perceptron of 32 nodes
         that has no rows held out, so that chance is in its weights and batches only.

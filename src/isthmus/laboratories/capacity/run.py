@@ -1,11 +1,11 @@
 """Width against depth: which of two networks with as many parameters finds the function?
 
-A perceptron, with one hidden layer, represents any function, but the weights are almost impossible to
-find; with many layers finding them is easy (lecture notes, "Perceptron" and "MLP"). Representing is a
-theorem (Cybenko 1989); finding is measured here. Nets of one, two and three hidden layers have the same
-number of parameters, within a few per cent, and learn the same functions from the same rows, from
-several starts. Each kind has the learning rate at which it fits its training rows best: the best rates
-of shallow and deep nets are far apart, and with one rate for all the rate would decide.
+A perceptron, with one hidden layer, approximates any continuous function, but its weights are said to be
+almost impossible to find, and those of many layers easy (lecture notes, "Perceptron" and "MLP"). The
+first is a theorem (Cybenko 1989); finding is measured here. Nets of one, two and three hidden layers
+have the same number of parameters, within a few per cent, and learn the same functions from the same
+rows, from several starts. Each kind has the learning rate at which it fits its training rows best: the
+best rates of shallow and deep nets are far apart, and with one rate for all the rate would decide.
 
 Of the generated functions some have few parameters as a perceptron, others as a composition; the
 measured answer is that neither width nor depth is best at all of them.
@@ -78,7 +78,7 @@ def capacity(
         Peak rates of Adam. Five-fold steps, because a perceptron's best rate was found to be up to 25
         times that of a net of three layers.
     activation : str, default "tanh"
-        Of all hidden layers; the notes' first.
+        Of all hidden layers.
     n_seeds : int, default 5
         Starts of each kind of net, trained in one pass.
     n_updates : int, default 2000

@@ -115,7 +115,7 @@ def animals(
     species : sequence of Species, default ANIMALS
         A cat, a donkey and a giraffe.
     side, levels : int, default 64 and 16
-        Pixels across and grey levels, those of the lecture notes.
+        Pixels across, and grey levels.
     random_state : int, default 0
         The same number gives the same animals.
 

@@ -33,7 +33,7 @@ class ImageCoder:
     shape : tuple of int
         Of one image, any number of axes.
     levels : int, default 16
-        Grey levels L: pixels are the integers 0 … L − 1. Any number ≥ 2; 16 is that of the notes.
+        Grey levels L: pixels are the integers 0 … L − 1. Any number ≥ 2; 16 levels take 4 bits.
     order : order, default Raster()
         ``Raster``, ``Columns``, ``Hilbert``, ``Morton``, ``RandomPixels``, whose digits are pixels, in
         base L; ``BitPlanes`` or ``RandomBits``, whose digits are the ⌈log₂ L⌉ bits of each pixel.

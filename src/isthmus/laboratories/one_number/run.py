@@ -197,7 +197,7 @@ def one_number(
     images : array (n, ...)
         Integers 0 … levels − 1, such as (n, height, width); n > k.
     levels : int, default 16
-        Grey levels, those of the notes.
+        Grey levels.
     data : str, default "images"
         Their name in the records.
     k : int, default 10
