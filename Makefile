@@ -52,7 +52,7 @@ site: # the site, with the tools in BIN; whatever was made before is made anew
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/built
 	$(BIN)/python docs/_check_links.py docs/built
 
-explorer: ## build the explorer's page from web/, with Node 20 or later
+explorer: ## build the explorer's page from web/, with Node 20.19 or later
 	cd web && npm ci --silent && npm run check && npm test && npm run build
 
 clean: ## remove the environments and everything that was built

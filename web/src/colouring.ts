@@ -21,7 +21,7 @@ export interface Scale {
 
 export class Colouring {
   readonly choices: Choice[] = [];
-  codes: Uint16Array;
+  codes: Uint32Array;
   palette: string[] = [SINGLE_COLOUR];
   scale: Scale | null = null;
   /** The ground is dark. */
@@ -34,7 +34,7 @@ export class Colouring {
 
   constructor(private readonly model: Model) {
     const { header } = model;
-    this.codes = new Uint16Array(model.n);
+    this.codes = new Uint32Array(model.n);
     if (header.labels) this.choices.push({ key: 'label', name: header.labels.name || 'label', group: 'Labels' });
     for (const one of header.measures) {
       this.choices.push({ key: `measure:${one.key}`, name: one.name, group: 'Measures' });
@@ -72,19 +72,19 @@ export class Colouring {
     const { model } = this;
     this.scale = null;
     if (key === 'label' && model.codes) {
-      this.codes = Uint16Array.from(model.codes);
+      this.codes = Uint32Array.from(model.codes);
       this.palette = this.labelColours();
       return;
     }
     const scale = this.scaleOf(key);
     if (!scale) {
-      this.codes = new Uint16Array(model.n);
+      this.codes = new Uint32Array(model.n);
       this.palette = [SINGLE_COLOUR];
       return;
     }
     this.scale = scale;
     this.palette = [...this.ramp(), MISSING_COLOUR];
-    const codes = new Uint16Array(model.n);
+    const codes = new Uint32Array(model.n);
     const { low, high, log, values } = scale;
     const [a, b] = log ? [Math.log(low), Math.log(high)] : [low, high];
     const factor = BINS / (b - a || 1);

@@ -25,7 +25,7 @@ export class Scatter {
   private plot: Plot | null = null;
   private renderer: Renderer | null = null;
   private space: Space | null = null;
-  private codes: Uint16Array = new Uint16Array(0);
+  private codes: Uint32Array = new Uint32Array(0);
   private palette: string[] = ['#888888'];
   private visible: Uint8Array | null = null;
   private selected: number[] = [];
@@ -111,7 +111,7 @@ export class Scatter {
     this.update();
   }
 
-  setColours(codes: Uint16Array, palette: string[], background: string): void {
+  setColours(codes: Uint32Array, palette: string[], background: string): void {
     [this.codes, this.palette, this.background] = [codes, palette, background];
     this.update();
   }

@@ -92,7 +92,7 @@ class FeedForwardPredictor(TrainingParameters, BaseEstimator, metaclass=ABCMeta)
         X : array-like (n, D), n ≥ 2
             Rows in their own units, in memory or what ``isthmus.scan`` takes.
         y : array-like (n,), of a regressor also (n, k)
-            Classes of any type, or numbers in their own units.
+            Classes: texts, integers or booleans; or numbers in their own units.
         checkpoint : path, isthmus.Checkpoint or None, default None
             Where training is kept from time to time: the same fit, killed and started again, goes on
             from there and ends with the same bits. None keeps nothing.
