@@ -328,6 +328,8 @@ def test_models_that_cannot_be_pruned_say_why(large):
         prune(large, DIGITS[:, :10])
     with pytest.raises(TypeError, match="no hidden units"):
         prune(isthmus.LinearAutoencoder(2).fit(DIGITS), DIGITS)
+    with pytest.raises(TypeError, match="NeighbourAutoencoder: it can be distilled"):
+        prune(isthmus.NeighbourAutoencoder(2), DIGITS)
     with pytest.raises(TypeError, match="got int"):
         prune(3, DIGITS)
     tied = Autoencoder(2, widths=(8,), tied=True, max_epochs=1).fit(ROWS)

@@ -86,6 +86,23 @@ def test_the_metric_is_that_of_the_jacobian(curved):
     np.testing.assert_allclose(isthmus.metric(model, Z), np.swapaxes(J, 1, 2) @ J, rtol=1e-4, atol=1e-4)
 
 
+def test_features_of_a_jacobian_are_the_circle_of_an_angle_and_each_category():
+    """By the chain rule, d/dφ is that along the circle: −sin times the first feature, cos the second."""
+    rng = np.random.default_rng(0)
+    hours = rng.uniform(0.0, 24.0, 300)
+    X = np.column_stack([hours, rng.integers(0, 3, 300), np.cos(hours * np.pi / 12)])
+    model = isthmus.LinearAutoencoder(2, periodic={0: 24}, categorical=[1], scaling="standard").fit(X)
+    J = isthmus.jacobian(model, X)
+    assert J.shape == (300, 2, 6)
+    assert isthmus.decoder_jacobian(model, model.transform(X)).shape == (300, 6, 2)
+    names = isthmus.loadings(model, X).feature_names
+    assert names == ("x0 cos", "x0 sin", "x1=0.0", "x1=1.0", "x1=2.0", "x2")
+    step = np.array([0.01, 0.0, 0.0])
+    along = (model.transform(X + step).astype(float) - model.transform(X - step)) / 0.02
+    angle = hours[:, None] * np.pi / 12
+    np.testing.assert_allclose(along, np.cos(angle) * J[:, :, 1] - np.sin(angle) * J[:, :, 0], atol=1e-3)
+
+
 def test_loadings_of_a_linear_model_are_the_components_of_pca():
     frame = load_iris(as_frame=True).data
     found = isthmus.loadings(isthmus.LinearAutoencoder(2).fit(frame), frame)

@@ -19,6 +19,7 @@ from isthmus.data.checks import rows_without_names
 from isthmus.data.coding import in_code
 from isthmus.estimators.base import BaseMap
 from isthmus.estimators.maps import TrainedMap
+from isthmus.estimators.neighbour import NeighbourAutoencoder
 from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.networks.layers import ACTIVATIONS, FeedForward
 from isthmus.networks.pairs import MirrorShifts
@@ -117,6 +118,8 @@ def kind_of(model: object) -> ModelKind:
             advice = (
                 "a linear map has no hidden units" if hasattr(model, "transform") else "fit one first"
             )
+        if isinstance(model, NeighbourAutoencoder):
+            advice = "it can be distilled"
         raise TypeError(
             f"prune takes a fitted Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, "
             f"FeedForwardClassifier or FeedForwardRegressor, got {type(model).__name__}: {advice}"

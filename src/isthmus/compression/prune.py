@@ -95,7 +95,8 @@ def prune(
     Raises
     ------
     TypeError
-        For a model that is none of these: a linear one has no hidden units, an ensemble is distilled.
+        For a model that is none of these: a linear one has no hidden units; an ensemble and a
+        ``NeighbourAutoencoder`` are distilled.
     ValueError
         For tied weights, a tolerance ≤ 0, rows that do not fit the model; NotFittedError before ``fit``.
     DivergenceError

@@ -31,6 +31,7 @@ from isthmus.diagnostics.geometry import decoder_in_units
 from isthmus.estimators.base import BaseMap, as_given, units_of
 from isthmus.networks.applying import BLOCK_ELEMENTS
 from isthmus.networks.layers import single
+from isthmus.networks.processes import check_process
 from isthmus.results import Result, rows_of
 
 MOST_ITERATIONS = 200
@@ -148,6 +149,7 @@ def geodesic(model: BaseMap, z0: ArrayLike, z1: ArrayLike, *, n_points: int = 64
     ends = np.concatenate([check_coordinates(np.atleast_2d(z), d) for z in (z0, z1)]).astype(np.float64)
     if len(ends) != 2:
         raise ValueError(f"z0 and z1 are {len(ends)} points: expected one each, of {d} numbers")
+    check_process()
     straight = np.linspace(ends[0], ends[1], n_points)
     # Without the center of the data: single precision keeps differences of rows far from zero.
     decode = decoder_in_units(model)

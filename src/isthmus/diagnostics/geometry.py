@@ -29,7 +29,10 @@ def jacobian(model: BaseMap, X: object) -> Float[np.ndarray, "n d D"]:
     """∂z/∂x of a fitted map at each row: (n, D) → (n, d, D).
 
     ``jacobian(model, X)[i, k, j]`` is how much coordinate k moves per unit of feature j at row i.
-    Computed by reverse-mode differentiation, d passes per row.
+    Computed by reverse-mode differentiation, d passes per row. Of images D is the number of pixels, in
+    the order of ``ravel``. With ``periodic`` or ``categorical`` columns the D features are those that
+    the network takes, and that ``isthmus.loadings`` names: an angle φ of period P has two,
+    P/2π (cos 2πφ/P, sin 2πφ/P), and a categorical column one for each category.
 
     Parameters
     ----------
@@ -82,7 +85,8 @@ def decoder_jacobian(model: BaseMap, Z: object) -> Float[np.ndarray, "n D d"]:
 
     ``decoder_jacobian(model, Z)[i, j, k]`` is how much feature j of the decoded row moves per unit of
     coordinate k. Its columns span the tangent of the learnt surface. Computed by forward-mode
-    differentiation, d passes per row.
+    differentiation, d passes per row. Pixels, angles and categories are features as in
+    ``isthmus.jacobian``.
 
     Parameters
     ----------

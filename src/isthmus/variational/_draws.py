@@ -15,6 +15,7 @@ from isthmus.data.checks import check_fitted
 from isthmus.data.wording import counted
 from isthmus.estimators.fitting import generator
 from isthmus.networks.applying import widest_layer
+from isthmus.networks.processes import check_process
 from isthmus.variational.divergence import LOG_2PI
 from isthmus.variational.elbo import VariationalPair, row_log_likelihood
 
@@ -39,6 +40,7 @@ def pair_of(model: object) -> VariationalPair:
 
 def key_of_call(random_state: RandomState) -> Array:
     """The key that all draws of a call come from."""
+    check_process()
     return jax.random.key(int(generator(random_state).integers(2**31)))
 
 

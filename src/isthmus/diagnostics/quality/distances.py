@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from isthmus.data.rows import Index, Rows, dense, row_blocks
+from isthmus.networks.processes import check_process
 
 FEW_COLUMNS = 8
 """Up to here differences are computed for all pairs: a matrix product would not be faster."""
@@ -153,6 +154,8 @@ def distances_between(rows: Rows) -> Distances:
     """Distances between rows (n, D): an array in memory or on disk, or a CSR matrix; finite."""
     n, D = (int(size) for size in rows.shape)
     few = D <= FEW_COLUMNS
+    if not few:
+        check_process()  # products are computed by JAX
     shifted = Shifted(rows, np.zeros(D), _power_of_two_above(_largest(rows)))
     rounding = 0.0
     # A few columns are subtracted as they are; on a grid, products are exact.

@@ -22,6 +22,7 @@ from isthmus.estimators.predictor import FeedForwardPredictor
 from isthmus.files.export._programs import Builder, ExportError, Program, Value
 from isthmus.files.export._tracing import traced
 from isthmus.files.export._verification import Expected
+from isthmus.networks.processes import check_process
 from isthmus.variational.elbo import GaussianEncoder
 
 N_PROBES = 64
@@ -52,6 +53,7 @@ def checked(model: object) -> Model:
             "the map has angles or categories (periodic=, categorical=), and exports take numbers "
             "alone: keep it with isthmus.save, or fit it on cosines and sines, or columns of 0 and 1"
         )
+    check_process()
     return model
 
 
