@@ -9,7 +9,7 @@ from sklearn.datasets import make_s_curve
 import isthmus
 from cli.command import run
 from isthmus.diagnostics.dimension.choice import choose_dimension
-from isthmus.report import findings, page
+from isthmus.report import gathering, page
 
 QUICK = {"widths": (8,), "max_epochs": 2}
 
@@ -65,7 +65,7 @@ def test_a_verdict_about_the_dimension(verdict):
 
 
 def test_a_page_is_written(folder, verdict, monkeypatch):
-    monkeypatch.setattr(findings, "choose_dimension", lambda *_, **__: verdict[1])
+    monkeypatch.setattr(gathering, "choose_dimension", lambda *_, **__: verdict[1])
     output = folder / "page.html"
     given = ("--label", "side", "--methods", "pca, linear", "--model", "linear", "-o", output)
     result = run("report", folder / "curve.csv", *given)

@@ -226,7 +226,7 @@ def test_sizes_are_dense_around_the_threshold():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": LABELS[:5]}, r"y has shape \(5,\) for 1797 rows: expected .* \(1797,\) or"),
+        ({"y": LABELS[:5]}, r"y has shape \(5,\) for 1,797 rows: expected .* \(1797,\) or"),
         ({"y": np.zeros(1797, int)}, "y is 0 in every row: expected two classes or more"),
         ({"n_train": 1797}, "n_train=1797 of 1797 rows: some must be left to test on"),
         ({"sizes": []}, "sizes holds no number: expected at least one"),

@@ -71,7 +71,8 @@ np.save(sys.argv[1], model.fit(rows, **kept).transform(rows))
 
     expected, found, folder = tmp_path / "expected.npy", tmp_path / "found.npy", tmp_path / "kept"
     assert start(expected).wait() == 0
-    for moment in np.random.default_rng().uniform(0.0, 0.2, size=3):
+    # Together less than the fit takes, of which each goes on.
+    for moment in np.random.default_rng().uniform(0.0, 0.05, size=3):
         before = names(folder) if folder.exists() else []
         process = start(found, folder)
         # Some are killed by the time they go on, some while they write.

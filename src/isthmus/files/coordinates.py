@@ -168,7 +168,7 @@ def transform_files(
     ...     model = isthmus.LinearAutoencoder(2).fit(isthmus.scan(place, drop=["id"]))
     ...     print(isthmus.transform_files(model, f"{place}/0.parquet", f"{place}/out", keep=["id"]))
     ...     print(pyarrow.parquet.read_table(f"{place}/out/0.parquet").column_names)
-    1 files written with 300 rows, 0 skipped that were complete
+    1 file written with 300 rows, 0 skipped that were complete
     ['id', 'linearautoencoder0', 'linearautoencoder1']
     """
     choice = Choice.of(model, keep, columns, drop)
