@@ -11,7 +11,7 @@ import polars as pl
 import isthmus
 from bad_inputs.inputs import ROWS, Input, fit, fit_command
 from isthmus.files import tables
-from isthmus.files.formats import TableError
+from isthmus.files.content import TableError
 
 
 class AnnData:

@@ -144,7 +144,7 @@ def label_column(table: Table, label: str) -> Any:  # of Arrow
     """The column ``label``. Raises TableError for lists and other values that no label is."""
     import pyarrow as pa
 
-    from isthmus.files.formats import TableError
+    from isthmus.files.content import TableError
 
     (position,) = table.positions([label])
     column = table.column(position)

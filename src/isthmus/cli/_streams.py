@@ -68,7 +68,7 @@ def rows_to_fit(
 def _numeric(table: Table, columns: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """The names of the features; raises TableError for those that hold no numbers."""
     from isthmus.data.stored.schema import Head
-    from isthmus.files.formats import TableError
+    from isthmus.files.content import TableError
     from isthmus.files.tables import drop_option
 
     names = [table.name(position) for position in table.choose(columns, left_out)]

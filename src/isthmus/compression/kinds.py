@@ -113,16 +113,10 @@ PREDICTOR = ModelKind((_itself,), _predicted, ("widths",), "network")
 def kind_of(model: object) -> ModelKind:
     """The kind of a fitted model, or an error that says what to do with one that cannot be pruned."""
     if not isinstance(model, TrainedMap | FeedForwardPredictor):
-        advice = "an ensemble can be distilled, or its members_ pruned"
-        if not hasattr(model, "members_") and not hasattr(model, "n_members"):
-            advice = (
-                "a linear map has no hidden units" if hasattr(model, "transform") else "fit one first"
-            )
-        if isinstance(model, NeighbourAutoencoder):
-            advice = "it can be distilled"
         raise TypeError(
             f"prune takes a fitted Autoencoder, DenoisingAutoencoder, VariationalAutoencoder, "
-            f"FeedForwardClassifier or FeedForwardRegressor, got {type(model).__name__}: {advice}"
+            f"FeedForwardClassifier or FeedForwardRegressor, got {type(model).__name__}: "
+            f"{_advice(model)}"
         )
     check_is_fitted(model)
     if isinstance(model, FeedForwardPredictor):
@@ -133,6 +127,15 @@ def kind_of(model: object) -> ModelKind:
             "change the other. Fit with tied=False, or distil the model into a small one"
         )
     return VARIATIONAL if isinstance(model.network_.pair, VariationalPair) else MAP
+
+
+def _advice(model: object) -> str:
+    """What to do instead with what cannot be pruned."""
+    if hasattr(model, "members_") or hasattr(model, "n_members"):
+        return "an ensemble can be distilled, or its members_ pruned"
+    if isinstance(model, NeighbourAutoencoder):
+        return "it can be distilled"
+    return "a linear map has no hidden units" if hasattr(model, "transform") else "fit one first"
 
 
 class _Criterion(NamedTuple):

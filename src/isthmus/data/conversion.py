@@ -185,8 +185,8 @@ def _fault(value: object, what: str, error: Exception) -> tuple[str, str] | None
         return "complex numbers", "Pass real numbers"
     if isinstance(value, Number | str | bytes) or value is None or hasattr(value, "__float__"):
         return None
-    advice = ". Make columns of the fields, for example with pandas.DataFrame"
-    return "what is not a number", f"{error}" + advice * isinstance(value, Mapping)
+    advice = "Make columns of its fields, for example with pandas.DataFrame"
+    return "what is not a number", f"{error}. {advice}" if isinstance(value, Mapping) else str(error)
 
 
 def is_number(text: str | bytes) -> bool:

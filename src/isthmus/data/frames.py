@@ -57,11 +57,15 @@ def as_named(X: Any) -> Any:  # of any library
     return pa.table({str(label): pa.array([], pa.float64()) for label in column_labels(X) or ()})
 
 
-def refuse_other_order(X: object, expected: Sequence[object] | None, what: str) -> None:
+def refuse_other_order(
+    X: Any,  # of any library
+    expected: Sequence[object] | None,
+    what: str,
+) -> None:
     """Raise ValueError for a frame, or a labelled column of pandas, of these labels in another order."""
     pandas = sys.modules.get("pandas")
     is_column = pandas is not None and isinstance(X, pandas.Series)
-    labels = list(X.index) if is_column else column_labels(X)  # type: ignore[attr-defined]
+    labels = list(X.index) if is_column else column_labels(X)
     if labels is None or expected is None or len(labels) != len(expected):
         return
     if labels != list(expected) and set(labels) == set(expected):

@@ -167,6 +167,11 @@ class Hidden(Result):
         return self.verdict
 
 
+def are_shared(targets: CheckedTargets, n: int) -> bool:
+    """Whether n rows have few enough classes that one can be predicted from others; numbers always."""
+    return targets.n_classes <= n // 2
+
+
 def hidden(
     model: BaseMap,
     X: object,
@@ -230,7 +235,7 @@ def hidden(
     check_map(model)
     rows = check_rows(model, X, reset=False)
     targets = check_targets(y, rows.shape[0])
-    if targets.n_classes > rows.shape[0] // 2:
+    if not are_shared(targets, rows.shape[0]):
         raise ValueError(
             f"y has {targets.n_classes} classes of {counted(rows.shape[0], 'row')}, too few of each to "
             "predict one: expected classes that several rows share, or numbers"

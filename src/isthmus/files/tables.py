@@ -27,17 +27,9 @@ from isthmus.data.atomic import replacing
 from isthmus.data.rows import dense
 from isthmus.data.targets import MOST_CLASSES
 from isthmus.data.wording import MOST_NAMED, counted
-from isthmus.files.formats import (
-    BLANK,
-    CSV,
-    FORMATS,
-    SIGNATURES,
-    Content,
-    Format,
-    TableError,
-    is_blank,
-    is_number,
-)
+from isthmus.files._text import BLANK, is_blank, is_number
+from isthmus.files.content import Content, TableError
+from isthmus.files.formats import CSV, FORMATS, SIGNATURES, Format
 
 if TYPE_CHECKING:
     import scipy.sparse

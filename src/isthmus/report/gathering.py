@@ -23,7 +23,7 @@ from isthmus.data.units import MOST_COLUMNS, chosen_scaling, scaled_by
 from isthmus.data.wording import counted
 from isthmus.diagnostics.dimension.choice import choose_dimension
 from isthmus.diagnostics.geometry import distortion
-from isthmus.diagnostics.hidden import Hidden, hidden
+from isthmus.diagnostics.hidden import Hidden, are_shared, hidden
 from isthmus.diagnostics.loadings import Loadings, loadings
 from isthmus.diagnostics.quality.measures import quality
 from isthmus.diagnostics.reliability import reliability
@@ -231,9 +231,9 @@ def _hidden(
     model: BaseMap, rows: Float[np.ndarray, "k D"], labels: np.ndarray | None, random_state: int
 ) -> Hidden | None:
     """What of their labels the map of unseen rows leaves out, if these differ and rows share them."""
-    if labels is None or (n_values := len(np.unique(labels))) < 2:
+    if labels is None or len(np.unique(labels)) < 2:
         return None
-    if are_classes(labels) and n_values > len(rows) // 2:
+    if not are_shared(check_targets(labels, len(rows)), len(rows)):
         return None
     return hidden(model, rows, labels, random_state=random_state)
 
